@@ -1,0 +1,73 @@
+"""How messages travel between services: two methods, and what each of them promises.
+
+A bus keeps no truth: the outbox is the log, the inbox deduplicates and orders. A bus may lose everything
+it holds, deliver twice, and deliver late; it may not say "published" about what reached no queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Receive = Callable[[Sequence[bytes]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message. `key` is the routing key: an event's type, or `probe.<source>`, `heartbeat.<source>`, `replay.<source>`.
+
+    `lasting` messages are kept by the broker until received; others expire after seconds and need no listener.
+    `to` names one queue that alone gets it (a replay into one subscriber), whatever `key` says.
+    """
+
+    key: str
+    body: bytes
+    lasting: bool = True
+    to: str | None = None
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A durable queue of one subscriber and the topic patterns that it is bound to (`org.#`, `billing.entitlements.*`)."""
+
+    name: str
+    keys: tuple[str, ...]
+
+
+class NotPublished(Exception):
+    """At least one lasting message of the batch is not known to be in a queue. Publish the batch again: receivers deduplicate."""
+
+
+class Bus(Protocol):
+    """Two methods, and a beginning and an end.
+
+    The topology (every queue of every service) is given to the constructor and declared complete by whoever
+    connects first, so that a producer that starts first loses nothing.
+    """
+
+    async def start(self) -> None:
+        """Begins to connect, and goes on trying in the background for ever; never fails because a broker is away."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns when each lasting message is safe in at least one queue; raises `NotPublished` otherwise, within `publish_timeout` seconds.
+
+        Messages of one call arrive in the order given, unless the call failed. Not-lasting ones are sent and forgotten.
+        """
+
+    async def subscribe(self, receive: Receive, *, queue: str | None = None, keys: Sequence[str] = ()) -> None:
+        """Calls `receive` with the bodies of one or more messages, in order, one call at a time.
+
+        With `queue`: a durable queue of the topology; of all processes that subscribe to it one at a time receives.
+        Messages are acknowledged after `receive` returned; when it raises or is cancelled they come again.
+        Without `queue`: a private feed of what matches `keys` from now on; every process gets its own copy, and nothing is kept.
+        """
+
+    async def stop_receiving(self) -> None:
+        """No further `receive` begins; those under way are waited for. Publishing goes on. What was not acknowledged comes again to others."""
+
+    async def close(self) -> None:
+        """Ends everything."""
+
+    def healthy(self) -> str | None:
+        """None when connected and receiving; otherwise one sentence for an operator."""
