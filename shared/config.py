@@ -1,0 +1,204 @@
+"""Configuration: from `TENANTRY_…` environment variables, checked whole before anything starts; every fault is named at once."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.auth import Keyring, private_key
+from shared.web.address import Address
+
+SERVICES = ("gateway", "identity", "org", "sharing", "billing", "audit", "courier")
+
+
+class Misconfigured(Exception):
+    """The text lists every fault with its way out."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__(
+            "Tenantry can't start with this configuration:\n" + "\n".join(f"  - {fault}" for fault in faults)
+        )
+
+
+class AccessKey(BaseModel):
+    """A key that signs access tokens. The first of the list signs, all of them verify."""
+
+    kid: str
+    seed: str
+
+
+class MasterKey(BaseModel):
+    """A key that seals secrets at rest. The first of the list seals, all of them open."""
+
+    id: str
+    key: str
+
+
+class Secrets(BaseModel):
+    """Everything that must stay secret, as one file of mode 0600; keys are base64url."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    signing: dict[str, str]
+    access: list[AccessKey]
+    master: list[MasterKey]
+    cursors: str
+    links: str
+    csrf: str
+
+    @classmethod
+    def generate(cls, services: Sequence[str] = SERVICES) -> Secrets:
+        return cls(
+            signing={service: fresh_key() for service in services},
+            access=[AccessKey(kid=secrets.token_hex(4), seed=fresh_key())],
+            master=[MasterKey(id=secrets.token_hex(4), key=fresh_key())],
+            cursors=fresh_key(),
+            links=fresh_key(),
+            csrf=fresh_key(),
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Secrets:
+        try:
+            return cls.model_validate(orjson.loads(path.read_bytes()))
+        except FileNotFoundError:
+            raise Misconfigured(
+                [f"the secrets file {path} is missing: make one with `tenantry secrets init`"]
+            ) from None
+        except PermissionError:
+            raise Misconfigured(
+                [f"the secrets file {path} can't be read by this user: change its owner, not its mode"]
+            ) from None
+        except (orjson.JSONDecodeError, ValidationError) as wrong:
+            raise Misconfigured(
+                [f"the secrets file {path} isn't valid: restore it from your backup ({type(wrong).__name__})"]
+            ) from None
+
+    def save(self, path: Path) -> None:
+        """Writes the file whole or not at all, readable by its owner alone; never over an existing one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(orjson.dumps(self.model_dump(), option=orjson.OPT_INDENT_2))
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def keyring(self, service: str) -> Keyring:
+        keys = {name: private_key(seed) for name, seed in self.signing.items()}
+        return Keyring(service, keys[service], {name: key.public_key() for name, key in keys.items()})
+
+    def bytes(self, name: str) -> bytes:
+        """One of the plain keys: `cursors`, `links` or `csrf`."""
+        return base64.urlsafe_b64decode(getattr(self, name) + "==")
+
+
+class Settings(BaseModel):
+    """How a process runs: which services, over which bus, on which databases. Nothing here says "mode"."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    services: tuple[str, ...] = SERVICES
+    secrets: Secrets
+    bus_url: str = "memory://"
+    database_urls: dict[str, str]
+    listens: dict[str, str]
+    urls: dict[str, str]
+    admin_listen: str = "tcp://127.0.0.1:8090"
+    public_url: str = "http://127.0.0.1:8080"
+    mail: str
+    mail_from: str = "Tenantry <no-reply@tenantry.localhost>"
+    trusted_proxies: tuple[str, ...] = ()
+    log_level: str = "info"
+    log_readable: bool = False
+    pool_size: int = 8
+    access_token_seconds: int = 300
+
+    def address_of(self, service: str) -> Address:
+        return Address.parse(self.urls[service])
+
+
+def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None) -> Settings:
+    """Settings of a production process. Raises `Misconfigured` naming everything that is missing or wrong."""
+    faults: list[str] = []
+    read = {
+        name.removeprefix("TENANTRY_"): value
+        for name, value in environ.items()
+        if name.startswith("TENANTRY_") and value
+    }
+    services = tuple(only or [s for s in read.pop("SERVICES", "").replace(" ", "").split(",") if s] or SERVICES)
+    faults += [
+        f"there is no service {name!r}; TENANTRY_SERVICES takes some of {', '.join(SERVICES)}"
+        for name in services
+        if name not in SERVICES
+    ]
+    fields: dict[str, Any] = {"services": services, "database_urls": {}, "listens": {}, "urls": {}}
+    for service in SERVICES:
+        upper = service.upper()
+        if url := read.get(f"{upper}_DATABASE_URL"):
+            fields["database_urls"][service] = url
+        elif service in services and service != "gateway":
+            faults.append(
+                f"TENANTRY_{upper}_DATABASE_URL is missing: the PostgreSQL database of {service}, e.g. postgresql://{service}:…@host/{service}"
+            )
+        for kind, name, example in (
+            ("listens", f"{upper}_LISTEN", "tcp://0.0.0.0:8081"),
+            ("urls", f"{upper}_URL", f"tcp://{service}:8081"),
+        ):
+            value = read.get(name, "")
+            needed = service in services if kind == "listens" else service not in ("audit", "courier")
+            if not value and kind == "urls":
+                value = read.get(f"{upper}_LISTEN", "") if service in services else ""
+            if value:
+                try:
+                    Address.parse(value)
+                    fields[kind][service] = value
+                except ValueError as wrong:
+                    faults.append(f"TENANTRY_{name}: {wrong}")
+            elif needed:
+                faults.append(f"TENANTRY_{name} is missing, e.g. {example}")
+    for name, key, required, example in (
+        ("AMQP_URL", "bus_url", True, "amqp://user:…@rabbitmq:5672/"),
+        ("MAIL", "mail", True, "smtp://user:…@host:587 or file:///var/mail/tenantry"),
+        ("MAIL_FROM", "mail_from", False, ""),
+        ("PUBLIC_URL", "public_url", True, "https://admin.example.com"),
+        ("ADMIN_LISTEN", "admin_listen", False, ""),
+        ("LOG_LEVEL", "log_level", False, ""),
+        ("POOL_SIZE", "pool_size", False, ""),
+    ):
+        if name in read:
+            fields[key] = read[name]
+        elif required:
+            faults.append(f"TENANTRY_{name} is missing, e.g. {example}")
+    if "TRUSTED_PROXIES" in read:
+        fields["trusted_proxies"] = tuple(read["TRUSTED_PROXIES"].replace(" ", "").split(","))
+    if "SECRETS_FILE" in read:
+        try:
+            fields["secrets"] = Secrets.load(Path(read["SECRETS_FILE"]))
+        except Misconfigured as wrong:
+            faults.append(str(wrong).splitlines()[-1].strip(" -"))
+    else:
+        faults.append("TENANTRY_SECRETS_FILE is missing: make one with `tenantry secrets init FILE`")
+    if faults:
+        raise Misconfigured(faults)
+    try:
+        return Settings(**fields)
+    except ValidationError as wrong_values:
+        raise Misconfigured(
+            [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong_values.errors(include_input=False)]
+        ) from None
+
+
+def fresh_key() -> str:
+    """32 random bytes, base64url without padding."""
+    return secrets.token_urlsafe(32)

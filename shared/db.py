@@ -1,0 +1,227 @@
+"""A service's own PostgreSQL: a pool, and transactions that know their organization and what they will say.
+
+Row-level security reads `tenantry.org_id`, set inside each transaction together with its BEGIN.
+Events emitted on a transaction are written to the outbox just before its commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import structlog
+
+from shared.errors import Problem
+
+if TYPE_CHECKING:
+    from shared.events import Envelope
+
+log = structlog.get_logger()
+
+EVERY_ORG = "*"
+SAFE_SCOPE = re.compile(r"^[\w*]*$")
+
+Row = asyncpg.Record
+Violations = Callable[[asyncpg.PostgresError], Problem | None]
+
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+)
+RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+
+
+class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+    """A connection that is only ever used through `Database`, which leaves no state behind: no RESET is needed."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Read:
+    """Statements inside one transaction. `$1`-style parameters, rows as `asyncpg.Record`."""
+
+    def __init__(self, connection: asyncpg.Connection[Row]) -> None:
+        self.connection = connection
+
+    async def row(self, sql: str, *args: Any) -> Row | None:
+        return await self.connection.fetchrow(sql, *args)
+
+    async def rows(self, sql: str, *args: Any) -> list[Row]:
+        return await self.connection.fetch(sql, *args)
+
+    async def value(self, sql: str, *args: Any) -> Any:
+        return await self.connection.fetchval(sql, *args)
+
+
+class Tx(Read):
+    """A transaction that may change things, and say so."""
+
+    def __init__(self, connection: asyncpg.Connection[Row], say: Callable[[Any], Envelope]) -> None:
+        super().__init__(connection)
+        self._say = say
+        self.said: list[Envelope] = []
+
+    async def run(self, sql: str, *args: Any) -> int:
+        """Executes a statement and tells how many rows it touched."""
+        status = await self.connection.execute(sql, *args)
+        return int(status.rpartition(" ")[2]) if status[-1].isdigit() else 0
+
+    async def run_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        await self.connection.executemany(sql, rows)
+
+    async def emit(self, event: Any) -> Envelope:
+        """Says that `event` happened, if and only if this transaction commits. Returns its envelope (its sequence is given at commit)."""
+        envelope = self._say(event)
+        self.said.append(envelope)
+        return envelope
+
+
+class Database:
+    """The pool of one service. Every statement has a deadline; so has waiting for a connection."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        size: int = 8,
+        statement_seconds: float = 10.0,
+        acquire_seconds: float = 2.5,
+        name: str = "tenantry",
+    ) -> None:
+        self.dsn = dsn
+        self._size = size
+        self._statement_seconds = statement_seconds
+        self._acquire_seconds = acquire_seconds
+        self._name = name
+        self._pool: asyncpg.Pool[Row] | None = None
+        self._after_commit: list[Callable[[], None]] = []
+
+    async def open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self.dsn,
+            min_size=1,
+            max_size=self._size,
+            connection_class=_Connection,
+            command_timeout=self._statement_seconds,
+            timeout=5,
+            max_inactive_connection_lifetime=300,
+            server_settings=self.settings(),
+        )
+
+    def settings(self) -> dict[str, str]:
+        return {
+            "application_name": self._name,
+            "timezone": "UTC",
+            "statement_timeout": str(int(self._statement_seconds * 1000)),
+            "idle_in_transaction_session_timeout": "30000",
+            "jit": "off",
+        }
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 5)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @property
+    def pool(self) -> asyncpg.Pool[Row]:
+        if self._pool is None:
+            raise RuntimeError("the database isn't open yet")
+        return self._pool
+
+    def on_commit(self, wake: Callable[[], None]) -> None:
+        """`wake` is called right after each commit that said something."""
+        self._after_commit.append(wake)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection[Row]]:
+        """A pooled connection, or `unavailable` after a bounded wait."""
+        try:
+            connection = await self.pool.acquire(timeout=self._acquire_seconds)
+        except TimeoutError:
+            raise Problem("overloaded", "All database connections are in use.", retry_after=1) from None
+        except AWAY as away:
+            raise Problem("unavailable", "The database is away.", retry_after=2) from away
+        try:
+            yield connection  # type: ignore[misc]
+        finally:
+            await self.pool.release(connection)
+
+    @asynccontextmanager
+    async def read(self, org_id: str) -> AsyncIterator[Read]:
+        """A read-only transaction inside one organization (or `EVERY_ORG`, for a service's own housekeeping)."""
+        async with self.connection() as connection:
+            await connection.execute(f"begin read only; {scope_statement(org_id)}")
+            try:
+                yield Read(connection)
+            finally:
+                await _end(connection, "commit")
+
+    @asynccontextmanager
+    async def tx(
+        self,
+        org_id: str,
+        say: Callable[[Any], Envelope],
+        *,
+        before_commit: Callable[[Tx], Awaitable[None]] | None = None,
+    ) -> AsyncIterator[Tx]:
+        """A transaction: commits when the block ends well, after its events are in the outbox; rolls back when it raises."""
+        async with self.connection() as connection:
+            await connection.execute(f"begin; {scope_statement(org_id)}")
+            tx = Tx(connection, say)
+            try:
+                yield tx
+                if before_commit is not None:
+                    await before_commit(tx)
+                if tx.said:
+                    from shared.outbox import write_outbox
+
+                    await write_outbox(tx)
+            except BaseException:
+                await _end(connection, "rollback")
+                raise
+            await _commit(connection)
+        if tx.said:
+            for wake in self._after_commit:
+                wake()
+
+
+def scope_statement(org_id: str) -> str:
+    """`set local` travels with BEGIN in one round trip, so the value is checked rather than bound."""
+    if not SAFE_SCOPE.match(org_id):
+        raise ValueError("an organization id has letters, digits and _ only")
+    return f"set local tenantry.org_id = '{org_id}'"
+
+
+async def _commit(connection: asyncpg.Connection[Row]) -> None:
+    try:
+        await _uninterrupted(connection.execute("commit"))
+    except AWAY as away:
+        # Whether it happened is unknown: the truth is what a repetition with the same Idempotency-Key answers.
+        raise Problem("unavailable", "The database went away during the commit.", retry_after=2) from away
+
+
+async def _end(connection: asyncpg.Connection[Row], how: str) -> None:
+    try:
+        await _uninterrupted(connection.execute(how, timeout=5))
+    except (TimeoutError, asyncpg.PostgresError, *AWAY):
+        connection.terminate()
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, Any]) -> None:
+    """A commit that is cancelled half-way has usually happened, so it is waited for before the cancellation goes on."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

@@ -1,0 +1,190 @@
+"""From an HTTP request to a use case and back: the order of checks is the same for every endpoint of every service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
+
+from shared.auth import FRESH_SECONDS, Actor, Keyring
+from shared.errors import FieldError, Problem
+from shared.fields import Versioned
+from shared.idempotency import IdempotentRequest, Kept
+from shared.inbox import Inbox
+from shared.metrics import REQUESTS
+from shared.paging import Page
+from shared.routing import RouteTable
+from shared.service import Answer, Ctx, Environment, RequestFacts, Route
+from shared.web.json import parse
+from shared.web.problems import problem_response
+from shared.web.server import Request
+
+log = structlog.get_logger()
+
+CONSISTENT_SECONDS = 2.0
+
+
+class Endpoints:
+    """All endpoints of one running service. Callers are the gateway and other services, by internal token; nobody else is believed."""
+
+    def __init__(self, env: Environment, keyring: Keyring, inbox: Inbox) -> None:
+        self._env = env
+        self._keyring = keyring
+        self._inbox = inbox
+        self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
+        for route in env.service.routes:
+            self._table.add(route.method, route.path, (route, route.message))
+
+    async def answer(self, request: Request) -> web.StreamResponse:
+        began = time.perf_counter()
+        name = "-"
+        try:
+            (route, message), path = self._table.find(request.method, request.safe_path)
+            name = f"{route.method} {route.path}"
+            response = await self._pass(request, route, message, path)
+        except Problem as problem:
+            response = problem_response(problem, request.id)
+        except ValidationError as wrong:
+            log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
+            response = problem_response(Problem("internal"), request.id)
+        REQUESTS.labels(self._env.service.name, name, str(response.status)).observe(time.perf_counter() - began)
+        return response
+
+    async def _pass(self, request: Request, route: Route, shape: type[Any], path: dict[str, str]) -> web.Response:
+        headers = request.headers
+        actor = self._actor(headers.get("Authorization", ""))
+        if (after := headers.get("Tenantry-After")) is not None and not await self._inbox.wait_for(
+            after, CONSISTENT_SECONDS
+        ):
+            raise Problem("not_yet_consistent", meta={"waiting_for": after}, retry_after=1)
+        await self._admit(route, actor, path)
+        body = await request.body(route.body_bytes) if request.can_read_body else b""
+        message = read_message(shape, path, request.query, body, headers.get("Content-Type", ""))
+        if route.if_match and "If-Match" not in headers:
+            raise Problem("precondition_required")
+        facts = RequestFacts(
+            id=request.id,
+            if_match=headers.get("If-Match"),
+            source_ip=headers.get("Tenantry-Source-Ip"),
+            user_agent=headers.get("User-Agent"),
+            traceparent=headers.get("traceparent"),
+        )
+        ctx = Ctx(self._env, actor, correlation_id=request.id, request=facts)
+        key = headers.get("Idempotency-Key") if route.writes else None
+        if route.needs_key and key is None:
+            raise Problem("idempotency_key_required")
+        keyed = IdempotentRequest.of(actor, request.method, request.safe_path, key, body) if key else None
+        kept = await self._run(ctx, route, message, keyed)
+        if kept.headers.get("ETag") is not None and kept.headers["ETag"] == headers.get("If-None-Match"):
+            return web.Response(status=304, headers=kept.headers)
+        return web.Response(
+            status=kept.status, headers=kept.headers, body=b"" if request.method == "HEAD" else kept.body
+        )
+
+    def _actor(self, authorization: str) -> Actor:
+        scheme, _, token = authorization.partition(" ")
+        if scheme != "Bearer" or not token:
+            raise Problem("unauthenticated")
+        return self._keyring.verify(token)
+
+    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str]) -> None:
+        may = route.may
+        if not may.anyone and actor.kind == "anonymous":
+            raise Problem("unauthenticated")
+        if may.service != (actor.kind == "service") and not may.anyone:
+            raise Problem("not_found")
+        if route.known_by is not None:
+            async with self._env.database.read(actor.org_id or "") as read:
+                if not await route.known_by(read, actor.org_id or "", **path):
+                    raise Problem("not_found")
+        if not may.allows(actor):
+            raise Problem(
+                "forbidden",
+                meta={"action": may.action, "because": "role", "role": actor.role, "roles": sorted(may.roles)},
+            )
+        if route.fresh and not actor.is_fresh(time.time()):
+            challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
+            raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})
+
+    async def _run(self, ctx: Ctx, route: Route, message: Any, keyed: IdempotentRequest | None) -> Kept:
+        async with ctx.finishing():
+            if keyed is not None:
+                async with ctx.tx() as tx:
+                    earlier = await keyed.earlier(tx)
+                if earlier is not None:
+                    return Kept(earlier.status, {**earlier.headers, "Idempotency-Replayed": "true"}, earlier.body)
+            result = await route.use_case(ctx, message)
+            kept = render(result, route.status, ctx)
+            if keyed is not None and kept.status < 500:
+                async with ctx.tx() as tx:
+                    await keyed.keep(tx, kept)
+        return kept
+
+
+def render(result: Any, status: int, ctx: Ctx) -> Kept:
+    """The bytes of an answer. A `Problem` that is returned (not raised) commits what was done and is sent all the same."""
+    headers: dict[str, str] = {"Cache-Control": "no-store"}
+    if isinstance(result, Problem):
+        headers |= {"Content-Type": "application/problem+json", **result.all_headers()}
+        return Kept(result.status, headers, orjson.dumps(result.json(ctx.request.id)))
+    if isinstance(result, Answer):
+        headers |= result.headers
+        status = result.status or status
+        result = result.body
+    if ctx.change is not None:
+        headers["Tenantry-Change"] = ctx.change
+    if isinstance(result, Versioned):
+        headers["ETag"] = f'"{result.version}"'
+    if isinstance(result, Page) and result.page.next_cursor:
+        headers["Link"] = f'<?cursor={result.page.next_cursor}>; rel="next"'
+    if result is None:
+        return Kept(204 if status == 200 else status, headers, b"")
+    headers.setdefault("Content-Type", "application/json")
+    if isinstance(result, bytes):
+        return Kept(status, headers, result)
+    return Kept(status, headers, to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result))
+
+
+def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: bytes, content_type: str) -> Any:
+    """Path, query and body as one message of the use case's shape; every fault is named at once."""
+    values: dict[str, Any] = {}
+    if body:
+        media_type = content_type.partition(";")[0].strip().lower()
+        if media_type not in ("application/json", "application/merge-patch+json"):
+            raise Problem("unsupported_media_type")
+        content = parse(body)
+        if not isinstance(content, dict):
+            raise Problem(
+                "invalid",
+                "The body must be a JSON object.",
+                errors=[FieldError("", "object_expected", "must be an object")],
+            )
+        values |= content
+    for source in (query, path):
+        for name in source:
+            if name in values:
+                raise Problem("invalid", errors=[FieldError(f"/{name}", "repeated", "is given twice")])
+            several = source.getall(name) if hasattr(source, "getall") else [source[name]]
+            values[name] = several[0] if len(several) == 1 else several
+    try:
+        return shape.model_validate(values)
+    except ValidationError as wrong:
+        faults = [
+            FieldError(_pointer(e["loc"]), e["type"], _words(e["msg"]))
+            for e in wrong.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise Problem("invalid", errors=faults) from None
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _words(text: str) -> str:
+    return text.removeprefix("Value error, ")

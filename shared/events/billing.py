@@ -1,0 +1,119 @@
+"""What billing says: subscriptions and the entitlements that follow from them. Ordered by organization."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from shared.events import OrgEvent, Shape
+from shared.fields import Money
+from shared.ids import SubscriptionId
+
+Status = Literal["active", "trialing", "past_due", "cancelled"]
+
+
+class Subscription(Shape):
+    """An organization's one subscription. `version` grows with every change."""
+
+    subscription_id: SubscriptionId
+    plan: str
+    interval: Literal["month", "year"]
+    status: Status
+    price: Money | None
+    period_start: datetime
+    period_end: datetime | None
+    trial_ends_at: datetime | None = None
+    version: int
+
+
+class ScheduledChange(Shape):
+    plan: str
+    interval: Literal["month", "year"]
+    effective_at: datetime
+
+
+class Entitlements(Shape):
+    """What the organization may set up. Slots and days: None means unlimited. Carried whole, so the highest `version` wins."""
+
+    version: int
+    plan: str
+    plan_name: str
+    author_slots: int | None
+    viewer_slots: int | None
+    share_all_analysts: bool
+    custom_groups: bool
+    additional_domains: Literal["none", "proven", "any"]
+    single_sign_on: bool
+    scim: bool
+    sharing_links: bool
+    interactive_embedding: bool
+    api_keys: bool
+    audit_days: int
+
+
+class SubscriptionStarted(OrgEvent):
+    TYPE: ClassVar[str] = "billing.subscription.started.v1"
+    subscription: Subscription
+
+
+class PlanChanged(OrgEvent):
+    """The plan or interval is another from now on; `billing.entitlements.changed` follows in the same transaction."""
+
+    TYPE: ClassVar[str] = "billing.subscription.plan_changed.v1"
+    subscription: Subscription
+    previous_plan: str
+    entitlements: Entitlements
+
+
+class ChangeScheduled(OrgEvent):
+    TYPE: ClassVar[str] = "billing.subscription.change_scheduled.v1"
+    subscription: Subscription
+    change: ScheduledChange
+
+
+class ChangeCancelled(OrgEvent):
+    """A scheduled change won't happen."""
+
+    TYPE: ClassVar[str] = "billing.subscription.change_cancelled.v1"
+    subscription: Subscription
+    change: ScheduledChange
+
+
+class TrialStarted(OrgEvent):
+    TYPE: ClassVar[str] = "billing.trial.started.v1"
+    subscription: Subscription
+
+
+class TrialEnding(OrgEvent):
+    """The trial ends in three days."""
+
+    TYPE: ClassVar[str] = "billing.trial.ending.v1"
+    subscription: Subscription
+
+
+class TrialEnded(OrgEvent):
+    """The trial is over: converted to a plan that was chosen, or back to Free."""
+
+    TYPE: ClassVar[str] = "billing.trial.ended.v1"
+    subscription: Subscription
+    converted: bool
+
+
+class EntitlementsChanged(OrgEvent):
+    """What the organization may set up, whole; `causes` names the plan change behind it in words."""
+
+    TYPE: ClassVar[str] = "billing.entitlements.changed.v1"
+    entitlements: Entitlements
+    previous_plan: str | None = None
+
+
+PUBLISHED = (
+    SubscriptionStarted,
+    PlanChanged,
+    ChangeScheduled,
+    ChangeCancelled,
+    TrialStarted,
+    TrialEnding,
+    TrialEnded,
+    EntitlementsChanged,
+)

@@ -1,0 +1,103 @@
+"""What identity says: persons, their credentials and their sessions. Ordered by person."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from shared.events import PersonEvent, Shape
+from shared.ids import OrgId, SessionId
+
+
+class Person(Shape):
+    """Personal data: the address as the person wrote it, and the name."""
+
+    email: str
+    name: str
+
+
+class Signup(Shape):
+    """What the person said about the organization when signing up."""
+
+    company: str
+    location: Literal["eu", "us"]
+    product_mails: bool = False
+    terms_accepted: bool = True
+    source_ip: str | None = None
+
+
+class UserRegistered(PersonEvent):
+    """An account exists; its address is confirmed. `signup` is there when an organization is to be created for it."""
+
+    TYPE: ClassVar[str] = "identity.user.registered.v1"
+    person: Person
+    signup: Signup | None = None
+
+
+class UserNameChanged(PersonEvent):
+    """A person goes by another name."""
+
+    TYPE: ClassVar[str] = "identity.user.name_changed.v1"
+    person: Person
+    previous_name: str
+
+
+class UserClosed(PersonEvent):
+    """An account was closed for good."""
+
+    TYPE: ClassVar[str] = "identity.user.closed.v1"
+
+
+class PasswordChanged(PersonEvent):
+    """A person has a new password; all other sessions ended."""
+
+    TYPE: ClassVar[str] = "identity.password.changed.v1"
+
+
+class SessionStarted(PersonEvent):
+    """A person signed in."""
+
+    TYPE: ClassVar[str] = "identity.session.started.v1"
+    session_id: SessionId
+    org_id: OrgId | None = None
+    amr: list[str]
+    source_ip: str | None = None
+    user_agent: str | None = None
+
+
+class SessionEnded(PersonEvent):
+    """One session is over; its tokens are refused from now on."""
+
+    TYPE: ClassVar[str] = "identity.session.ended.v1"
+    session_id: SessionId
+    org_id: OrgId | None = None
+    reason: Literal["signed_out", "revoked", "expired", "token_reused", "member_deactivated", "organization_changed"]
+
+
+class AllSessionsEnded(PersonEvent):
+    """All sessions of a person are over, but for `except_session_id`."""
+
+    TYPE: ClassVar[str] = "identity.session.all_ended.v1"
+    reason: Literal[
+        "password_changed", "signed_out_everywhere", "revoked_by_admin", "account_closed", "two_factor_removed"
+    ]
+    except_session_id: SessionId | None = None
+
+
+class SignInFailed(PersonEvent):
+    """Somebody failed to sign in to an existing account."""
+
+    TYPE: ClassVar[str] = "identity.sign_in.failed.v1"
+    reason: Literal["password", "throttled"]
+    source_ip: str | None = None
+
+
+PUBLISHED = (
+    UserRegistered,
+    UserNameChanged,
+    UserClosed,
+    PasswordChanged,
+    SessionStarted,
+    SessionEnded,
+    AllSessionsEnded,
+    SignInFailed,
+)

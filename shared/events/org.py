@@ -1,0 +1,256 @@
+"""What org says: organizations, their legal record, domains, members, invitations and groups. Ordered by organization."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from shared.events import OrgEvent, Shape
+from shared.ids import DomainId, GroupId, InvitationId, UserId
+
+Role = Literal["admin", "analyst", "viewer"]
+
+
+class Organization(Shape):
+    name: str
+    location: Literal["eu", "us"]
+    contact_email: str
+    product_mails: bool
+    time_zone: str = "UTC"
+    week_start: Literal["monday", "sunday"] = "monday"
+
+
+class Member(Shape):
+    """A member's full state. `effective_role` is lower than `role` while the plan has no author slot for them."""
+
+    user_id: UserId
+    email: str
+    name: str
+    role: Role
+    effective_role: Role
+    status: Literal["active", "inactive", "removed"]
+    joined_at: datetime
+    deactivated_at: datetime | None = None
+
+
+class Group(Shape):
+    """A group's full state without its members. Membership in built-in groups follows from member events."""
+
+    group_id: GroupId
+    kind: Literal["all_users", "all_analysts", "custom"]
+    name: str
+    description: str
+
+
+class Invitation(Shape):
+    """An invitation's state; `link_version` counts how often its mail was sent, and only the last link works."""
+
+    invitation_id: InvitationId
+    email: str
+    role: Role
+    group_ids: list[GroupId]
+    status: Literal["open", "accepted", "revoked", "expired"]
+    expires_at: datetime
+    link_version: int
+
+
+class OrganizationCreated(OrgEvent):
+    """An organization exists; its first member follows as `org.member.joined`."""
+
+    TYPE: ClassVar[str] = "org.organization.created.v1"
+    organization: Organization
+    created_by: UserId
+
+
+class OrganizationChanged(OrgEvent):
+    """Company details or preferences changed; `previous` holds what was different."""
+
+    TYPE: ClassVar[str] = "org.organization.changed.v1"
+    organization: Organization
+    previous: dict[str, str | bool | None]
+
+
+class Domain(Shape):
+    domain_id: DomainId
+    name: str
+    status: Literal["claimed", "verified", "removed"]
+
+
+class DomainClaimed(OrgEvent):
+    """An e-mail domain was registered for the organization."""
+
+    TYPE: ClassVar[str] = "org.domain.claimed.v1"
+    domain: Domain
+
+
+class TermsAccepted(OrgEvent):
+    """A person accepted a version of Terms & Conditions or Privacy Policy."""
+
+    TYPE: ClassVar[str] = "org.legal.accepted.v1"
+    document: Literal["terms", "privacy"]
+    version: str
+    accepted_by: UserId
+
+
+class InvitationSent(OrgEvent):
+    TYPE: ClassVar[str] = "org.invitation.sent.v1"
+    invitation: Invitation
+    invited_by: UserId
+
+
+class InvitationResent(OrgEvent):
+    """A new link was mailed; the ones before no longer work."""
+
+    TYPE: ClassVar[str] = "org.invitation.resent.v1"
+    invitation: Invitation
+
+
+class InvitationRevoked(OrgEvent):
+    TYPE: ClassVar[str] = "org.invitation.revoked.v1"
+    invitation: Invitation
+
+
+class InvitationExpired(OrgEvent):
+    TYPE: ClassVar[str] = "org.invitation.expired.v1"
+    invitation: Invitation
+
+
+class InvitationAccepted(OrgEvent):
+    """The invited person is a member now; `org.member.joined` and the group memberships follow."""
+
+    TYPE: ClassVar[str] = "org.invitation.accepted.v1"
+    invitation: Invitation
+    user_id: UserId
+
+
+class MemberJoined(OrgEvent):
+    TYPE: ClassVar[str] = "org.member.joined.v1"
+    member: Member
+    invitation_id: InvitationId | None = None
+
+
+class MemberRoleChanged(OrgEvent):
+    TYPE: ClassVar[str] = "org.member.role_changed.v1"
+    member: Member
+    previous_role: Role
+
+
+class MemberSlotSuspended(OrgEvent):
+    """The plan has no author slot for this member at present: they act as Viewer, and keep their role."""
+
+    TYPE: ClassVar[str] = "org.member.slot_suspended.v1"
+    member: Member
+
+
+class MemberSlotResumed(OrgEvent):
+    """The member has their author slot again."""
+
+    TYPE: ClassVar[str] = "org.member.slot_resumed.v1"
+    member: Member
+
+
+class MemberRenamed(OrgEvent):
+    """A member goes by another name."""
+
+    TYPE: ClassVar[str] = "org.member.renamed.v1"
+    member: Member
+
+
+class MemberDeactivated(OrgEvent):
+    """The member can do nothing in this organization until reactivated; their groups are kept."""
+
+    TYPE: ClassVar[str] = "org.member.deactivated.v1"
+    member: Member
+
+
+class MemberReactivated(OrgEvent):
+    TYPE: ClassVar[str] = "org.member.reactivated.v1"
+    member: Member
+
+
+class MemberRemoved(OrgEvent):
+    """The person is no longer a member; group memberships end with it."""
+
+    TYPE: ClassVar[str] = "org.member.removed.v1"
+    member: Member
+
+
+class GroupCreated(OrgEvent):
+    TYPE: ClassVar[str] = "org.group.created.v1"
+    group: Group
+
+
+class GroupChanged(OrgEvent):
+    TYPE: ClassVar[str] = "org.group.changed.v1"
+    group: Group
+    previous: dict[str, str]
+
+
+class GroupDeleted(OrgEvent):
+    """The group is gone, and its memberships with it."""
+
+    TYPE: ClassVar[str] = "org.group.deleted.v1"
+    group: Group
+
+
+class GroupMemberAdded(OrgEvent):
+    """A person is in a custom group."""
+
+    TYPE: ClassVar[str] = "org.group.member_added.v1"
+    group: Group
+    user_id: UserId
+
+
+class GroupMemberRemoved(OrgEvent):
+    TYPE: ClassVar[str] = "org.group.member_removed.v1"
+    group: Group
+    user_id: UserId
+
+
+class GroupsSuspended(OrgEvent):
+    """The plan no longer includes custom groups: they grant nothing until it does again. One event for all of them.
+
+    For people and logs: who decides access derives the same from `billing.entitlements.changed`.
+    """
+
+    TYPE: ClassVar[str] = "org.group.suspended.v1"
+    group_ids: list[GroupId]
+    cause: Literal["plan"]
+    plan: str
+    suspended_at: datetime
+
+
+class GroupsResumed(OrgEvent):
+    """The plan includes custom groups again: all of them grant as before."""
+
+    TYPE: ClassVar[str] = "org.group.resumed.v1"
+    group_ids: list[GroupId]
+    plan: str
+
+
+PUBLISHED = (
+    OrganizationCreated,
+    OrganizationChanged,
+    DomainClaimed,
+    TermsAccepted,
+    InvitationSent,
+    InvitationResent,
+    InvitationRevoked,
+    InvitationExpired,
+    InvitationAccepted,
+    MemberJoined,
+    MemberRoleChanged,
+    MemberSlotSuspended,
+    MemberSlotResumed,
+    MemberRenamed,
+    MemberDeactivated,
+    MemberReactivated,
+    MemberRemoved,
+    GroupCreated,
+    GroupChanged,
+    GroupDeleted,
+    GroupMemberAdded,
+    GroupMemberRemoved,
+    GroupsSuspended,
+    GroupsResumed,
+)

@@ -1,0 +1,82 @@
+"""The way to the neighbours: synchronous calls to another service's internal endpoints, always with a deadline.
+
+Allowed only where the answer must be current; docs/architecture.md lists each with its reason and what happens when it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from shared.auth import Actor, Keyring
+from shared.errors import Problem
+from shared.web.address import Address
+from shared.web.client import Answer, Client, DeadlineExceeded, Overloaded, Unreachable
+
+CALL_SECONDS = 3.0
+
+
+class Internal:
+    """One kept-alive client per neighbour."""
+
+    def __init__(self, keyring: Keyring, addresses: Mapping[str, Address]) -> None:
+        self._keyring = keyring
+        self._clients = {name: Client(address) for name, address in addresses.items()}
+
+    @property
+    def keyring(self) -> Keyring:
+        return self._keyring
+
+    async def call(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        actor: Actor | None = None,
+        after: str | None = None,
+        seconds: float = CALL_SECONDS,
+    ) -> Any:
+        """Calls an endpoint as this service itself, or, when `actor` is given, on that actor's behalf (the gateway only).
+
+        Returns the JSON answer, or None for 204. Raises the neighbour's problem as it was, `unavailable` when it can't be reached in time.
+        """
+        token = self._keyring.issue(actor, service) if actor else self._keyring.as_itself(service)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        if after:
+            headers["Tenantry-After"] = after
+        target = f"{path}?{urlencode(query)}" if query else path
+        answer = await self.send(service, method, target, headers, b"" if body is None else orjson.dumps(body), seconds)
+        if answer.status >= 400:
+            raise _problem(answer)
+        return orjson.loads(answer.body) if answer.body else None
+
+    async def send(
+        self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes, seconds: float
+    ) -> Answer:
+        """The bare exchange, for the gateway's hop."""
+        try:
+            return await self._clients[service].send(method, target, headers, body, deadline=seconds)
+        except DeadlineExceeded:
+            raise Problem("deadline_exceeded", f"The service {service} didn't answer in time.") from None
+        except Overloaded:
+            raise Problem("overloaded", retry_after=1) from None
+        except Unreachable:
+            raise Problem("unavailable", f"The service {service} is away.", retry_after=2) from None
+
+    async def close(self) -> None:
+        for client in self._clients.values():
+            await client.close()
+
+
+def _problem(answer: Answer) -> Problem:
+    try:
+        raw = orjson.loads(answer.body)
+        return Problem(raw["code"], raw.get("detail", ""), meta=raw.get("meta", {}), remedy=raw.get("remedy", ()))
+    except (ValueError, KeyError):
+        return Problem("unavailable", retry_after=2)

@@ -1,0 +1,95 @@
+"""Migrations: plain SQL files, forward only, each applied once, in order, under an advisory lock, with a checksum."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from shared.outbox import lock_key
+
+KERNEL = Path(__file__).parent / "migrations"
+OLDEST_POSTGRES = 150000
+
+
+class CannotMigrate(Exception):
+    """The text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file. Its name orders it: the kernel's come before the service's own."""
+
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations_of(folder: Path) -> list[Migration]:
+    """The kernel's migrations, then the service's."""
+    return [
+        Migration(f"{owner}/{file.name}", file.read_text())
+        for owner, place in (("kernel", KERNEL), ("service", folder))
+        for file in sorted(place.glob("[0-9]*.sql"))
+    ]
+
+
+async def pending(dsn: str, folder: Path) -> list[str]:
+    """The names of migrations that this database hasn't seen."""
+    connection = await asyncpg.connect(dsn, timeout=5)
+    try:
+        done = await _done(connection)
+    finally:
+        await connection.close()
+    return [migration.name for migration in migrations_of(folder) if migration.name not in done]
+
+
+async def migrate(dsn: str, folder: Path) -> list[str]:
+    """Brings a database up to date and returns what was applied. Concurrent calls wait for each other."""
+    connection = await asyncpg.connect(dsn, timeout=5, server_settings={"lock_timeout": "5000", "timezone": "UTC"})
+    try:
+        if connection.get_server_version().major * 10000 < OLDEST_POSTGRES:
+            raise CannotMigrate(
+                f"PostgreSQL {connection.get_server_version().major} is too old: Tenantry needs 15 or newer."
+            )
+        await connection.execute("set lock_timeout = 0")
+        await connection.execute("select pg_advisory_lock($1)", lock_key("migrations"))
+        await connection.execute("set lock_timeout = '5s'")
+        done = await _done(connection)
+        applied = []
+        for migration in migrations_of(folder):
+            known = done.get(migration.name)
+            if known is None:
+                await _apply(connection, migration)
+                applied.append(migration.name)
+            elif known != migration.checksum:
+                raise CannotMigrate(
+                    f"{migration.name} was changed after it was applied here. Migrations are only ever added."
+                )
+        return applied
+    finally:
+        await connection.close()
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
+    try:
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "insert into migrations (name, checksum) values ($1, $2)", migration.name, migration.checksum
+            )
+    except asyncpg.PostgresError as wrong:
+        raise CannotMigrate(f"{migration.name} failed and was rolled back: {wrong}") from wrong
+
+
+async def _done(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, str]:
+    if await connection.fetchval("select to_regclass('migrations')") is None:
+        await connection.execute(
+            "create table if not exists migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now())"
+        )
+    return {row["name"]: row["checksum"] for row in await connection.fetch("select name, checksum from migrations")}

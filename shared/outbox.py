@@ -1,0 +1,210 @@
+"""The outbox: what a transaction said, numbered without gaps per subject, and the one relay that publishes it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+
+from shared.bus import Bus, Message, NotPublished
+from shared.db import AWAY, Database, Row, Tx
+from shared.metrics import OUTBOX_OLDEST, OUTBOX_PENDING, PUBLISHED
+
+log = structlog.get_logger()
+
+WINDOW = 500
+HEARTBEAT_SECONDS = 1.0
+PROBE_EVERY = 5  # heartbeats
+NOTIFY_CHANNEL = "outbox"
+
+WRITE = """
+with said as (
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
+        with ordinality as said (id, type, subject, org_id, head, tail, place)
+), counted as (
+    select subject, count(*) as how_many from said group by subject order by subject
+), numbered as (
+    insert into outbox_subjects as known (subject, sequence) select subject, how_many from counted
+    on conflict (subject) do update set sequence = known.sequence + excluded.sequence, changed_at = clock_timestamp()
+    returning subject, sequence
+), placed as (
+    select said.*, numbered.sequence - counted.how_many + row_number() over (partition by said.subject order by place) as number
+    from said join counted using (subject) join numbered using (subject)
+)
+insert into outbox (id, type, subject, sequence, org_id, body)
+select id, type, subject, number, org_id, convert_to(head || number || tail, 'UTF8') from placed order by place
+"""
+UNPUBLISHED = "select position, type, body from outbox where published_at is null order by position limit $1"
+MARK = "update outbox set published_at = clock_timestamp() where position = any($1::bigint[])"
+HEADS_CHANGED = "select subject, sequence from outbox_subjects where changed_at > now() - interval '90 seconds' order by changed_at desc limit 500"
+HEADS_IN_TURN = "select subject, sequence from outbox_subjects where subject > $1 order by subject limit 200"
+SINCE = "select sequence, type, body from outbox where subject = $1 and sequence > $2 order by sequence limit $3"
+
+
+async def write_outbox(tx: Tx) -> None:
+    """Writes what the transaction said: one statement, sequences assigned under each subject's row lock."""
+    envelopes = tx.said
+    around = [envelope.around_sequence() for envelope in envelopes]
+    await tx.run(
+        WRITE,
+        [envelope.id for envelope in envelopes],
+        [envelope.type for envelope in envelopes],
+        [envelope.subject for envelope in envelopes],
+        [envelope.org_id for envelope in envelopes],
+        [head for head, _ in around],
+        [tail for _, tail in around],
+    )
+
+
+class Relay:
+    """Publishes one service's outbox: one relay at a time, whatever the number of replicas.
+
+    Leadership is a session advisory lock on a dedicated connection, which also does all the relay's reading and marking:
+    who loses the connection has lost the lock. A relay that doesn't lead passes wake-ups on by NOTIFY.
+    """
+
+    def __init__(self, source: str, database: Database, bus: Bus) -> None:
+        self.source = source
+        self._database = database
+        self._bus = bus
+        self._woken = asyncio.Event()
+        self._leading = False
+        self._task: asyncio.Task[None] | None = None
+        self._turn = ""
+
+    def start(self) -> None:
+        self._database.on_commit(self._woken.set)
+        self._task = asyncio.create_task(self._run(), name=f"relay of {self.source}")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._with_connection()
+            except (*AWAY, asyncpg.PostgresError, TimeoutError) as away:
+                log.warning("the relay lost its database", source=self.source, error=str(away))
+            finally:
+                self._leading = False
+            await asyncio.sleep(0.5)
+
+    async def _with_connection(self) -> None:
+        connection = await asyncpg.connect(
+            self._database.dsn, timeout=5, command_timeout=10, server_settings=self._database.settings()
+        )
+        try:
+            await connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._woken.set())
+            while not await connection.fetchval("select pg_try_advisory_lock($1)", lock_key(f"relay of {self.source}")):
+                await self._pass_on_wakes(connection)
+            self._leading = True
+            log.info("this process relays", source=self.source)
+            await self._lead(connection)
+        finally:
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=2)
+
+    async def _pass_on_wakes(self, connection: asyncpg.Connection[Row]) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), 1.0)
+            self._woken.clear()
+            await connection.execute(f"notify {NOTIFY_CHANNEL}")
+
+    async def _lead(self, connection: asyncpg.Connection[Row]) -> None:
+        failures = 0
+        beat = asyncio.get_running_loop().time()
+        beats = 0
+        while True:
+            self._woken.clear()
+            due = asyncio.get_running_loop().time() >= beat
+            try:
+                heads = await self._heads(connection) if due and beats % PROBE_EVERY == 0 else None
+                await self._drain(connection)
+                failures = 0
+                if due:
+                    beat = asyncio.get_running_loop().time() + HEARTBEAT_SECONDS
+                    await self._say_alive(heads)
+                    beats += 1
+            except NotPublished as why:
+                failures += 1
+                if failures in (1, 10) or failures % 100 == 0:
+                    log.warning(
+                        "the bus doesn't take events; they wait in the outbox",
+                        source=self.source,
+                        error=str(why),
+                        failures=failures,
+                    )
+                await self._count(connection)
+                await asyncio.sleep(min(0.1 * 2**failures, 2.0))
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), max(beat - asyncio.get_running_loop().time(), 0.01))
+
+    async def _drain(self, connection: asyncpg.Connection[Row]) -> None:
+        while rows := await connection.fetch(UNPUBLISHED, WINDOW):
+            await self._bus.publish([Message(routing_key(self.source, row["type"]), row["body"]) for row in rows])
+            await connection.execute(MARK, [row["position"] for row in rows])
+            PUBLISHED.labels(self.source).inc(len(rows))
+            if len(rows) < WINDOW:
+                break
+        OUTBOX_PENDING.labels(self.source).set(0)
+        OUTBOX_OLDEST.labels(self.source).set(0)
+
+    async def _count(self, connection: asyncpg.Connection[Row]) -> None:
+        row = await connection.fetchrow(
+            "select count(*) as pending, coalesce(extract(epoch from now() - min(said_at)), 0)::float as oldest from outbox where published_at is null"
+        )
+        if row is not None:
+            OUTBOX_PENDING.labels(self.source).set(row["pending"])
+            OUTBOX_OLDEST.labels(self.source).set(row["oldest"])
+
+    async def _heads(self, connection: asyncpg.Connection[Row]) -> dict[str, int]:
+        """Where the subjects stand: the lately changed ones, and some of the others in turn, so that a lost tail is noticed."""
+        in_turn = await connection.fetch(HEADS_IN_TURN, self._turn)
+        self._turn = in_turn[-1]["subject"] if in_turn else ""
+        changed = await connection.fetch(HEADS_CHANGED)
+        return {row["subject"]: row["sequence"] for row in (*in_turn, *changed)}
+
+    async def _say_alive(self, heads: dict[str, int] | None) -> None:
+        messages = [Message(f"heartbeat.{self.source}", signal("heartbeat", self.source, {}), lasting=False)]
+        if heads is not None:
+            messages.append(
+                Message(f"probe.{self.source}", signal("probe", self.source, {"heads": heads}), lasting=False)
+            )
+        await self._bus.publish(messages)
+
+
+async def resend(database: Database, bus: Bus, queue: str, after: Sequence[tuple[str, int]]) -> int:
+    """Sends the events of the named subjects, from after the given sequence, to one subscriber's queue. Returns how many."""
+    sent = 0
+    async with database.read("") as tx:
+        for subject, position in after:
+            while rows := await tx.rows(SINCE, subject, position, WINDOW):
+                await bus.publish([Message(row["type"], row["body"], to=queue) for row in rows])
+                sent += len(rows)
+                position = rows[-1]["sequence"]
+    return sent
+
+
+def routing_key(source: str, event_type: str) -> str:
+    """An event's type; a task for another service goes under the name of who asks, because who hears a source hears all of it."""
+    return event_type if event_type.startswith(f"{source}.") else f"{source}.{event_type}"
+
+
+def signal(kind: str, source: str, content: dict[str, Any]) -> bytes:
+    """A message between kernels (heartbeat, probe, replay): never stored, not an event."""
+    return orjson.dumps({"tenantry": kind, "source": source, **content})
+
+
+def lock_key(name: str) -> int:
+    """A name as the 64-bit key of an advisory lock."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,298 @@
+"""What a service is made of: its routes, what it publishes and consumes, its jobs; and the context its use cases get.
+
+A use case is `async def verb(ctx, message) -> answer`. An HTTP request, an event and a timer are all messages to such a function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
+
+from shared.auth import Actor
+from shared.clock import Clock
+from shared.db import Database, Read, Tx
+from shared.errors import Problem
+from shared.events import Envelope, Event
+from shared.ids import new_event_id
+
+if TYPE_CHECKING:
+    from shared.config import Settings
+    from shared.internal import Internal
+
+T = TypeVar("T")
+
+UseCase = Callable[..., Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A named action and who may take it. The names are what `GET /v1/me/capabilities` lists."""
+
+    action: str
+    roles: frozenset[str] = frozenset()
+    anyone: bool = False
+    person: bool = False
+    service: bool = False
+
+    def allows(self, actor: Actor) -> bool:
+        if self.service:
+            return actor.kind == "service"
+        if self.anyone:
+            return True
+        if self.person:
+            return actor.kind == "person"
+        return actor.kind == "person" and actor.org_id is not None and actor.role in self.roles
+
+
+def anyone(action: str) -> Permission:
+    """No credential is needed."""
+    return Permission(action, anyone=True)
+
+
+def person(action: str) -> Permission:
+    """Any signed-in person, whatever the organization."""
+    return Permission(action, person=True)
+
+
+def member(action: str) -> Permission:
+    return Permission(action, frozenset({"admin", "analyst", "viewer"}))
+
+
+def analyst(action: str) -> Permission:
+    """Admins and Analysts."""
+    return Permission(action, frozenset({"admin", "analyst"}))
+
+
+def admin(action: str) -> Permission:
+    return Permission(action, frozenset({"admin"}))
+
+
+def service(action: str) -> Permission:
+    """Other services only: an internal endpoint, which the gateway never routes."""
+    return Permission(action, service=True)
+
+
+@dataclass(frozen=True)
+class Route:
+    """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else."""
+
+    method: str
+    path: str
+    use_case: UseCase
+    may: Permission
+    status: int = 200
+    known_by: Callable[..., Awaitable[bool]] | None = None
+    if_match: bool = False
+    needs_key: bool = False
+    fresh: bool = False
+    query: tuple[str, ...] = ()
+    body_bytes: int = 1024 * 1024
+
+    @property
+    def writes(self) -> bool:
+        return self.method not in ("GET", "HEAD")
+
+    @property
+    def message(self) -> type[Any]:
+        hints = get_type_hints(self.use_case)
+        names = [name for name in hints if name not in ("return", "ctx")]
+        return hints[names[0]]  # type: ignore[no-any-return]
+
+    @property
+    def answer(self) -> Any:
+        return get_type_hints(self.use_case).get("return")
+
+
+def get(path: str, use_case: UseCase, may: Permission, **options: Any) -> Route:
+    return Route("GET", path, use_case, may, **options)
+
+
+def post(path: str, use_case: UseCase, may: Permission, **options: Any) -> Route:
+    return Route("POST", path, use_case, may, **options)
+
+
+def put(path: str, use_case: UseCase, may: Permission, **options: Any) -> Route:
+    return Route("PUT", path, use_case, may, **options)
+
+
+def patch(path: str, use_case: UseCase, may: Permission, **options: Any) -> Route:
+    return Route("PATCH", path, use_case, may, **options)
+
+
+def delete(path: str, use_case: UseCase, may: Permission, **options: Any) -> Route:
+    return Route("DELETE", path, use_case, may, status=204, **options)
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """An answer with headers or a status of its own."""
+
+    body: T
+    headers: Mapping[str, str] = field(default_factory=dict)
+    status: int | None = None
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A function that hears one kind of event, or, with `event=None`, everything (it then gets the envelope)."""
+
+    event: type[Event] | None
+    use_case: UseCase
+
+    @property
+    def name(self) -> str:
+        return self.use_case.__name__
+
+
+def on(event: type[Event], use_case: UseCase) -> Consumer:
+    return Consumer(event, use_case)
+
+
+def on_everything(use_case: UseCase) -> Consumer:
+    return Consumer(None, use_case)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A function that runs every so often, on one replica at a time."""
+
+    use_case: Callable[[Ctx], Awaitable[None]]
+    every_seconds: float
+
+
+@dataclass(frozen=True)
+class Service:
+    """The table of contents of a service. `sources` are the services whose events it hears."""
+
+    name: str
+    migrations: Path
+    routes: Sequence[Route] = ()
+    publishes: Sequence[type[Event]] = ()
+    consumers: Sequence[Consumer] = ()
+    sources: Sequence[str] = ()
+    jobs: Sequence[Job] = ()
+    opens: Callable[[Environment], AbstractAsyncContextManager[Any]] | None = None
+
+
+@dataclass
+class Environment:
+    """What a running service was given: its database, clock, settings, the way to its neighbours, and what it opened itself (`own`)."""
+
+    service: Service
+    database: Database
+    clock: Clock
+    settings: Settings
+    internal: Internal
+    own: Any = None
+
+
+class Ctx:
+    """What a use case gets besides its message. One per message; all of `tx()` is one transaction, committed by the kernel at the end."""
+
+    def __init__(
+        self,
+        env: Environment,
+        actor: Actor,
+        *,
+        cause: Envelope | None = None,
+        correlation_id: str | None = None,
+        request: RequestFacts | None = None,
+    ) -> None:
+        self.env = env
+        self.actor = actor
+        self.cause = cause
+        self.correlation_id = correlation_id
+        self.request = request or RequestFacts()
+        self.now: datetime = env.clock.now()
+        self._stack = AsyncExitStack()
+        self._tx: Tx | None = None
+        self._scope: str | None = None
+
+    @property
+    def own(self) -> Any:
+        return self.env.own
+
+    @asynccontextmanager
+    async def tx(self, org_id: str | None = None) -> AsyncIterator[Tx]:
+        """The message's transaction, inside one organization: the actor's, unless another is named. It commits after the use case returned."""
+        scope = org_id if org_id is not None else self.actor.org_id or ""
+        if self._tx is None:
+            self._tx = await self._stack.enter_async_context(self.env.database.tx(scope, self.say))
+            self._scope = scope
+        elif scope != self._scope and org_id is not None:
+            await self._tx.connection.execute("select set_config('tenantry.org_id', $1, true)", scope)
+            self._scope = scope
+        yield self._tx
+
+    @asynccontextmanager
+    async def read(self, org_id: str | None = None) -> AsyncIterator[Read]:
+        """A read-only look; inside an open `tx()` it sees what that did."""
+        if self._tx is not None:
+            async with self.tx(org_id) as tx:
+                yield tx
+        else:
+            async with self.env.database.read(org_id if org_id is not None else self.actor.org_id or "") as read:
+                yield read
+
+    def say(self, event: Event) -> Envelope:
+        """The envelope of an event that this message causes."""
+        source = self.env.service.name
+        return Envelope(
+            id=new_event_id(source),
+            source=source,
+            type=event.TYPE,
+            subject=event.subject,
+            time=self.now,
+            data=event.data(),
+            org_id=getattr(event, "org_id", None),
+            actor_id=self.actor.id,
+            correlation_id=self.correlation_id,
+            causation_id=self.cause.id if self.cause else None,
+            traceparent=self.request.traceparent,
+        )
+
+    def adopt(self, tx: Tx, scope: str) -> None:
+        """Makes `tx()` join a transaction that the kernel holds."""
+        self._tx, self._scope = tx, scope
+
+    @property
+    def change(self) -> str | None:
+        """The id of the last event said so far."""
+        return self._tx.said[-1].id if self._tx is not None and self._tx.said else None
+
+    @contextlib.asynccontextmanager
+    async def finishing(self) -> AsyncIterator[None]:
+        """Commits what `tx()` began when the block ends well, rolls it back when it raises."""
+        async with self._stack:
+            yield
+
+    def check_version(self, version: int, changed_by: str | None = None, changed_at: datetime | None = None) -> None:
+        """412 unless `If-Match` (when sent) names this version."""
+        wanted = self.request.if_match
+        if wanted is not None and wanted != "*" and wanted != f'"{version}"':
+            meta = {
+                "current_version": version,
+                "changed_by": changed_by,
+                "changed_at": changed_at.isoformat() if changed_at else None,
+            }
+            raise Problem(
+                "precondition_failed",
+                meta={k: v for k, v in meta.items() if v is not None},
+                headers={"ETag": f'"{version}"'},
+            )
+
+
+@dataclass(frozen=True)
+class RequestFacts:
+    """What a use case may know of the request that carried its message."""
+
+    id: str | None = None
+    if_match: str | None = None
+    source_ip: str | None = None
+    user_agent: str | None = None
+    traceparent: str | None = None
