@@ -23,7 +23,7 @@ class RabbitBus:
         publish_timeout: float = 5.0,
         name: str = "tenantry",
     ) -> None:
-        self._queues = {queue.name for queue in topology}
+        self._queues = {queue.name: queue for queue in topology}
         self._prefetch = prefetch
         self._publish_timeout = publish_timeout
         self._out = Link(url, f"{name} publishes")
@@ -48,7 +48,7 @@ class RabbitBus:
     async def subscribe(self, receive: Receive, *, queue: str | None = None, keys: Sequence[str] = ()) -> None:
         if queue is not None and queue not in self._queues:
             raise ValueError(f"The topology has no queue {queue}.")
-        subscription = Subscription(self._in, receive, queue=queue, keys=keys, prefetch=self._prefetch)
+        subscription = Subscription(self._in, receive, queue=self._queues[queue] if queue else None, keys=keys, prefetch=self._prefetch)
         self._subscriptions.append(subscription)
         if self._publishing is None:
             return

@@ -117,7 +117,7 @@ class PublishingChannel(Channel):
 
     def _answered_by(self, frame: ConfirmationFrameType) -> list[int]:
         last = frame.delivery_tag or 0
-        if not frame.multiple:
+        if not getattr(frame, "multiple", False):
             return [last]
         answered = []
         for tag in self._unanswered:  # in the order they were sent

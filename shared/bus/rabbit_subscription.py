@@ -12,11 +12,11 @@ from aiormq.exceptions import AMQPError
 from pamqp import commands as spec
 from pamqp.header import ContentHeader
 
-from shared.bus import Receive
+from shared.bus import Queue, Receive
 from shared.bus.arrivals import Arrivals, Ended
 from shared.bus.pauses import Pauses
 from shared.bus.rabbit_link import CLOSE_TIMEOUT, Connection, Link, open_channel
-from shared.bus.rabbit_topology import declare_feed
+from shared.bus.rabbit_topology import declare_exchanges, declare_feed, declare_queue
 
 SET_UP_TIMEOUT = 10.0
 MOST_WAITING_IN_A_FEED = 100_000
@@ -45,7 +45,7 @@ class ReceivingChannel(Channel):
 class Subscription:
     """One durable queue, or one private feed, received by one function, one call at a time."""
 
-    def __init__(self, link: Link, receive: Receive, *, queue: str | None, keys: Sequence[str], prefetch: int) -> None:
+    def __init__(self, link: Link, receive: Receive, *, queue: Queue | None, keys: Sequence[str], prefetch: int) -> None:
         self._link = link
         self._receive = receive
         self._queue = queue
@@ -59,7 +59,7 @@ class Subscription:
         self.problem: str | None = f"{self} is not being received yet."
 
     def __str__(self) -> str:
-        return self._queue or f"The private feed of {', '.join(self._keys)}"
+        return self._queue.name if self._queue else f"The private feed of {', '.join(self._keys)}"
 
     def start(self) -> None:
         if self._task is None:
@@ -125,8 +125,13 @@ class Subscription:
         if self._stopped:
             raise Ended
         await channel.basic_qos(prefetch_count=self._prefetch)
-        queue = self._queue or await declare_feed(channel, self._keys)
-        await channel.basic_consume(queue, _put_aside, no_ack=self._queue is None)
+        await declare_exchanges(channel)
+        if self._queue is None:
+            feed = await declare_feed(channel, self._keys)
+            await channel.basic_consume(feed, _put_aside, no_ack=True)
+        else:
+            await declare_queue(channel, self._queue)
+            await channel.basic_consume(self._queue.name, _put_aside)
 
     async def _receive_and_acknowledge(self, channel: ReceivingChannel, arrived: Sequence[tuple[int, bytes]]) -> None:
         await self._call([body for _, body in arrived])

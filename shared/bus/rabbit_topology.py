@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from aiormq import Channel
 from aiormq import Connection as AmqpConnection
-from aiormq.abc import ArgumentsType
+from aiormq.abc import AbstractChannel, ArgumentsType
 
 from shared.bus import Queue
 
@@ -32,16 +31,24 @@ QUORUM: ArgumentsType = {
 async def declare(connection: AmqpConnection, topology: Sequence[Queue]) -> None:
     async with asyncio.timeout(DECLARE_TIMEOUT):
         channel = await connection.channel(publisher_confirms=False)
-        await channel.exchange_declare(EVENTS, exchange_type="topic", durable=True)
-        await channel.exchange_declare(LIVE, exchange_type="topic", durable=True)
+        await declare_exchanges(channel)
         for queue in topology:
-            await channel.queue_declare(queue.name, durable=True, arguments=QUORUM)
-            for key in queue.keys:
-                await channel.queue_bind(queue.name, EVENTS, key)
+            await declare_queue(channel, queue)
         await channel.close()
 
 
-async def declare_feed(channel: Channel, keys: Sequence[str]) -> str:
+async def declare_exchanges(channel: AbstractChannel) -> None:
+    for exchange in (EVENTS, LIVE):
+        await channel.exchange_declare(exchange, exchange_type="topic", durable=True)
+
+
+async def declare_queue(channel: AbstractChannel, queue: Queue) -> None:
+    await channel.queue_declare(queue.name, durable=True, arguments=QUORUM)
+    for key in queue.keys:
+        await channel.queue_bind(queue.name, EVENTS, key)
+
+
+async def declare_feed(channel: AbstractChannel, keys: Sequence[str]) -> str:
     """A queue that lives as long as this connection and is nobody else's."""
     declared = await channel.queue_declare(exclusive=True, auto_delete=True)
     queue = declared.queue or ""
