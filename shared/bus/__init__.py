@@ -52,7 +52,7 @@ class Bus(Protocol):
     async def publish(self, messages: Sequence[Message]) -> None:
         """Returns when each lasting message is safe in at least one queue; raises `NotPublished` otherwise, within `publish_timeout` seconds.
 
-        Messages of one call arrive in the order given, unless the call failed. Not-lasting ones are sent and forgotten.
+        A cancelled call is unknown, like a failed one. Messages of one call arrive in the order given, unless the call failed. Not-lasting ones are sent and forgotten.
         """
 
     async def subscribe(self, receive: Receive, *, queue: str | None = None, keys: Sequence[str] = ()) -> None:
@@ -61,6 +61,8 @@ class Bus(Protocol):
         With `queue`: a durable queue of the topology; of all processes that subscribe to it one at a time receives.
         Messages are acknowledged after `receive` returned; when it raises or is cancelled they come again.
         Without `queue`: a private feed of what matches `keys` from now on; every process gets its own copy, and nothing is kept.
+        A feed begins, and after every interruption begins again, with a call for no messages at all: what was said
+        before it may have been missed. It gets copies, so it may hear what is published only at a later attempt, and hear it twice.
         """
 
     async def stop_receiving(self) -> None:
@@ -71,3 +73,17 @@ class Bus(Protocol):
 
     def healthy(self) -> str | None:
         """None when connected and receiving; otherwise one sentence for an operator."""
+
+
+def connect(url: str, topology: Sequence[Queue]) -> Bus:
+    """The bus that the URL names: `memory://`, `amqp://…` or `amqps://…`."""
+    scheme = url.partition("://")[0]
+    if scheme == "memory":
+        from shared.bus.memory import MemoryBus
+
+        return MemoryBus(topology)
+    if scheme in ("amqp", "amqps"):
+        from shared.bus.rabbit import RabbitBus
+
+        return RabbitBus(url, topology)
+    raise ValueError(f"A bus URL begins with memory://, amqp:// or amqps://, not with {scheme}.")

@@ -1,0 +1,227 @@
+"""Each trap of aio-pika and RabbitMQ that was measured has a test here that falls into it when the rule is broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.bus import NotPublished
+from shared.bus.rabbit import RabbitBus
+
+from .conftest import TOPOLOGY
+from .private_broker import PrivateBroker
+from .world import AUDIT, SHARING, Admin, Receiver, first_of_each, healthy, published, said, until
+
+NUMBERS = [str(number) for number in range(40)]
+
+
+@pytest.fixture
+async def audit(rabbit: RabbitBus) -> Receiver:
+    audit = Receiver()
+    await rabbit.subscribe(audit, queue=AUDIT)
+    await healthy(rabbit)
+    return audit
+
+
+@pytest.fixture
+async def up(broker: PrivateBroker) -> AsyncIterator[PrivateBroker]:
+    """A broker that the test may break, and that is whole again afterwards."""
+    yield broker
+    if broker.process is not None and broker.process.poll() is not None:
+        await asyncio.to_thread(broker.start)
+
+
+async def publish_all_along(bus: RabbitBus, until_done: asyncio.Event) -> list[str]:
+    sent: list[str] = []
+    while not until_done.is_set() or len(sent) < 20:
+        await published(bus, *said(len(sent)))
+        sent.append(str(len(sent)))
+        await asyncio.sleep(0.005)
+    return sent
+
+
+async def test_a_shutdown_during_receive_loses_nothing(rabbit: RabbitBus, admin: Admin) -> None:
+    """`message.process()` would reject on cancellation."""
+    going, audit = RabbitBus(admin.url, TOPOLOGY), Receiver()
+    audit.gate.clear()
+    await going.subscribe(audit, queue=AUDIT)
+    await going.start()
+    await rabbit.publish(said(*NUMBERS))
+    await until(lambda: audit.begun, "a call under way")
+    await going.close()
+    assert audit.bodies == []
+    successor = Receiver()
+    await rabbit.subscribe(successor, queue=AUDIT)
+    await successor.has(*NUMBERS)
+    assert successor.bodies == NUMBERS
+
+
+async def test_publishing_what_is_unroutable_raises_and_heals(
+    rabbit: RabbitBus, audit: Receiver, admin: Admin
+) -> None:
+    await admin.unbind(AUDIT, "org.#")
+    await admin.unbind(SHARING, "org.member.*")
+    with pytest.raises(NotPublished, match=r"no queue takes org\.member"):
+        await rabbit.publish(said("unbound"))
+    await published(rabbit, *said("bound again"))
+    await audit.has("bound again")
+    assert "unbound" not in audit.bodies
+
+
+async def test_two_publishes_in_flight_of_one_message_are_told_apart(rabbit: RabbitBus) -> None:
+    """With one message id for both, one of the two would be confirmed though nobody got it."""
+    lost, kept = said("same", key="nobody.cares"), said("same")
+    outcomes = await asyncio.gather(
+        *(rabbit.publish(messages) for messages in (lost, lost, kept, lost)), return_exceptions=True
+    )
+    assert [outcome is None for outcome in outcomes] == [False, False, True, False]
+    assert all(outcome is None or isinstance(outcome, NotPublished) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("raised", "over"),
+    [
+        (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "0.4")),
+        (("set_disk_free_limit", "1000TB"), ("set_disk_free_limit", "50MB")),
+    ],
+    ids=["memory", "disk"],
+)
+async def test_an_alarm_stops_publishing_only_and_only_while_it_lasts(
+    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: PrivateBroker, raised: tuple[str, ...], over: tuple[str, ...]
+) -> None:
+    audit.gate.clear()
+    await rabbit.publish(said(*NUMBERS))
+    await asyncio.to_thread(up.control, *raised)
+    try:
+        for attempt in range(2):
+            with pytest.raises(NotPublished):
+                async with asyncio.timeout(10):
+                    for number in range(100):  # the first ones may slip through before the broker closes its ears
+                        await rabbit.publish(said(f"attempt {attempt}.{number}", key="identity.user.closed"))
+        await until(lambda: "short" in (rabbit.healthy() or ""), "the alarm in words")
+        audit.gate.set()
+        await audit.has(*NUMBERS)
+    finally:
+        await asyncio.to_thread(up.control, *over)
+    await published(rabbit, *said("over"))
+    await audit.has("over")
+    await healthy(rabbit)
+    assert [body for body in first_of_each(audit.bodies) if body in NUMBERS] == NUMBERS
+
+
+async def test_a_channel_that_timed_out_is_thrown_away(rabbit: RabbitBus, audit: Receiver, up: PrivateBroker) -> None:
+    poisoned = rabbit._publisher._channel
+    up.freeze()
+    try:
+        with pytest.raises(NotPublished):
+            await rabbit.publish(said("unknown"))
+        assert rabbit._publisher._channel is not poisoned
+        with pytest.raises(NotPublished):
+            async with asyncio.timeout(1):
+                await rabbit.publish(said("refused at once"))
+    finally:
+        up.thaw()
+    await published(rabbit, *said("afterwards"))
+    await audit.has("afterwards")
+    assert rabbit._publisher._channel is not poisoned
+    assert poisoned is not None
+    await until(lambda: poisoned.is_closed, "the end of the old channel")
+
+
+async def test_a_consumer_that_the_broker_cancels_is_back(rabbit: RabbitBus, audit: Receiver, admin: Admin) -> None:
+    """Deleting the queue makes the broker send basic.cancel; nothing else tells the consumer."""
+    await rabbit.publish(said("before"))
+    await audit.has("before")
+    await admin.delete(AUDIT)
+    await until(lambda: rabbit.healthy() is not None, "the loss being noticed")
+    await healthy(rabbit)
+    assert await admin.consumers(AUDIT) == 1
+    await published(rabbit, *said("after", key="identity.user.closed"))
+    await audit.has("after")
+
+
+async def test_a_binding_that_vanished_is_back_though_everything_seems_well(
+    rabbit: RabbitBus, audit: Receiver, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.bus.rabbit_publisher.DECLARE_AGAIN_EVERY", 0.2)
+    rabbit._publisher._throw_away(rabbit._publisher._channel)  # type: ignore[arg-type]
+    await until(lambda: rabbit.healthy() is None, "a session with the shorter interval")
+    await admin.unbind(AUDIT, "org.#")
+    async with asyncio.timeout(20):
+        while "heard" not in audit.bodies:
+            await published(rabbit, *said("heard"))  # sharing still takes it, so nothing is returned
+            await asyncio.sleep(0.05)
+
+
+async def test_no_more_than_the_prefetch_is_on_its_way(rabbit: RabbitBus, admin: Admin) -> None:
+    bus, audit = RabbitBus(admin.url, TOPOLOGY, prefetch=7), Receiver()
+    audit.gate.clear()
+    await bus.subscribe(audit, queue=AUDIT)
+    await bus.start()
+    await healthy(bus)
+    await rabbit.publish(said(*NUMBERS))
+    await until(lambda: audit.begun, "a call under way")
+    assert await admin.waiting(AUDIT) == len(NUMBERS) - 7
+    audit.gate.set()
+    await audit.has(*NUMBERS)
+    assert max(audit.calls) <= 7
+    await bus.close()
+
+
+async def test_channels_that_the_broker_closes_are_replaced(rabbit: RabbitBus, audit: Receiver) -> None:
+    """Acknowledging what was never delivered is a protocol error that costs the channel."""
+    for link in (rabbit._in, rabbit._out):
+        for channel in list((await link.connection()).channels.values()):
+            assert channel is not None
+            await channel.basic_ack(999_999)
+            await until(lambda channel=channel: channel.is_closed, "the broker's answer")  # type: ignore[misc]
+    await published(rabbit, *said("afterwards"))
+    await audit.has("afterwards")
+    await healthy(rabbit)
+
+
+async def test_connections_that_the_broker_closes_are_replaced_and_nothing_is_lost_or_reordered(
+    rabbit: RabbitBus, audit: Receiver, up: PrivateBroker
+) -> None:
+    done = asyncio.Event()
+    publishing = asyncio.create_task(publish_all_along(rabbit, done))
+    for _ in range(2):
+        await asyncio.to_thread(up.control, "close_all_connections", "by a test")
+        await healthy(rabbit)
+    done.set()
+    sent = await publishing
+    await audit.has(*sent)
+    assert first_of_each(audit.bodies) == sent
+
+
+async def test_a_broker_that_is_killed_and_started_again_has_kept_everything(
+    rabbit: RabbitBus, audit: Receiver, up: PrivateBroker
+) -> None:
+    feed = Receiver()
+    await rabbit.subscribe(feed, keys=["org.#"])
+    done = asyncio.Event()
+    publishing = asyncio.create_task(publish_all_along(rabbit, done))
+    await asyncio.to_thread(up.kill)
+    await until(lambda: rabbit.healthy() is not None, "the loss being noticed")
+    await asyncio.to_thread(up.start)
+    await healthy(rabbit)
+    done.set()
+    sent = await publishing
+    await audit.has(*sent)
+    assert first_of_each(audit.bodies) == sent
+    assert feed.calls.count(0) == 2, "the feed says that it began anew"
+
+
+async def test_a_broker_that_lost_everything_is_made_whole(
+    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: PrivateBroker
+) -> None:
+    await asyncio.to_thread(up.kill)
+    await asyncio.to_thread(up.wipe)
+    await until(lambda: rabbit.healthy() is not None, "the loss being noticed")
+    await asyncio.to_thread(up.start)
+    await published(rabbit, *said("afterwards"))
+    await audit.has("afterwards")
+    await healthy(rabbit)
+    assert await admin.waiting(SHARING) == 1
