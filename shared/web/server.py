@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import re
 import secrets
 import socket
@@ -18,7 +19,7 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler
 
 from shared.errors import Problem
@@ -54,17 +55,16 @@ class Limits:
 class Request(web.Request):
     """aiohttp's request, with an `id` and the one `safe_path` that may be routed."""
 
-    ATTRS = web.Request.ATTRS | frozenset({"id", "safe_path"})
+    ATTRS = web.Request.ATTRS | frozenset({"gate", "id", "safe_path"})
 
+    gate: Gate
     id: str
     safe_path: str
 
     @property
     def keep_alive(self) -> bool:  # type: ignore[override]
-        gate = self._protocol._manager
-        draining = gate is None or (isinstance(gate, Gate) and gate.draining)
         # an upgrade that nobody takes leaves bytes behind whose meaning the two sides may see differently
-        return not (self._message.should_close or self._message.upgrade or draining)
+        return not (self._message.should_close or self._message.upgrade or self.gate.draining)
 
     async def body(self, limit: int | None = None) -> bytes:
         """The whole body; 413 past `limit` (or the listener's), 415 when compressed. `Expect: 100-continue` is met here."""
@@ -113,6 +113,8 @@ class Gate(web.Server):
         self.draining = False
         self._handler = handler
         self._accept_request_ids = accept_request_ids
+        # ids must differ, not be secret: reading the system's randomness for each would cost a system call
+        self._random = random.Random(secrets.token_bytes(32)).getrandbits  # noqa: S311
 
     def __call__(self) -> RequestHandler:
         return Connection(self, loop=self._loop, **self._kwargs)
@@ -129,14 +131,18 @@ class Gate(web.Server):
             message, payload, protocol, writer, task, self._loop, client_max_size=self.limits.body_bytes
         )
         wanted = message.headers.get("Request-Id") if self._accept_request_ids else None
-        request.id = wanted if wanted and _REQUEST_ID.fullmatch(wanted) else secrets.token_hex(12)
+        request.id = wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._random(96):024x}"
+        request.gate = self
         return request
 
     async def _answer(self, request: Request) -> web.StreamResponse:
         try:
-            _check_framing(request._message)
-            self._check_size(request)
-            path = safe_path(request._message.path)
+            message = request._message
+            if message.version is not HttpVersion11 or message.chunked:
+                _check_framing(message)
+            if request._payload is not EMPTY_PAYLOAD:
+                self._check_size(request)
+            path = safe_path(message.path)
             if path is None:
                 raise Problem("malformed_request", "The path isn't written in its one plain form.")
             request.safe_path = path
