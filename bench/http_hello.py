@@ -1,6 +1,6 @@
 """How much of bare aiohttp's rate the hardened server keeps: hello over kept-alive connections, alternating rounds, one core for each side.
 
-    python -m bench.http_hello [rounds] [seconds]
+python -m bench.http_hello [rounds] [seconds]
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def application() -> web.Application:
 async def run_server(kind: str) -> None:
     if kind.startswith("bare"):
         runner: web.BaseRunner = (
-            web.AppRunner(application(), access_log=None) if kind == "bare" else web.ServerRunner(web.Server(hello, access_log=None))
+            web.AppRunner(application(), access_log=None)
+            if kind == "bare"
+            else web.ServerRunner(web.Server(hello, access_log=None))
         )
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -72,7 +74,10 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
     kinds = ["bare", "hardened", "bare-handler", "hardened-handler"]
-    servers = {k: subprocess.Popen([sys.executable, "-m", "bench.http_hello", "serve", k], stdout=subprocess.PIPE, text=True) for k in kinds}
+    servers = {
+        k: subprocess.Popen([sys.executable, "-m", "bench.http_hello", "serve", k], stdout=subprocess.PIPE, text=True)
+        for k in kinds
+    }
     try:
         ports = {kind: int(server.stdout.readline()) for kind, server in servers.items() if server.stdout}
         rates: dict[str, list[float]] = {kind: [] for kind in kinds}

@@ -127,9 +127,7 @@ class Gate(web.Server):
         writer: AbstractStreamWriter,
         task: asyncio.Task[None],
     ) -> Request:
-        request = Request(
-            message, payload, protocol, writer, task, self._loop, client_max_size=self.limits.body_bytes
-        )
+        request = Request(message, payload, protocol, writer, task, self._loop, client_max_size=self.limits.body_bytes)
         wanted = message.headers.get("Request-Id") if self._accept_request_ids else None
         request.id = wanted if wanted and _REQUEST_ID.fullmatch(wanted) else f"{self._random(96):024x}"
         request.gate = self
