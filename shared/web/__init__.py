@@ -1,0 +1,1 @@
+"""How Tenantry speaks HTTP: a hardened server, a lean client, strict JSON; knows no service."""
