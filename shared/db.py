@@ -38,7 +38,7 @@ AWAY = (
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 
-class _Connection(asyncpg.Connection):  # type: ignore[type-arg]
+class _Connection(asyncpg.Connection):
     """A connection that is only ever used through `Database`, which leaves no state behind: no RESET is needed."""
 
     def get_reset_query(self) -> str:

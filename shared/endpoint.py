@@ -18,6 +18,7 @@ from shared.fields import Versioned
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
+from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
 from shared.routing import RouteTable
 from shared.service import Answer, Ctx, Environment, RequestFacts, Route
@@ -38,7 +39,7 @@ class Endpoints:
         self._keyring = keyring
         self._inbox = inbox
         self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
-        for route in env.service.routes:
+        for route in (*env.service.routes, *OVERSIGHT):
             self._table.add(route.method, route.path, (route, route.message))
 
     async def answer(self, request: Request) -> web.StreamResponse:

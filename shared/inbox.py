@@ -369,14 +369,6 @@ class Inbox:
                     # Another replica may be the one that applies it: so never longer than a moment.
                     await asyncio.wait_for(self._applied.wait(), min(left, 0.05))
 
-    async def revive(self, event_id: str | None = None) -> int:
-        """Gives dead events (all, or one) another round of attempts. Returns how many."""
-        async with self._database.tx("", _says_nothing) as tx:
-            return await tx.run(
-                "update inbox set state = 'waiting', attempts = 0, not_before = now() where state = 'dead' and ($1::text is null or id = $1)",
-                event_id,
-            )
-
 
 def queue_name(service: str) -> str:
     return f"{service}.events"

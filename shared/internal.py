@@ -14,7 +14,7 @@ import orjson
 from shared.auth import Actor, Keyring
 from shared.errors import Problem
 from shared.web.address import Address
-from shared.web.client import Answer, Client, DeadlineExceeded, Overloaded, Unreachable
+from shared.web.client import Answer, Client, DeadlineExceeded, Headers, Overloaded, Unreachable
 
 CALL_SECONDS = 3.0
 
@@ -47,9 +47,9 @@ class Internal:
         Returns the JSON answer, or None for 204. Raises the neighbour's problem as it was, `unavailable` when it can't be reached in time.
         """
         token = self._keyring.issue(actor, service) if actor else self._keyring.as_itself(service)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers = [(b"Authorization", f"Bearer {token}".encode()), (b"Content-Type", b"application/json")]
         if after:
-            headers["Tenantry-After"] = after
+            headers.append((b"Tenantry-After", after.encode()))
         target = f"{path}?{urlencode(query)}" if query else path
         answer = await self.send(service, method, target, headers, b"" if body is None else orjson.dumps(body), seconds)
         if answer.status >= 400:
@@ -57,7 +57,7 @@ class Internal:
         return orjson.loads(answer.body) if answer.body else None
 
     async def send(
-        self, service: str, method: str, target: str, headers: Mapping[str, str], body: bytes, seconds: float
+        self, service: str, method: str, target: str, headers: Headers, body: bytes, seconds: float
     ) -> Answer:
         """The bare exchange, for the gateway's hop."""
         try:

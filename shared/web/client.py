@@ -145,7 +145,7 @@ class Client:
         for _ in range(2):
             exchange.request(data, bodiless=bodiless, limit=0 if streaming else self._answer_bytes, streaming=streaming)
             try:
-                while not (exchange.head_complete and streaming or exchange.complete or exchange.failure is not None):
+                while not ((exchange.head_complete and streaming) or exchange.complete or exchange.failure is not None):
                     await exchange.progress()
             except BaseException:
                 self._discard(exchange)

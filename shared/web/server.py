@@ -13,7 +13,6 @@ import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -62,7 +61,7 @@ class Request(web.Request):
     safe_path: str
 
     @property
-    def keep_alive(self) -> bool:  # type: ignore[override]
+    def keep_alive(self) -> bool:
         # an upgrade that nobody takes leaves bytes behind whose meaning the two sides may see differently
         return not (self._message.should_close or self._message.upgrade or self.gate.draining)
 
@@ -187,7 +186,7 @@ def _check_framing(message: RawRequestMessage) -> None:
 class Listening:
     """A server that listens."""
 
-    def __init__(self, runner: web.BaseRunner[Any], gate: Gate, server: asyncio.Server, address: Address) -> None:
+    def __init__(self, runner: web.BaseRunner, gate: Gate, server: asyncio.Server, address: Address) -> None:
         self._runner = runner
         self._gate = gate
         self._server = server
@@ -229,14 +228,14 @@ class Listening:
 async def serve(
     app_or_handler: web.Application | Handler,
     address: Address,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
     *,
     reuse_port: bool = False,
     accept_request_ids: bool = False,
 ) -> Listening:
     """Listens and answers. `accept_request_ids`: take a well-formed `Request-Id` from the client (internal listeners only)."""
     if isinstance(app_or_handler, web.Application):
-        runner: web.BaseRunner[Any] = web.AppRunner(app_or_handler, handle_signals=False)
+        runner: web.BaseRunner = web.AppRunner(app_or_handler, handle_signals=False)
         await runner.setup()
         handler: Handler = app_or_handler._handle
     else:
