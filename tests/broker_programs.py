@@ -78,7 +78,9 @@ def fetch(tools: Path) -> Programs:
     """Leaves the packages unpacked in `tools`, whole or not at all; of several processes one works and the others wait."""
     missing = [name for name in ("apt-get", "apt-cache", "dpkg") if shutil.which(name) is None]
     if missing:
-        raise BrokerMissing(f"RabbitMQ isn't installed, and without {missing[0]} it can't be fetched.\n{HOW_TO_GET_ONE}")
+        raise BrokerMissing(
+            f"RabbitMQ isn't installed, and without {missing[0]} it can't be fetched.\n{HOW_TO_GET_ONE}"
+        )
     tools.mkdir(parents=True, exist_ok=True)
     with (tools / "rabbitmq.lock").open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
@@ -97,9 +99,18 @@ def fetch(tools: Path) -> Programs:
 def _unpack_packages(folder: Path) -> None:
     for name in ("state/lists/partial", "cache/archives/partial", "packages", "root"):
         (folder / name).mkdir(parents=True)
-    own = ["-o", f"Dir::State={folder}/state", "-o", f"Dir::Cache={folder}/cache", "-o", "Dir::State::status=/var/lib/dpkg/status"]
+    own = [
+        "-o",
+        f"Dir::State={folder}/state",
+        "-o",
+        f"Dir::Cache={folder}/cache",
+        "-o",
+        "Dir::State::status=/var/lib/dpkg/status",
+    ]
     own += ["-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=2", "-q"]
-    _run(["apt-get", *own, "update"], folder, may_fail=True)  # a third party's archive that is away matters only if it is needed
+    _run(
+        ["apt-get", *own, "update"], folder, may_fail=True
+    )  # a third party's archive that is away matters only if it is needed
     wanted = _closure(own, folder)
     _run(["apt-get", *own, "download", *wanted], folder / "packages")
     for package in sorted((folder / "packages").glob("*.deb")):
@@ -109,7 +120,15 @@ def _unpack_packages(folder: Path) -> None:
 
 def _closure(own: list[str], folder: Path) -> list[str]:
     """RabbitMQ, Erlang's parts that it wants, and of the libraries that those want the ones that aren't installed."""
-    quiet = ["--recurse", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"]
+    quiet = [
+        "--recurse",
+        "--no-recommends",
+        "--no-suggests",
+        "--no-conflicts",
+        "--no-breaks",
+        "--no-replaces",
+        "--no-enhances",
+    ]
 
     def reached(*names: str) -> set[str]:
         said = _run(["apt-cache", *own, "depends", *quiet, *names], folder)
@@ -117,12 +136,16 @@ def _closure(own: list[str], folder: Path) -> list[str]:
 
     erlang = {name for name in reached("rabbitmq-server") if name.startswith("erlang-") and "hipe" not in name}
     libraries = {name for name in reached(*erlang) if re.match(r"lib|zlib1g", name) and name != "libelogind0"}
-    present = set(_run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"], folder).replace("installed ", "").split())
+    present = set(
+        _run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"], folder).replace("installed ", "").split()
+    )
     return sorted({"rabbitmq-server", *erlang, *(libraries - present)})
 
 
 def _run(command: list[str], folder: Path, *, may_fail: bool = False) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False)
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False
+    )
     if done.returncode and not may_fail:
         told = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
         raise BrokerMissing(f"RabbitMQ can't be fetched: `{command[0]}` failed.\n{told}\n{HOW_TO_GET_ONE}")

@@ -101,7 +101,7 @@ def programs_for(user: ServerUser) -> Path:
                 if part.exists():
                     target = begun / PACKAGE / part.name if part.parent == package else begun / part.name
                     shutil.copytree(part, target, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-            begun.chmod(0o755)  # noqa: S103 the server's account, which isn't ours, runs it
+            begun.chmod(0o755)
             try:
                 begun.rename(copy)
             except OSError:
@@ -110,7 +110,9 @@ def programs_for(user: ServerUser) -> Path:
                 shutil.rmtree(begun)  # somebody else was quicker
     programs = copy / PACKAGE / "pginstall" / "bin"
     if not user.can_run(programs / "postgres"):
-        raise PostgresFailed(f"The account `{user.name}` can't run {programs / 'postgres'}.", f"Open it: chmod -R a+rX {copy}")
+        raise PostgresFailed(
+            f"The account `{user.name}` can't run {programs / 'postgres'}.", f"Open it: chmod -R a+rX {copy}"
+        )
     return programs
 
 
@@ -124,7 +126,7 @@ def reachable_place(data: Path, user: ServerUser) -> Path:
     if user.is_ours or user.can_search(data.parent.resolve()):
         return data.resolve()
     home = Path(tempfile.mkdtemp(prefix="data-", dir=home_for_root()))
-    home.chmod(0o711)  # noqa: S103 the server's account passes through to its own 0700 folder
+    home.chmod(0o711)
     data.symlink_to(home / "postgres")
     return home / "postgres"
 
@@ -137,7 +139,7 @@ def home_for_root() -> Path:
             continue
         found = home.lstat()
         if not home.is_symlink() and found.st_uid == 0 and found.st_mode & 0o022 == 0 and os.access(home, os.W_OK):
-            home.chmod(0o755)  # noqa: S103 a umask may have closed it
+            home.chmod(0o755)
             return home
     raise PostgresFailed(
         f"Root's private PostgreSQL needs a folder that others may enter, and none of {', '.join(map(str, HOMES_FOR_ROOT))} is root's own.",

@@ -51,10 +51,12 @@ async def _prepare_role(admin: asyncpg.Connection[asyncpg.Record], role: str, pa
     if password is not None:
         await _run(admin, "alter role %I password %L", role, password)
     if not await admin.fetchval("select pg_has_role($1, 'usage')", role):
-        await _run(admin, "grant %I to current_user", role)  # who isn't superuser gives a database only to a role it is in
+        await _run(
+            admin, "grant %I to current_user", role
+        )  # who isn't superuser gives a database only to a role it is in
 
 
 async def _run(admin: asyncpg.Connection[asyncpg.Record], statement: str, *values: str) -> None:
     """A statement that takes no parameters: the server itself quotes names (%I) and words (%L)."""
     places = ", ".join(f"${number + 2}::text" for number in range(len(values)))
-    await admin.execute(await admin.fetchval(f"select format($1, {places})", statement, *values))  # noqa: S608
+    await admin.execute(await admin.fetchval(f"select format($1, {places})", statement, *values))

@@ -12,7 +12,10 @@ SIGNS = (
     ("Permission denied", "Some of its files belong to somebody else: give them to the account that runs the server."),
     ("incompatible with server", "This data is of another PostgreSQL: start the Tenantry that wrote it."),
     ("could not map anonymous shared memory", "There is too little memory: 100 MB must be free."),
-    ("could not create semaphores", "The system has no semaphore left: see kernel.sem, or stop other database servers."),
+    (
+        "could not create semaphores",
+        "The system has no semaphore left: see kernel.sem, or stop other database servers.",
+    ),
     ("is still in use", "Server processes of an earlier run are still ending: wait some seconds, then start again."),
     ("could not locate a valid checkpoint record", "The data folder is damaged: restore a backup."),
     ("could not look up effective user", "The account that runs this has no name: add it to /etc/passwd."),

@@ -15,7 +15,15 @@ import asyncpg
 
 from shared.postgres.account import ServerUser, programs_for, server_user
 from shared.postgres.failures import PostgresFailed, as_failure, explained
-from shared.postgres.folders import PORT, dies_with_us, let_in_only_us, lock_for, prepared_data, socket_folder, surroundings
+from shared.postgres.folders import (
+    PORT,
+    dies_with_us,
+    let_in_only_us,
+    lock_for,
+    prepared_data,
+    socket_folder,
+    surroundings,
+)
 from shared.postgres.left_over import STOP_SECONDS, becomes_true, end_left_over
 
 READY_SECONDS = 60.0
@@ -54,7 +62,9 @@ class PrivatePostgres:
     `settings` are PostgreSQL's own, on top of small ones.
     """
 
-    def __init__(self, data: Path, log: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, data: Path, log: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._data = data.absolute()
         self._log = log.absolute()
         self._durable = durable
