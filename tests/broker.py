@@ -1,4 +1,4 @@
-"""A real RabbitMQ for tests: a node of our own that can be started, stopped, killed and wiped without disturbing anybody."""
+"""A real RabbitMQ for tests: a node of our own, to start, stop, kill and wipe without disturbing anybody."""
 
 from __future__ import annotations
 

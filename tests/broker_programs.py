@@ -1,4 +1,4 @@
-"""Finds RabbitMQ's programs on this machine, or fetches them from the Debian or Ubuntu archive without being root."""
+"""Finds RabbitMQ's programs on this machine, or fetches them from Debian's or Ubuntu's archive without being root."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def fetched(tools: Path) -> Programs | None:
 
 
 def fetch(tools: Path) -> Programs:
-    """Leaves the packages unpacked in `tools`, whole or not at all; of several processes one works and the others wait."""
+    """Unpacks the packages in `tools`, whole or not at all; of several processes one works and the others wait."""
     missing = [name for name in ("apt-get", "apt-cache", "dpkg") if shutil.which(name) is None]
     if missing:
         raise BrokerMissing(
@@ -99,20 +99,17 @@ def fetch(tools: Path) -> Programs:
 def _unpack_packages(folder: Path) -> None:
     for name in ("state/lists/partial", "cache/archives/partial", "packages", "root"):
         (folder / name).mkdir(parents=True)
-    own = [
-        "-o",
-        f"Dir::State={folder}/state",
-        "-o",
-        f"Dir::Cache={folder}/cache",
-        "-o",
-        "Dir::State::status=/var/lib/dpkg/status",
-    ]
-    own += ["-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=2", "-q"]
-    _run(
-        ["apt-get", *own, "update"], folder, may_fail=True
-    )  # a third party's archive that is away matters only if it is needed
-    wanted = _closure(own, folder)
-    _run(["apt-get", *own, "download", *wanted], folder / "packages")
+    own = ["-o", f"Dir::State={folder}/state", "-o", f"Dir::Cache={folder}/cache", "-q"]
+    own += ["-o", "Dir::State::status=/var/lib/dpkg/status", "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=2"]
+    away = ""
+    try:
+        _run(["apt-get", *own, "update"], folder)
+    except BrokerMissing as reason:  # the archive of a third party may be away, and isn't needed
+        away = f"{reason}\n"
+    try:
+        _run(["apt-get", *own, "download", *_closure(own, folder)], folder / "packages")
+    except BrokerMissing as reason:
+        raise BrokerMissing(f"{away}{reason}\n{HOW_TO_GET_ONE}") from None
     for package in sorted((folder / "packages").glob("*.deb")):
         _run(["dpkg", "-x", str(package), str(folder / "root")], folder)
     shutil.rmtree(folder / "root" / "usr" / "share", ignore_errors=True)
@@ -120,33 +117,22 @@ def _unpack_packages(folder: Path) -> None:
 
 def _closure(own: list[str], folder: Path) -> list[str]:
     """RabbitMQ, Erlang's parts that it wants, and of the libraries that those want the ones that aren't installed."""
-    quiet = [
-        "--recurse",
-        "--no-recommends",
-        "--no-suggests",
-        "--no-conflicts",
-        "--no-breaks",
-        "--no-replaces",
-        "--no-enhances",
-    ]
+    needs_only = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
 
     def reached(*names: str) -> set[str]:
-        said = _run(["apt-cache", *own, "depends", *quiet, *names], folder)
+        said = _run(["apt-cache", *own, "depends", "--recurse", *needs_only, *names], folder)
         return set(re.findall(r"^([a-z0-9][a-z0-9+.-]*)(?::\w+)?$", said, re.MULTILINE))
 
     erlang = {name for name in reached("rabbitmq-server") if name.startswith("erlang-") and "hipe" not in name}
     libraries = {name for name in reached(*erlang) if re.match(r"lib|zlib1g", name) and name != "libelogind0"}
-    present = set(
-        _run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n"], folder).replace("installed ", "").split()
-    )
+    present = set(_run(["dpkg-query", "-W", "-f", "${Package}\n"], folder).split())
     return sorted({"rabbitmq-server", *erlang, *(libraries - present)})
 
 
-def _run(command: list[str], folder: Path, *, may_fail: bool = False) -> str:
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}, check=False
-    )
-    if done.returncode and not may_fail:
+def _run(command: list[str], folder: Path) -> str:
+    surroundings = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=surroundings, check=False)
+    if done.returncode:
         told = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
-        raise BrokerMissing(f"RabbitMQ can't be fetched: `{command[0]}` failed.\n{told}\n{HOW_TO_GET_ONE}")
+        raise BrokerMissing(f"RabbitMQ can't be fetched: `{' '.join(command[:1])}` failed.\n{told}")
     return done.stdout

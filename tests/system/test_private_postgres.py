@@ -1,4 +1,4 @@
-"""The private PostgreSQL: it starts on whatever the last run left, belongs to one supervisor, and keeps services apart."""
+"""The private PostgreSQL: it starts on whatever the last run left, has one supervisor, and keeps services apart."""
 
 from __future__ import annotations
 
@@ -98,14 +98,19 @@ async def supervisor(folder: Path, **how: object) -> tuple[asyncio.subprocess.Pr
     return process, int(await process.stdout.readline())
 
 
+def ended(pid: int) -> bool:
+    """Gone, or at most waiting for a lazy init process to notice."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return not shown or shown.startswith("Z")
+
+
 async def test_after_a_killed_supervisor_the_next_one_goes_on(folder: Path) -> None:
     first, left_over = await supervisor(folder)
     first.kill()
     await first.wait()
     second, server = await supervisor(folder)
     assert server != left_over
-    with pytest.raises(ProcessLookupError):
-        os.kill(left_over, 0)
+    assert ended(left_over)
     second.kill()
     await second.wait()
 
@@ -116,7 +121,7 @@ async def test_a_server_that_outlived_its_supervisor_is_ended(folder: Path, monk
     first, left_over = await supervisor(folder, env={"PATH": str(hidden)})
     first.kill()
     await first.wait()
-    os.kill(left_over, 0)
+    assert not ended(left_over)
     server = PrivatePostgres(folder / "pg", folder / "pg.log", durable=False)
     await server.start()
     assert server.pid != left_over
@@ -230,6 +235,18 @@ async def test_root_starts_a_server_that_is_not_root_even_where_that_account_can
         subprocess.run(["rm", "-r", str(elsewhere)], check=True)
 
 
+def python_for(account: pwd.struct_passwd) -> str:
+    """A Python of our version that the account may run: ours may lie in root's home."""
+    ours = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    for program in (sys.executable, f"/usr/bin/{ours}", f"/usr/local/bin/{ours}"):
+        try:
+            subprocess.run([program, "-c", ""], user=account.pw_uid, group=account.pw_gid, extra_groups=[], check=True)
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        return program
+    pytest.skip(f"no {ours} that {account.pw_name} may run")
+
+
 @as_root
 async def test_an_ordinary_account_starts_its_own_and_nobody_else_gets_in(folder: Path) -> None:
     ordinary = pwd.getpwnam("nobody")
@@ -248,12 +265,10 @@ async def test_an_ordinary_account_starts_its_own_and_nobody_else_gets_in(folder
         asyncio.run(main())
     """)
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", script, str(mine)], capture_output=True, text=True, cwd="/",
+        subprocess.run, [python_for(ordinary), "-c", script, str(mine)], capture_output=True, text=True, cwd="/",
         user="nobody", group=ordinary.pw_gid, extra_groups=[],
         env={"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "PATH": os.defpath},
     )  # fmt: skip
-    if "Permission denied" in done.stderr and "python" in done.stderr:
-        pytest.skip("this checkout's Python is in a folder that `nobody` can't enter")
     assert int(done.stdout) >= 180000, done.stderr
     assert (mine / "pg").stat().st_uid == ordinary.pw_uid
 
@@ -273,7 +288,6 @@ async def test_a_role_cannot_pass_over_row_security_or_make_itself_stronger(post
     await run(own, "alter table members enable row level security")
     await run(own, "alter table members force row level security")
     await run(own, "create policy one_org on members using (org_id = current_setting('tenantry.org', true))")
-    await run(own, "insert into members values ('other') on conflict do nothing") if False else None
     await run(postgres.admin_dsn.replace("/postgres?", "/org?"), "insert into members values ('a'), ('b')")
     assert await run(own, "select count(*) from members") == 0
     for attempt in ("alter role org bypassrls", "create role more", "create database more", "set role postgres"):
