@@ -1,4 +1,4 @@
-"""Which account runs the server, and from where: PostgreSQL refuses to run as root, and none but root enters its home."""
+"""Which account runs the server, and from where: PostgreSQL refuses to be root, and only root enters its home."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def server_user(data: Path) -> ServerUser:
         except KeyError:
             continue
     raise PostgresFailed(
-        "PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody` to run it as.",
+        "PostgreSQL refuses to be root, and there is no account `postgres` or `nobody` to run it as.",
         "Add one (useradd --system postgres), or run Tenantry as an ordinary user.",
     )
 
