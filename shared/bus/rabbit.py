@@ -48,7 +48,9 @@ class RabbitBus:
     async def subscribe(self, receive: Receive, *, queue: str | None = None, keys: Sequence[str] = ()) -> None:
         if queue is not None and queue not in self._queues:
             raise ValueError(f"The topology has no queue {queue}.")
-        subscription = Subscription(self._in, receive, queue=self._queues[queue] if queue else None, keys=keys, prefetch=self._prefetch)
+        subscription = Subscription(
+            self._in, receive, queue=self._queues[queue] if queue else None, keys=keys, prefetch=self._prefetch
+        )
         self._subscriptions.append(subscription)
         if self._publishing is None:
             return

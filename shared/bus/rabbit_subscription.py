@@ -45,7 +45,9 @@ class ReceivingChannel(Channel):
 class Subscription:
     """One durable queue, or one private feed, received by one function, one call at a time."""
 
-    def __init__(self, link: Link, receive: Receive, *, queue: Queue | None, keys: Sequence[str], prefetch: int) -> None:
+    def __init__(
+        self, link: Link, receive: Receive, *, queue: Queue | None, keys: Sequence[str], prefetch: int
+    ) -> None:
         self._link = link
         self._receive = receive
         self._queue = queue
