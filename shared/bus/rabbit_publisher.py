@@ -1,4 +1,4 @@
-"""Publishing to RabbitMQ: a window of messages in one write, and the proof that each lasting one is in a durable queue."""
+"""Publishing to RabbitMQ: a window of messages in one write, and the proof that each is in a durable queue."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Window:
 
 
 class PublishingChannel(Channel):
-    """A channel with confirms that keeps its own account of them: one future per window instead of one task per message."""
+    """A channel with its own account of confirms: one future per window instead of one task per message."""
 
     def __init__(self, connection: AbstractConnection, number: int) -> None:
         super().__init__(connection, number, publisher_confirms=True)
@@ -221,7 +221,7 @@ class Publisher:
         return not channel.is_closed and not self._spoiled.is_set()
 
     async def _until_unblocked(self, connection: Connection) -> None:
-        """A connection held by a memory or disk alarm is not replaced: the broker would collect them, one per attempt."""
+        """A connection held by an alarm is not replaced: the broker would collect them, one per attempt."""
         unblocked = asyncio.create_task(connection.ready())
         try:
             await asyncio.wait([unblocked], timeout=0.05)
