@@ -44,7 +44,7 @@ async def published(bus: Bus, *messages: Message, within: float = PATIENCE) -> i
                 return failures
 
 
-def said(*bodies: object, key: str = "org.member.joined.v1") -> list[Message]:
+def said(*bodies: object, key: str = "org.member.joined") -> list[Message]:
     return [Message(key, str(body).encode()) for body in bodies]
 
 
