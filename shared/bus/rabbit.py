@@ -1,4 +1,4 @@
-"""The bus on RabbitMQ: one connection to publish, another to receive, so that an alarm which stops the one spares the other."""
+"""The bus on RabbitMQ: one connection to publish, one to receive, so that an alarm which stops one spares the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.bus.rabbit_subscription import Subscription
 
 
 class RabbitBus:
-    """`subscribe` to a private feed returns when the feed is bound, or after `publish_timeout` seconds while the broker is away."""
+    """`subscribe` returns when a private feed is bound, or after `publish_timeout` seconds while the broker is away."""
 
     def __init__(
         self,

@@ -59,10 +59,10 @@ class Link:
             await self._up.wait()
         return self._connection
 
-    def throw_away(self, connection: Connection) -> None:
+    def throw_away(self, connection: Connection, why: str) -> None:
         """Closes in the background: a broker that doesn't answer must not keep anybody waiting."""
         if self._connection is connection:
-            self._lost()
+            self._lost(why)
         closing = asyncio.create_task(_close(connection))
         self._closings.add(closing)
         closing.add_done_callback(self._closings.discard)
@@ -72,7 +72,8 @@ class Link:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._connection is not None:
-            self.throw_away(self._connection)
+            closed, self._connection = self._connection, None
+            self.throw_away(closed, "")
         await asyncio.gather(*self._closings, return_exceptions=True)
         self.problem = "The connection to RabbitMQ was closed."
 
@@ -90,7 +91,7 @@ class Link:
             pauses.begin_anew()
             self._found(connection)
             await asyncio.wait([connection.closing])
-            self._lost()
+            self._lost("The connection to RabbitMQ was lost.")
             await pauses.pause()
 
     def _found(self, connection: Connection) -> None:
@@ -102,11 +103,11 @@ class Link:
         self._connection = connection
         self._up.set()
 
-    def _lost(self) -> None:
+    def _lost(self, why: str) -> None:
         if self._connection is not None:
             self._connection = None
             self._up.clear()
-            self._note("The connection to RabbitMQ was lost.")
+            self._note(why)
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:

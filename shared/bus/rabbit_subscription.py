@@ -1,4 +1,4 @@
-"""Receiving from RabbitMQ: what has arrived is received together, then acknowledged together; on any doubt it comes again."""
+"""Receiving from RabbitMQ: what arrived is received together, then acknowledged together; in doubt it comes again."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Subscription:
                 await pauses.pause()
 
     async def _session(self, connection: Connection, pauses: Pauses) -> None:
-        """One channel, from its opening to its first failure. What it did not acknowledge comes again, in order, on the next."""
+        """One channel, until its first failure. What it did not acknowledge comes again, in order, on the next."""
         channel = await open_channel(connection, ReceivingChannel)
         try:
             async with asyncio.timeout(SET_UP_TIMEOUT):
