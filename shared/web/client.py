@@ -1,6 +1,6 @@
-"""The lean HTTP/1.1 client of the gateway's hop and of internal calls: kept-alive connections, a deadline on everything.
+"""The lean HTTP/1.1 client for the gateway's hop and internal calls: kept connections, a deadline on everything.
 
-It sends what its caller made for a server that its operator named: it follows nothing, unpacks nothing, keeps no cookies.
+It talks to servers that the operator named: it follows nothing, unpacks nothing, keeps no cookies.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Client:
         for _ in range(2):
             exchange.request(data, bodiless=bodiless, limit=0 if streaming else self._answer_bytes, streaming=streaming)
             try:
-                while not (exchange.head_complete and streaming or exchange.complete or exchange.failure is not None):
+                while not ((exchange.head_complete and streaming) or exchange.complete or exchange.failure is not None):
                     await exchange.progress()
             except BaseException:
                 self._discard(exchange)

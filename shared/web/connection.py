@@ -1,4 +1,4 @@
-"""One HTTP connection, hardened: deadlines for headers, bodies and readers, one limit for all headers, refusals as problems.
+"""One hardened HTTP connection: deadlines for headers, bodies and readers, a limit for headers, refusals as problems.
 
 It subclasses aiohttp's `RequestHandler` and uses some of its private fields; `tests/web` pins what it relies on.
 A request that arrives whole, as nearly all do, costs a comparison or two and no timer.

@@ -1,4 +1,4 @@
-"""Serving HTTP safely: aiohttp, with deadlines, one shape for every refusal, a request id, and an end that drops nobody."""
+"""Serving HTTP safely: aiohttp with deadlines, one shape for refusals, a request id, and an end that drops nobody."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import stat
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -62,12 +61,12 @@ class Request(web.Request):
     safe_path: str
 
     @property
-    def keep_alive(self) -> bool:  # type: ignore[override]
+    def keep_alive(self) -> bool:
         # an upgrade that nobody takes leaves bytes behind whose meaning the two sides may see differently
         return not (self._message.should_close or self._message.upgrade or self.gate.draining)
 
     async def body(self, limit: int | None = None) -> bytes:
-        """The whole body; 413 past `limit` (or the listener's), 415 when compressed. `Expect: 100-continue` is met here."""
+        """The whole body: 413 past `limit` (or the listener's), 415 when compressed. Meets `Expect: 100-continue`."""
         if limit is not None and limit < self._client_max_size:
             self._client_max_size = limit
         if (self.content_length or 0) > self._client_max_size:
@@ -187,7 +186,7 @@ def _check_framing(message: RawRequestMessage) -> None:
 class Listening:
     """A server that listens."""
 
-    def __init__(self, runner: web.BaseRunner[Any], gate: Gate, server: asyncio.Server, address: Address) -> None:
+    def __init__(self, runner: web.BaseRunner, gate: Gate, server: asyncio.Server, address: Address) -> None:
         self._runner = runner
         self._gate = gate
         self._server = server
@@ -204,7 +203,7 @@ class Listening:
         return self.address.port
 
     async def drain(self, grace_seconds: float) -> None:
-        """Accepts no more, closes what is idle at once, finishes what is under way (answering `Connection: close`), then closes."""
+        """Accepts no more, closes the idle at once, lets the busy finish (with `Connection: close`), then closes."""
         self._server.close()
         self._gate.draining = True
         connections = [c for c in self._gate.connections if isinstance(c, Connection)]
@@ -229,14 +228,14 @@ class Listening:
 async def serve(
     app_or_handler: web.Application | Handler,
     address: Address,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),
     *,
     reuse_port: bool = False,
     accept_request_ids: bool = False,
 ) -> Listening:
-    """Listens and answers. `accept_request_ids`: take a well-formed `Request-Id` from the client (internal listeners only)."""
+    """Listens and answers. `accept_request_ids`: take a client's well-formed `Request-Id` (internal ports only)."""
     if isinstance(app_or_handler, web.Application):
-        runner: web.BaseRunner[Any] = web.AppRunner(app_or_handler, handle_signals=False)
+        runner: web.BaseRunner = web.AppRunner(app_or_handler, handle_signals=False)
         await runner.setup()
         handler: Handler = app_or_handler._handle
     else:
