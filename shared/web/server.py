@@ -25,7 +25,7 @@ from shared.errors import Problem
 from shared.web.address import Address
 from shared.web.connection import Connection
 from shared.web.paths import safe_path
-from shared.web.problems import problem_of_exception, problem_response
+from shared.web.problems import close_after, problem_of_exception, problem_response
 
 Handler = Callable[["Request"], Awaitable[web.StreamResponse]]
 
@@ -141,7 +141,7 @@ class Gate(web.Server):
                 self._check_size(request)
             path = safe_path(message.path)
             if path is None:
-                raise Problem("malformed_request", "The path isn't written in its one plain form.")
+                raise _unreadable("The path isn't written in its one plain form.")
             request.safe_path = path
             response = await self._handler(request)
             if not isinstance(response, web.StreamResponse):
@@ -168,19 +168,23 @@ class Gate(web.Server):
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer had begun and can't be taken back")
         response = problem_response(problem, request.id)
-        if not request._payload.is_eof() or problem.code == "malformed_request":
-            response.force_close()
+        if "Connection" in problem.headers or not request._payload.is_eof():
+            close_after(response)
         return response
 
 
 def _check_framing(message: RawRequestMessage) -> None:
     """What llhttp lets pass (tests/web/test_framing.py lists what it doesn't)."""
     if message.version not in (HttpVersion11, HttpVersion10):
-        raise Problem("malformed_request", "Speak HTTP/1.1.")
+        raise _unreadable("Speak HTTP/1.1.")
     if message.chunked:
         codings = message.headers.get("Transfer-Encoding", "")
         if message.version != HttpVersion11 or codings.strip().lower() != "chunked":
-            raise Problem("malformed_request", "Send one Content-Length, or Transfer-Encoding: chunked alone.")
+            raise _unreadable("Send one Content-Length, or Transfer-Encoding: chunked alone.")
+
+
+def _unreadable(detail: str) -> Problem:
+    return Problem("malformed_request", detail, headers={"Connection": "close"})
 
 
 class Listening:
