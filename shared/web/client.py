@@ -218,6 +218,9 @@ class Client:
                 raise Unreachable(f"{self._address} can't be reached: {error.strerror or error}") from error
             raise
         self._in_use.add(exchange)
+        if self._closed:
+            self._discard(exchange)
+            raise Unreachable("the client was closed")
         return exchange
 
     def _release(self, exchange: Exchange) -> None:
