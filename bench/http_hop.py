@@ -23,7 +23,7 @@ from aiohttp import web
 from bench.http_hello import hello, load
 from shared.web.address import Address
 from shared.web.client import Client
-from shared.web.server import Request, serve
+from shared.web.server import Listening, Request, serve
 
 KINDS = ["direct", "aiohttp-tcp", "lean-tcp", "lean-unix", "local"]
 ANY_PORT = Address.parse("tcp://127.0.0.1:0")
@@ -31,11 +31,12 @@ ANY_PORT = Address.parse("tcp://127.0.0.1:0")
 
 async def run_server(kind: str, target: str) -> None:
     """`direct`: the service; `local`: a hop that answers by itself; others: a hop to `target`."""
+    held: list[Listening] = []  # uvloop closes a server that nobody refers to
     if kind == "local":
         listening = await serve(hello, ANY_PORT)
     elif kind == "direct":
         listening = await serve(hello, ANY_PORT)
-        await serve(hello, Address.parse(target))
+        held.append(await serve(hello, Address.parse(target)))
     elif kind == "aiohttp-tcp":
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32), auto_decompress=False)
         url = target.replace("tcp:", "http:") + "/v1/hello"

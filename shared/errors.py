@@ -33,68 +33,36 @@ class FieldError:
 
 
 KINDS: dict[str, Kind] = {
-    "malformed_request": Kind(
-        400,
-        "The request can't be read",
-        "Send well-formed HTTP/1.1 with one length, and well-formed JSON without duplicate keys.",
-    ),
-    "request_timeout": Kind(
-        408, "The request took too long to arrive", "Send headers within 10 seconds and the body within 30."
-    ),
+    "malformed_request": Kind(400, "The request can't be read", "Send well-formed HTTP/1.1 with one length, and well-formed JSON without duplicate keys."),
+    "request_timeout": Kind(408, "The request took too long to arrive", "Send headers within 10 seconds and the body within 30."),
     "unauthenticated": Kind(401, "Sign in first", "Send a valid access token, console session or API key."),
     "invalid_credentials": Kind(401, "E-mail or password is wrong", "Check both, or reset the password."),
-    "insufficient_user_authentication": Kind(
-        401, "A fresh proof is needed", "Answer POST /v1/auth/reauthentications, then repeat the request."
-    ),
+    "insufficient_user_authentication": Kind(401, "A fresh proof is needed", "Answer POST /v1/auth/reauthentications, then repeat the request."),
     "session_ended": Kind(401, "This session has ended", "Sign in again."),
-    "csrf": Kind(
-        403,
-        "This request didn't come from the console",
-        "Send the X-CSRF-Token of GET /v1/me and a same-origin Origin header.",
-    ),
+    "csrf": Kind(403, "This request didn't come from the console", "Send the X-CSRF-Token of GET /v1/me and a same-origin Origin header."),
     "forbidden": Kind(403, "Your role doesn't allow this", "Ask an Admin of your organization."),
-    "plan_required": Kind(
-        403,
-        "Your plan doesn't include this",
-        "See meta.plan for the smallest plan that does, and change to it under Billing.",
-    ),
+    "plan_required": Kind(403, "Your plan doesn't include this", "See meta.plan for the smallest plan that does, and change to it under Billing."),
     "not_found": Kind(404, "There is no such thing", "Check the address and the id."),
     "method_not_allowed": Kind(405, "This address doesn't take that method", "See the Allow header."),
     "conflict": Kind(409, "The state of things doesn't allow this", "Read the detail, and load the current state."),
-    "idempotency_running": Kind(
-        409, "The same request is still running", "Wait for Retry-After, then send it again with the same key."
-    ),
+    "idempotency_running": Kind(409, "The same request is still running", "Wait for Retry-After, then send it again with the same key."),
     "last_admin": Kind(409, "An organization keeps at least one active Admin", "Make somebody else an Admin first."),
-    "fingerprint_mismatch": Kind(
-        409,
-        "The organization has changed since the preview",
-        "Ask for a new preview, look at it, and confirm that one.",
-    ),
+    "fingerprint_mismatch": Kind(409, "The organization has changed since the preview", "Ask for a new preview, look at it, and confirm that one."),
     "slots_exhausted": Kind(409, "No slot is left", "Free a slot, or change to a plan with more."),
-    "suspended": Kind(
-        409, "This is suspended by the plan", "Change to a plan that includes it; everything returns as it was."
-    ),
+    "suspended": Kind(409, "This is suspended by the plan", "Change to a plan that includes it; everything returns as it was."),
     "built_in": Kind(409, "Built-in groups maintain themselves", "Create a group of your own."),
     "name_taken": Kind(409, "That name is taken", "Choose another; names are compared regardless of case."),
     "already_exists": Kind(409, "That exists already", "Use the one that exists."),
     "trial_used": Kind(409, "The trial was used already", "Choose a plan."),
     "gone": Kind(410, "This link is no longer valid", "Ask for a new one."),
-    "precondition_failed": Kind(
-        412, "Somebody changed this meanwhile", "Load it again, then repeat your change with the new ETag."
-    ),
+    "precondition_failed": Kind(412, "Somebody changed this meanwhile", "Load it again, then repeat your change with the new ETag."),
     "body_too_large": Kind(413, "The body is too large", "Send at most 1 MiB (CSV: 10 MiB)."),
     "url_too_long": Kind(414, "The address is too long", "Keep the URL within 8 KiB."),
-    "unsupported_media_type": Kind(
-        415, "This media type isn't understood here", "Send Content-Type: application/json."
-    ),
-    "invalid": Kind(422, "Some of the input isn't valid", "See errors: each names the place and the reason."),
-    "idempotency_key_reused": Kind(
-        422, "This Idempotency-Key was used for another request", "Use a new key for a new request."
-    ),
-    "idempotency_key_required": Kind(
-        422, "This request needs an Idempotency-Key", "Send a fresh random value in the Idempotency-Key header."
-    ),
+    "unsupported_media_type": Kind(415, "This media type isn't understood here", "Send Content-Type: application/json."),
     "expectation_failed": Kind(417, "That expectation can't be met", "Send no Expect header, or Expect: 100-continue."),
+    "invalid": Kind(422, "Some of the input isn't valid", "See errors: each names the place and the reason."),
+    "idempotency_key_reused": Kind(422, "This Idempotency-Key was used for another request", "Use a new key for a new request."),
+    "idempotency_key_required": Kind(422, "This request needs an Idempotency-Key", "Send a fresh random value in the Idempotency-Key header."),
     "precondition_required": Kind(428, "Say which version you are changing", "Send the ETag you read in If-Match."),
     "rate_limited": Kind(429, "Too many requests", "Wait for Retry-After."),
     "headers_too_large": Kind(431, "The headers are too large", "Send at most 16 KiB of headers."),

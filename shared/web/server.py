@@ -188,7 +188,7 @@ def _unreadable(detail: str) -> Problem:
 
 
 class Listening:
-    """A server that listens."""
+    """A server that listens, for as long as somebody refers to it (uvloop closes what nobody does)."""
 
     def __init__(self, runner: web.BaseRunner, gate: Gate, server: asyncio.Server, address: Address) -> None:
         self._runner = runner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from shared.web.server import Request
 from tests.web.raw import PATIENCE, answering, scripted, serving, silent
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def echo(request: Request) -> web.Response:
@@ -45,7 +48,7 @@ async def test_one_connection_is_kept_for_requests_that_follow_each_other() -> N
 @pytest.mark.parametrize(
     ("method", "answer", "status", "body"),
     [
-        ("GET", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1;x=y\r\nc\r\n0\r\nT: u\r\n\r\n", 200, b"abc"),
+        ("GET", CHUNKED + b"2\r\nab\r\n1;x=y\r\nc\r\n0\r\nT: u\r\n\r\n", 200, b"abc"),
         ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", 200, b""),
         ("HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", 200, b""),
         ("GET", b"HTTP/1.1 204 No Content\r\n\r\n", 204, b""),
@@ -350,7 +353,7 @@ ANSWERS = [
 @given(st.sampled_from(ANSWERS), st.lists(st.integers(0, 200), max_size=12))
 def test_wherever_an_answer_is_split_it_reads_the_same(answer: bytes, cuts: list[int]) -> None:
     places = sorted({min(cut, len(answer)) for cut in cuts} | {0, len(answer)})
-    pieces = [answer[start:end] for start, end in zip(places, places[1:], strict=False) if start < end]
+    pieces = [answer[start:end] for start, end in pairwise(places) if start < end]
     assert read(pieces) == read([answer])
     assert read([answer])[3:] == (True, True)
 
