@@ -20,7 +20,7 @@ PATIENCE = 40.0
 async def until(condition: Callable[[], object], what: str, within: float = PATIENCE) -> None:
     try:
         async with asyncio.timeout(within):
-            while not condition():  # noqa: ASYNC110 - any condition, from anywhere
+            while not condition():
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"never came: {what}") from None
