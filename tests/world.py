@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from shared.auth import Actor
+from shared.auth import ANONYMOUS, Actor
 from shared.bus import Bus, Message, connect
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
@@ -77,7 +77,7 @@ class World:
         path: str,
         body: Any = None,
         *,
-        actor: Actor = Actor("anonymous"),
+        actor: Actor = ANONYMOUS,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Reply:
