@@ -79,7 +79,11 @@ class PrivateBroker:
     def remove(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
-        subprocess.run(["epmd", "-port", str(self.epmd_port), "-kill"], capture_output=True)
+        for _ in range(100):  # the port mapper refuses to go until it has noticed that the node is gone
+            asked = subprocess.run(["epmd", "-port", str(self.epmd_port), "-kill"], capture_output=True, text=True)
+            if "not allowed" not in asked.stdout + asked.stderr:
+                return
+            time.sleep(0.05)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self.process is not None

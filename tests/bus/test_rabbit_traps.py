@@ -95,8 +95,9 @@ async def test_two_publishes_in_flight_of_one_message_are_told_apart(rabbit: Rab
 async def test_an_alarm_stops_publishing_only_and_only_while_it_lasts(
     rabbit: RabbitBus, audit: Receiver, admin: Admin, up: PrivateBroker, raised: tuple[str, ...], over: tuple[str, ...]
 ) -> None:
+    more_than_the_prefetch = [str(number) for number in range(500)]
     audit.gate.clear()
-    await rabbit.publish(said(*NUMBERS))
+    await rabbit.publish(said(*more_than_the_prefetch))
     await asyncio.to_thread(up.control, *raised)
     try:
         for attempt in range(2):
@@ -104,13 +105,13 @@ async def test_an_alarm_stops_publishing_only_and_only_while_it_lasts(
                 await asyncio.wait_for(publish_until_refused(rabbit, f"attempt {attempt}"), 10)
         await until(lambda: "short" in (rabbit.healthy() or ""), "the alarm in words")
         audit.gate.set()
-        await audit.has(*NUMBERS)
+        await audit.has(*more_than_the_prefetch)
     finally:
         await asyncio.to_thread(up.control, *over)
     await published(rabbit, *said("over"))
     await audit.has("over")
     await healthy(rabbit)
-    assert [body for body in first_of_each(audit.bodies) if body in NUMBERS] == NUMBERS
+    assert [body for body in first_of_each(audit.bodies) if body in more_than_the_prefetch] == more_than_the_prefetch
 
 
 async def test_a_channel_that_timed_out_is_thrown_away(rabbit: RabbitBus, audit: Receiver, up: PrivateBroker) -> None:
