@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import socket
 from pathlib import Path
@@ -171,6 +172,18 @@ async def test_a_compressed_body_is_not_unpacked() -> None:
     async with serving(length) as listening, wire(listening.port) as client:
         client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b")
         assert (await client.answer()).code == "unsupported_media_type"
+
+
+async def test_who_reads_a_compressed_body_by_hand_gets_the_bytes_that_were_sent() -> None:
+    packed = gzip.compress(b"a" * 100_000)
+
+    async def read(request: Request) -> web.Response:
+        return web.Response(body=await request.read())
+
+    async with serving(read) as listening, wire(listening.port) as client:
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed))
+        client.send(packed)
+        assert (await client.answer()).body == packed
 
 
 # Listening, and the end
