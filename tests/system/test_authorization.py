@@ -6,7 +6,6 @@ Writes carry an unknown field, so that whoever passes authorization is stopped b
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-async def stage(product: WholeProduct) -> AsyncIterator[Stage]:
+async def stage(product: WholeProduct) -> Stage:
     cast, other = await a_cast(product.gateway), await a_cast(product.gateway)
     admin = cast.admin
     group = (await admin.write("POST", "/v1/groups", {"name": "Matrix"})).ok()
@@ -76,7 +75,7 @@ async def stage(product: WholeProduct) -> AsyncIterator[Stage]:
         "type": "org.member.joined.v1",
         "code": "not_found",
     }
-    yield Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product)
+    return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product)
 
 
 def test_every_route_is_in_the_table_and_nothing_else_is(stage: Stage) -> None:
