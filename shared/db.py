@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -157,9 +157,9 @@ class Database:
             try:
                 await connection.execute(statement)
             except BaseException as failed:
-                broken = connection.is_closed() or isinstance(failed, LOST)
+                broken = _is_lost(connection, failed)
                 if broken:
-                    connection.terminate()
+                    _terminate(connection)
                 await self.pool.release(connection)
                 if broken and isinstance(failed, Exception):
                     continue
@@ -185,7 +185,7 @@ class Database:
             try:
                 yield connection
             except BaseException as failed:
-                lost = connection.is_closed() or isinstance(failed, LOST)
+                lost = _is_lost(connection, failed)
                 await _end(connection, "rollback")
                 if lost and isinstance(failed, Exception) and not isinstance(failed, Problem):
                     raise DatabaseAway("The database went away.") from failed
@@ -239,6 +239,19 @@ async def _end(connection: Any, how: str) -> None:
     try:
         await _uninterrupted(connection.execute(how, timeout=5))
     except (TimeoutError, asyncpg.PostgresError, *AWAY):
+        _terminate(connection)
+
+
+def _is_lost(connection: Any, failed: BaseException) -> bool:
+    """A pooled connection that broke has left the pool already, and refuses even to say so."""
+    try:
+        return isinstance(failed, LOST) or connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 

@@ -21,6 +21,7 @@ WINDOW = 500
 HEARTBEAT_SECONDS = 1.0
 PROBE_EVERY = 5  # heartbeats
 LONGEST_PAUSE_SECONDS = 2.0
+LEADER_SILENT_SECONDS = 10.0  # longer than a publish may take
 NOTIFY_CHANNEL = "outbox"
 
 WRITE = """
@@ -65,7 +66,9 @@ class Relay:
     """Publishes one service's outbox: one relay at a time, whatever the number of replicas.
 
     Leadership is a session advisory lock on a dedicated connection, which also does all the relay's reading and marking:
-    who loses the connection has lost the lock. A relay that doesn't lead passes wake-ups on by NOTIFY.
+    who loses the connection has lost the lock. PostgreSQL ends the connection of a leader that says nothing for seconds,
+    so a process that was paused or cut off doesn't keep the others waiting; what it still publishes is a duplicate.
+    A relay that doesn't lead passes wake-ups on by NOTIFY.
     """
 
     def __init__(self, source: str, database: Database, bus: Bus) -> None:
@@ -101,7 +104,13 @@ class Relay:
 
     async def _with_connection(self) -> None:
         connection = await asyncpg.connect(
-            self._database.dsn, timeout=5, command_timeout=10, server_settings=self._database.settings()
+            self._database.dsn,
+            timeout=5,
+            command_timeout=10,
+            server_settings={
+                **self._database.settings(),
+                "idle_session_timeout": str(int(LEADER_SILENT_SECONDS * 1000)),
+            },
         )
         try:
             while not await connection.fetchval("select pg_try_advisory_lock($1)", lock_key(f"relay of {self.source}")):
