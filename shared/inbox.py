@@ -19,7 +19,7 @@ import orjson
 import structlog
 
 from shared.bus import Bus, Message, NotPublished
-from shared.db import AWAY, EVERY_ORG, RETRYABLE, Database, Tx
+from shared.db import AWAY, RETRYABLE, Database, Tx
 from shared.errors import Problem
 from shared.events import Envelope
 from shared.ids import may_come_from
@@ -36,7 +36,13 @@ EVERY_TYPE = "*"
 
 Subject = tuple[str, str]  # source, subject
 
+# The events and how far their subjects have come, in one statement.
 STORE = """
+with moved as (
+    insert into inbox_cursors (source, subject, sequence)
+    select * from unnest($9::text[], $10::text[], $11::bigint[])
+    on conflict (source, subject) do update set sequence = excluded.sequence
+)
 insert into inbox (id, handler, source, subject, sequence, type, org_id, body, state, applied_at)
 select id, handler, source, subject, sequence, type, org_id, body, case when body is null then 'skipped' else 'waiting' end,
     case when body is null then now() end
@@ -44,18 +50,13 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::te
     as heard (id, handler, source, subject, sequence, type, org_id, body)
 on conflict do nothing
 """
-ADVANCE = """
-insert into inbox_cursors (source, subject, sequence)
-select * from unnest($1::text[], $2::text[], $3::bigint[])
-on conflict (source, subject) do update set sequence = excluded.sequence
-"""
 CURSORS = """
 select source, subject, sequence from inbox_cursors
 join unnest($1::text[], $2::text[]) as wanted (source, subject) using (source, subject)
 """
 # The head of a subject's line, dead ones included: what is behind a dead event waits for it.
 CLAIM = """
-select * from inbox where (id, handler) = (
+select *, set_config('tenantry.org_id', coalesce(org_id, '*'), true) from inbox where (id, handler) = (
     select id, handler from inbox where source = $1 and subject = $2 and state in ('waiting', 'dead')
     order by sequence, handler limit 1
 ) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
@@ -64,7 +65,11 @@ DUE = """
 select distinct on (source, subject) source, subject from inbox
 where state = 'waiting' and not_before <= clock_timestamp() limit 500
 """
-DONE = "update inbox set state = 'done', applied_at = clock_timestamp(), error = null where id = $1 and handler = $2"
+# Tells whether the line goes on: what is stored later makes its subject ready itself.
+DONE = """
+with done as (update inbox set state = 'done', applied_at = clock_timestamp(), error = null where id = $1 and handler = $2)
+select exists (select from inbox where source = $3 and subject = $4 and state = 'waiting' and (id, handler) <> ($1, $2))
+"""
 FAILED = """
 update inbox set attempts = attempts + 1, error = $3, not_before = clock_timestamp() + $4::interval,
     state = case when attempts + 1 >= $5 then 'dead' else 'waiting' end
@@ -113,6 +118,7 @@ class Inbox:
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
+        self._at_work: dict[Subject, bool] = {}  # and whether more came meanwhile
         self._tasks: list[asyncio.Task[None]] = []
         self._asked: dict[Subject, float] = {}
         self._applied = asyncio.Condition()
@@ -193,10 +199,10 @@ class Inbox:
             for handler in (*self._by_type.get(e.type, ()), *self._by_type.get(EVERY_TYPE, ())) or ("",)
         ]
         if rows:
-            await tx.run(STORE, *[list(column) for column in zip(*rows, strict=True)])
             places = sorted(moved)
             await tx.run(
-                ADVANCE,
+                STORE,
+                *[list(column) for column in zip(*rows, strict=True)],
                 [source for source, _ in places],
                 [subject for _, subject in places],
                 [moved[place] for place in places],
@@ -273,18 +279,25 @@ class Inbox:
         while True:
             subject = await self._ready.get()
             self._queued.discard(subject)
+            if subject in self._at_work:
+                self._at_work[subject] = True
+                continue
+            self._at_work[subject] = False
             try:
-                while await self._handle_next(subject):
-                    pass
+                while await self._handle_next(subject) or self._at_work[subject]:
+                    self._at_work[subject] = False
             except (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError) as away:
                 log.warning("handling waits for the database", service=self.service, error=str(away))
                 await asyncio.sleep(0.5)
                 self._make_ready(subject)
+            finally:
+                del self._at_work[subject]
 
     async def _handle_next(self, subject: Subject) -> bool:
         """Handles the head of a subject's line. False when there is nothing to do, or not yet."""
         failed: Exception | None = None
         row: asyncpg.Record | None = None
+        goes_on = False
         says: list[Callable[[Any], Envelope]] = []
         try:
             async with self._database.tx("", lambda event: says[0](event)) as tx:
@@ -294,11 +307,8 @@ class Inbox:
                 envelope = Envelope.parse(row["body"])
                 handler = self._handlers[row["handler"]]
                 says.append(handler.say(envelope))
-                await tx.connection.execute(
-                    "select set_config('tenantry.org_id', $1, true)", row["org_id"] or EVERY_ORG
-                )
                 await handler.handle(tx, envelope)
-                await tx.run(DONE, row["id"], row["handler"])
+                goes_on = bool(await tx.value(DONE, row["id"], row["handler"], *subject))
         except (*AWAY, *RETRYABLE):
             raise
         except Problem as problem:
@@ -315,7 +325,7 @@ class Inbox:
         EVENT_LAG.labels(self.service).observe(max((datetime.now(UTC) - envelope.time).total_seconds(), 0))
         async with self._applied:
             self._applied.notify_all()
-        return True
+        return goes_on
 
     async def _note_failure(self, row: asyncpg.Record, error: Exception) -> bool:
         wait = timedelta(seconds=BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)])

@@ -18,10 +18,23 @@ ROOT = Path(__file__).parent.parent.parent
 RESULTS = ROOT / "bench" / "results"
 PAGE = ROOT / "docs" / "performance.md"
 
-ORDER = (
-    "http_hello http_hop bus_publish commit_to_applied relay_drain write_with_outbox replay me evaluation list_members "
-    "write_through_gateway sign_in downgrade revocation embedded"
-).split()
+ORDER = [
+    "http_hello",
+    "http_hop",
+    "bus_publish",
+    "commit_to_applied",
+    "relay_drain",
+    "write_with_outbox",
+    "replay",
+    "me",
+    "evaluation",
+    "list_members",
+    "write_through_gateway",
+    "sign_in",
+    "downgrade",
+    "revocation",
+    "embedded",
+]
 
 INTRODUCTION = """\
 # How fast it is
@@ -60,7 +73,9 @@ def mark(met: bool | None) -> str:
 
 
 def tell(result: Result, console: Console) -> None:
-    table = Table(title=f"{result.name}   (load {result.load_before:.1f} → {result.load_after:.1f})", title_justify="left")
+    table = Table(
+        title=f"{result.name}   (load {result.load_before:.1f} → {result.load_after:.1f})", title_justify="left"
+    )
     table.add_column("contender")
     table.add_column("median", justify="right")
     table.add_column("least … most", justify="right")
@@ -87,7 +102,9 @@ def keep(result: Result) -> None:
 
 def write_page() -> None:
     """docs/performance.md, from every result that is kept."""
-    results = [orjson.loads(file.read_bytes()) for file in RESULTS.glob("[a-z]*.json") if not file.name.startswith("local-")]
+    results = [
+        orjson.loads(file.read_bytes()) for file in RESULTS.glob("[a-z]*.json") if not file.name.startswith("local-")
+    ]
     results.sort(key=lambda r: ORDER.index(r["name"]) if r["name"] in ORDER else len(ORDER))
     parts = [INTRODUCTION, _summary(results), *(_section(result) for result in results)]
     PAGE.parent.mkdir(parents=True, exist_ok=True)

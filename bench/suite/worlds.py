@@ -25,9 +25,10 @@ from tests.world import Databases, World, world_of
 
 
 @asynccontextmanager
-async def small_world(server: PrivatePostgres, bus_url: str) -> AsyncIterator[World]:
-    """`notes` (as org) and `counter` (as sharing), connected and receiving."""
-    async with folder() as place, world_of([notes, counter], Databases(server), place, bus_url=bus_url) as world:
+async def small_world(server: PrivatePostgres, bus_url: str, *, heard: bool = True) -> AsyncIterator[World]:
+    """`notes` (as org) and, if it is to be heard, `counter` (as sharing), connected and receiving."""
+    services = [notes, counter] if heard else [notes]
+    async with folder() as place, world_of(services, Databases(server), place, bus_url=bus_url) as world:
         await ready(world.bus)
         yield world
 
@@ -85,12 +86,12 @@ async def fill_outbox(dsn: str, events: Sequence[Envelope], *, published: bool) 
         await connection.close()
 
 
-async def run() -> None:
-    """As a process of its own: prints, as one line of JSON, where it listens and what makes its tokens."""
+async def run(heard: bool) -> None:
+    """As a process of its own: `python -m bench.suite.worlds [heard]` prints, as JSON, where it listens and what makes its tokens."""
     set_up_logging(level="error", readable=True)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(postgres())
-        world = await stack.enter_async_context(small_world(server, "memory://"))
+        world = await stack.enter_async_context(small_world(server, "memory://", heard=heard))
         facts = {
             "url": world.settings.urls["org"],
             "secrets": world.settings.secrets.model_dump(),
@@ -101,4 +102,4 @@ async def run() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(uvloop.run(run()))
+    sys.exit(uvloop.run(run(sys.argv[1:] == ["heard"])))
