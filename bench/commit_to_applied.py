@@ -73,10 +73,11 @@ async def raw_round(place: Place, seconds: float) -> Figures:
 
     async def one() -> float:
         name = uuid4().hex
-        arrival = raw.arrivals[name] = asyncio.get_running_loop().create_future()
+        arrival: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        raw.arrivals[name] = arrival
         began = time.perf_counter()
         await publish_by_aio_pika(raw.exchange, [name.encode() + BODY])
-        return await arrival - began
+        return (await arrival) - began
 
     return await paced(one, seconds)
 

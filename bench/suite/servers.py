@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 
 import aiohttp
 import uvloop
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from shared.web.address import Address
 from shared.web.client import Client
-from shared.web.server import Request, serve
+from shared.web.server import Handler, Listening, Request, serve
 
 ANY_PORT = Address.parse("tcp://127.0.0.1:0")
 PATH = "/v1/hello"
@@ -27,22 +28,18 @@ async def hello(_: web.BaseRequest) -> web.Response:
 
 def application() -> web.Application:
     app = web.Application()
-    app.router.add_get(PATH, hello)  # type: ignore[arg-type]
+    app.router.add_get(PATH, hello)
     return app
 
 
 async def bare(server: web.Application | web.Server) -> int:
-    runner: web.BaseRunner
-    if isinstance(server, web.Application):
-        runner = web.AppRunner(server, access_log=None)
-    else:
-        runner = web.ServerRunner(server)
+    runner = web.AppRunner(server, access_log=None) if isinstance(server, web.Application) else web.ServerRunner(server)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     return int(runner.addresses[0][1])
 
 
-def by_aiohttp(target: str) -> object:
+def by_aiohttp(target: str) -> Handler:
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32), auto_decompress=False)
     url = target.replace("tcp:", "http:") + PATH
 
@@ -54,7 +51,7 @@ def by_aiohttp(target: str) -> object:
     return answer
 
 
-def by_ours(target: str) -> object:
+def by_ours(target: str) -> Handler:
     client = Client(Address.parse(target))
 
     async def answer(request: Request) -> web.Response:
@@ -65,17 +62,17 @@ def by_ours(target: str) -> object:
 
 
 async def run(kind: str, target: str) -> None:
-    held = []  # uvloop closes a server that nobody refers to
+    held: list[Listening] = []  # uvloop closes a server that nobody refers to
     if kind.startswith("bare"):
         port = await bare(application() if kind == "bare" else web.Server(hello, access_log=None))
     else:
-        handler = {
+        makes: dict[str, Callable[[], Handler | web.Application]] = {
             "hardened": application,
             "hardened-handler": lambda: hello,
             "hop-aiohttp": lambda: by_aiohttp(target),
             "hop-ours": lambda: by_ours(target),
-        }[kind]()
-        listening = await serve(handler, ANY_PORT)  # type: ignore[arg-type]
+        }
+        listening = await serve(makes[kind](), ANY_PORT)
         held.append(listening)
         port = listening.port
         if kind == "hardened-handler" and target:
