@@ -14,7 +14,7 @@ import asyncpg
 import structlog
 
 from shared.bus import Bus
-from shared.db import EVERY_ORG, RETRYABLE, Database, DatabaseAway, Tx
+from shared.db import RETRYABLE, Database, DatabaseAway, Tx
 from shared.errors import Problem
 from shared.events import Envelope
 from shared.ids import may_come_from
@@ -34,7 +34,7 @@ FAIR_SHARE = 50  # events of one subject before the next one's turn
 
 # The head of a subject's line, dead ones included: what is behind a dead event waits for it.
 CLAIM = """
-select * from inbox where (id, handler) = (
+select *, set_config('tenantry.org_id', coalesce(org_id, '*'), true) from inbox where (id, handler) = (
     select id, handler from inbox where source = $1 and subject = $2 and state in ('waiting', 'dead')
     order by sequence, handler limit 1
 ) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
@@ -173,9 +173,6 @@ class Inbox:
                 envelope = Envelope.parse(row["body"])
                 handler = self._handlers[row["handler"]]
                 says.append(handler.say(envelope))
-                await tx.connection.execute(
-                    "select set_config('tenantry.org_id', $1, true)", row["org_id"] or EVERY_ORG
-                )
                 await handler.handle(tx, envelope)
                 await tx.run(DONE, row["id"], row["handler"])
         except DatabaseAway:
