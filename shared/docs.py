@@ -215,7 +215,7 @@ def _who(route: Route) -> str | list[str]:
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
     headers: list[tuple[str, bool, str]] = []
-    if route.writes:
+    if route.writes and not route.unrecorded:
         headers.append(
             (
                 "Idempotency-Key",
@@ -223,9 +223,9 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "A repetition with the same key has one effect and gets the same answer; kept 7 days.",
             )
         )
-        if route.if_match:
-            headers.append(("If-Match", True, "The ETag that was read."))
-    else:
+    if route.writes and route.if_match:
+        headers.append(("If-Match", True, "The ETag that was read."))
+    if not route.writes:
         headers.append(
             (
                 "Tenantry-After",
