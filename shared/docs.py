@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from shared.errors import KINDS
+from shared.errors import KINDS, Problem
 from shared.events import Event
 from shared.service import Answer, Route, Service
 
@@ -258,12 +259,9 @@ def _success(route: Route, references: Any) -> dict[str, Any]:
 
 def _answer_model(route: Route) -> Any:
     answer = route.answer
-    if get_origin(answer) is Answer:
-        answer = get_args(answer)[0]
-    options = [option for option in get_args(answer) if isinstance(option, type) and not issubclass(option, Exception)]
-    if get_origin(answer) is not None and options and "UnionType" in type(answer).__name__:
-        return options[0]
-    return answer
+    if get_origin(answer) in (Union, UnionType):
+        answer = next((option for option in get_args(answer) if option not in (Problem, NoneType)), None)
+    return get_args(answer)[0] if get_origin(answer) is Answer else answer
 
 
 def _is_model(model: Any) -> bool:
