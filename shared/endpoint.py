@@ -78,7 +78,7 @@ class Endpoints:
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),
         )
-        key = headers.get("Idempotency-Key") if route.writes else None
+        key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
         keyed = IdempotentRequest.of(actor, request.method, request.safe_path, key, body) if key else None

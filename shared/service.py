@@ -79,7 +79,10 @@ def service(action: str) -> Permission:
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else."""
+    """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else.
+
+    `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    """
 
     method: str
     path: str
@@ -91,6 +94,7 @@ class Route:
     needs_key: bool = False
     fresh: bool = False
     query: tuple[str, ...] = ()
+    unrecorded: bool = False
     body_bytes: int = 1024 * 1024
 
     @property
