@@ -125,7 +125,7 @@ async def listed(read: Read, org_id: str, q: str | None, after: Sequence[Any] | 
 async def counted(read: Read, org_id: str, q: str | None, cap: int) -> int:
     return int(
         await read.value(
-            "select count(*) from (select from groups where org_id = $1 and ($2::text is null or strpos(name_key, $2) > 0) limit $3) as some",
+            "select count(*) from (select from groups where org_id = $1 and ($2::text is null or strpos(name_key, $2) > 0) limit $3) as found",
             org_id,
             key_of(q) if q else None,
             cap + 1,

@@ -162,7 +162,7 @@ async def counted(read: Read, org_id: str, statuses: Sequence[str], q: str | Non
         await read.value(
             "select count(*) from (select from invitations where org_id = $1"
             " and (case when status = 'open' and expires_at <= $3 then 'expired' else status end) = any($2)"
-            " and ($4::text is null or strpos(email_key, $4) > 0) limit $5) as some",
+            " and ($4::text is null or strpos(email_key, $4) > 0) limit $5) as found",
             org_id,
             list(statuses),
             now,

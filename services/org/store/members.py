@@ -198,7 +198,7 @@ async def counted(read: Read, org_id: str, wanted: Wanted, cap: int) -> int:
     where, values = _conditions(org_id, wanted)
     return int(
         await read.value(
-            f"select count(*) from (select from members where {where} limit {int(cap) + 1}) as some", *values
+            f"select count(*) from (select from members where {where} limit {int(cap) + 1}) as found", *values
         )
     )
 
