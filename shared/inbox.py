@@ -108,7 +108,7 @@ class Inbox:
         self.sources = frozenset(sources)
         self._database = database
         self._bus = bus
-        self._handlers = {handler.name: handler for handler in handlers}
+        self._handlers = {(event_type, handler.name): handler for handler in handlers for event_type in handler.types}
         self._by_type: Mapping[str, list[str]] = _handlers_by_type(handlers)
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
@@ -292,7 +292,7 @@ class Inbox:
                 if row is None:
                     return False
                 envelope = Envelope.parse(row["body"])
-                handler = self._handlers[row["handler"]]
+                handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
                 await tx.connection.execute(
                     "select set_config('tenantry.org_id', $1, true)", row["org_id"] or EVERY_ORG
@@ -316,6 +316,9 @@ class Inbox:
         async with self._applied:
             self._applied.notify_all()
         return True
+
+    def _handler(self, event_type: str, name: str) -> Handler:
+        return self._handlers.get((event_type, name)) or self._handlers[EVERY_TYPE, name]
 
     async def _note_failure(self, row: asyncpg.Record, error: Exception) -> bool:
         wait = timedelta(seconds=BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)])
