@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from pydantic_core import to_json
 
 from shared.auth import FRESH_SECONDS, Actor, Keyring
 from shared.errors import FieldError, Problem
-from shared.fields import Versioned
+from shared.fields import Composed, Versioned
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
@@ -153,7 +154,10 @@ def render(result: Any, status: int, ctx: Ctx) -> Kept:
     headers.setdefault("Content-Type", "application/json")
     if isinstance(result, bytes):
         return Kept(status, headers, result)
-    return Kept(status, headers, to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result))
+    body = to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result)
+    if isinstance(result, Composed):
+        headers["ETag"] = f'"{result.version}-{hashlib.sha256(body).hexdigest()[:12]}"'
+    return Kept(status, headers, body)
 
 
 def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: bytes, content_type: str) -> Any:

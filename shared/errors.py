@@ -58,6 +58,9 @@ KINDS: dict[str, Kind] = {
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
     ),
+    "invitation_of_another": Kind(
+        403, "This invitation is for another address", "Sign in with the address that was invited."
+    ),
     "not_found": Kind(404, "There is no such thing", "Check the address and the id."),
     "method_not_allowed": Kind(405, "This address doesn't take that method", "See the Allow header."),
     "conflict": Kind(409, "The state of things doesn't allow this", "Read the detail, and load the current state."),

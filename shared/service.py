@@ -278,7 +278,8 @@ class Ctx:
     def check_version(self, version: int, changed_by: str | None = None, changed_at: datetime | None = None) -> None:
         """412 unless `If-Match` (when sent) names this version."""
         wanted = self.request.if_match
-        if wanted is not None and wanted != "*" and wanted != f'"{version}"':
+        fits = wanted in (None, "*", f'"{version}"') or str(wanted).startswith(f'"{version}-')
+        if not fits:
             meta = {
                 "current_version": version,
                 "changed_by": changed_by,
