@@ -140,6 +140,9 @@ class Company:
     async def remove(self, name: str) -> str:
         return await self._tell(MemberRemoved, name, status="removed")
 
+    async def rejoin(self, name: str) -> str:
+        return await self._tell(MemberJoined, name, status="active")
+
     async def change_role(self, name: str, role: Role) -> str:
         return await self._tell(MemberRoleChanged, name, role=role, effective_role=role)
 

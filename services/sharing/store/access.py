@@ -164,9 +164,14 @@ def board_of(row: Row) -> Board | None:
     return Board(**values)
 
 
+def order_key(text: str) -> str:
+    """The form by which names and titles are ordered and searched: regardless of case, the same on every database."""
+    return text.casefold()
+
+
 def containing(text: str | None) -> str:
     """The `like` pattern of "contains this", regardless of case; empty for everything."""
     if not text:
         return ""
-    escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    escaped = order_key(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

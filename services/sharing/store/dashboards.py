@@ -12,7 +12,7 @@ import asyncpg
 
 from services.sharing.rules.access import Board, Reach
 from services.sharing.rules.sharing import Group, Target
-from services.sharing.store.access import board_of
+from services.sharing.store.access import board_of, order_key
 from shared.db import Read, Row, Tx
 from shared.errors import Problem
 
@@ -33,9 +33,9 @@ from dashboards d left join members owner on owner.org_id = d.org_id and owner.u
 where d.org_id = $1 and d.dashboard_id = any($2::text[]) order by d.title_key, d.dashboard_id
 """
 INSERT = """
-insert into dashboards (org_id, dashboard_id, title, parameters, thumbnail_url, created_at, updated_at,
+insert into dashboards (org_id, dashboard_id, title, title_key, parameters, thumbnail_url, created_at, updated_at,
     owner_id, owner_event, owner_at, shared_event, shared_at)
-values ($1, $2, $3, $4, $5, $7, $7, $6, $8, $7, $8, $7)
+values ($1, $2, $3, $9, $4, $5, $7, $7, $6, $8, $7, $8, $7)
 """
 SELECTED = """
 select g.group_id, g.kind, g.name, (select count(*) from group_members gm
@@ -116,7 +116,16 @@ async def add_dashboard(
 ) -> None:
     try:
         await tx.run(
-            INSERT, org_id, board.dashboard_id, board.title, parameters, thumbnail_url, board.owner_id, at, event_id
+            INSERT,
+            org_id,
+            board.dashboard_id,
+            board.title,
+            parameters,
+            thumbnail_url,
+            board.owner_id,
+            at,
+            event_id,
+            order_key(board.title),
         )
     except asyncpg.UniqueViolationError:
         raise Problem("already_exists", "A dashboard with this id is registered already.") from None
@@ -145,7 +154,7 @@ async def change_dashboard(
     tx: Tx, org_id: str, board: Board, parameters: Sequence[str], thumbnail_url: str | None, at: datetime
 ) -> None:
     await tx.run(
-        "update dashboards set title = $3, parameters = $4, thumbnail_url = $5, updated_at = $6, version = version + 1"
+        "update dashboards set title = $3, title_key = $7, parameters = $4, thumbnail_url = $5, updated_at = $6, version = version + 1"
         " where org_id = $1 and dashboard_id = $2",
         org_id,
         board.dashboard_id,
@@ -153,6 +162,7 @@ async def change_dashboard(
         parameters,
         thumbnail_url,
         at,
+        order_key(board.title),
     )
 
 

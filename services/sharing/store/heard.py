@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.sharing.store.access import order_key
 from shared.db import Tx
 from shared.events.billing import Entitlements
 from shared.events.org import Group, Member
 
 KEEP_MEMBER = """
-insert into members as known (org_id, user_id, name, email, role, effective_role, effective_role_event, effective_role_at,
+insert into members as known (org_id, user_id, name, name_key, email, role, effective_role, effective_role_event, effective_role_at,
     status, status_event, status_at, joined_at)
-values ($1, $2, $3, $4, $5, $6, $9, $10, $7, $9, $10, $8)
+values ($1, $2, $3, $11, $4, $5, $6, $9, $10, $7, $9, $10, $8)
 on conflict (org_id, user_id) do update set
-    name = excluded.name, email = excluded.email, role = excluded.role, joined_at = excluded.joined_at,
+    name = excluded.name, name_key = excluded.name_key, email = excluded.email, role = excluded.role, joined_at = excluded.joined_at,
     effective_role = excluded.effective_role,
     effective_role_event = case when (known.role, known.effective_role) = (excluded.role, excluded.effective_role)
         then known.effective_role_event else excluded.effective_role_event end,
@@ -66,6 +67,7 @@ async def keep_member(tx: Tx, org_id: str, member: Member, event_id: str, at: da
         member.joined_at,
         event_id,
         at,
+        order_key(member.name),
     )
 
 
