@@ -106,6 +106,10 @@ class Endpoints:
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.known_by(read, actor.org_id or "", **path):
                     raise Problem("not_found")
+        if route.seen_by is not None and actor.kind == "person":
+            async with self._env.database.read(actor.org_id or "") as read:
+                if not await route.seen_by(read, actor, **path):
+                    raise Problem("not_found")
         if not may.allows(actor):
             raise Problem(
                 "forbidden",

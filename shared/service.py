@@ -81,6 +81,7 @@ def service(action: str) -> Permission:
 class Route:
     """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else.
 
+    `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
     """
 
@@ -90,6 +91,7 @@ class Route:
     may: Permission
     status: int = 200
     known_by: Callable[..., Awaitable[bool]] | None = None
+    seen_by: Callable[..., Awaitable[bool]] | None = None
     if_match: bool = False
     needs_key: bool = False
     fresh: bool = False
