@@ -55,6 +55,7 @@ class Subscription:
     anchor_at: datetime
     period_start: datetime
     period_end: datetime | None
+    changed_at: datetime
     trial_ends_at: datetime | None = None
     trial_notice_given: bool = False
     credit: int = 0
@@ -62,7 +63,6 @@ class Subscription:
     next_interval: Interval | None = None
     version: int = 1
     changed_by: str | None = None
-    changed_at: datetime | None = None
 
     @property
     def trialing(self) -> bool:
@@ -268,6 +268,7 @@ def begin(org_id: str, subscription_id: str, terms: Terms, currency: str, now: d
         anchor_at=now,
         period_start=now,
         period_end=None,
+        changed_at=now,
     )
 
 

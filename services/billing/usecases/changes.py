@@ -104,7 +104,7 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
         effective=change.effective,
         effective_at=change.effective_at,
         money=_money(subscription, change),
-        resources=ResourceEffects(**dict(effects.org), **dict(effects.sharing)),
+        resources=ResourceEffects.model_validate({**dict(effects.org), **dict(effects.sharing)}, by_name=True),
     )
 
 
@@ -158,8 +158,8 @@ def _fingerprint(ctx: Ctx, subscription: rules.Subscription, change: rules.Chang
         "subscription": [subscription.id, subscription.version],
         "target": [change.target.plan, change.target.interval, change.target.price, change.effective],
         "entitlements": catalogue.plan(change.target.plan).entitlements.model_dump(),
-        "states": [effects.org_state, effects.sharing_state],
         "money": [change.due_now, change.credit],
+        "effects": effects.facts(),
     }
     return rules.fingerprint(facts)
 

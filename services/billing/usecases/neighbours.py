@@ -84,6 +84,13 @@ class Effects:
     sharing: SharingEffects
     sharing_state: int
 
+    def facts(self) -> dict[str, Any]:
+        """What a fingerprint is made of: the states, and what was shown (a projection may have caught up since)."""
+        return {
+            "org": [self.org_state, self.org.model_dump(mode="json")],
+            "sharing": [self.sharing_state, self.sharing.model_dump(mode="json")],
+        }
+
 
 async def effects_of(ctx: Ctx, entitlements: Entitlements) -> Effects:
     """What would be if these entitlements came to be, asked of both at once."""
@@ -95,9 +102,11 @@ async def effects_of(ctx: Ctx, entitlements: Entitlements) -> Effects:
 async def _ask(ctx: Ctx, neighbour: str, question: dict[str, Any]) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = await ctx.env.internal.call(
-            neighbour, "POST", "/internal/plan-effects", body=question, seconds=SECONDS
+            neighbour, "POST", "/internal/plan-effects", body=question, after=ctx.request.after, seconds=SECONDS
         )
     except Problem as why:
+        if why.code == "not_yet_consistent":
+            raise
         detail = f"The service {neighbour} can't say now what this plan would do ({why.code})."
         raise Problem("unavailable", detail, retry_after=2) from why
     return answer
