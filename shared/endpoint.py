@@ -75,6 +75,7 @@ class Endpoints:
         facts = RequestFacts(
             id=request.id,
             if_match=headers.get("If-Match"),
+            after=headers.get("Tenantry-After"),
             source_ip=headers.get("Tenantry-Source-Ip"),
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),

@@ -80,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "built_in": Kind(409, "Built-in groups maintain themselves", "Create a group of your own."),
     "name_taken": Kind(409, "That name is taken", "Choose another; names are compared regardless of case."),
     "already_exists": Kind(409, "That exists already", "Use the one that exists."),
+    "by_contract": Kind(409, "This plan is agreed by contract", "Write to your contact, or to the operator."),
     "trial_used": Kind(409, "The trial was used already", "Choose a plan."),
     "gone": Kind(410, "This link is no longer valid", "Ask for a new one."),
     "precondition_failed": Kind(

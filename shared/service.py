@@ -300,6 +300,7 @@ class RequestFacts:
 
     id: str | None = None
     if_match: str | None = None
+    after: str | None = None
     source_ip: str | None = None
     user_agent: str | None = None
     traceparent: str | None = None
