@@ -1,4 +1,4 @@
-"""How much of bare aiohttp's rate the hardened server keeps: hello over kept-alive connections, alternating rounds, one core for each side.
+"""How much of bare aiohttp's rate the hardened server keeps: hello over kept connections, alternating rounds.
 
 python -m bench.http_hello [rounds] [seconds]
 """
@@ -20,7 +20,7 @@ from aiohttp import web
 from shared.web.address import Address
 from shared.web.server import serve
 
-REQUEST = b"GET /v1/hello HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nAuthorization: Bearer abcdefghijklmnop\r\n\r\n"
+REQUEST = b"GET /v1/hello HTTP/1.1\r\nHost: bench\r\nAccept: application/json\r\nAuthorization: Bearer abcdef\r\n\r\n"
 CONNECTIONS = 16
 
 

@@ -123,6 +123,7 @@ class Settings(BaseModel):
     log_readable: bool = False
     pool_size: int = 8
     access_token_seconds: int = 300
+    reuse_port: bool = False
 
     def address_of(self, service: str) -> Address:
         return Address.parse(self.urls[service])
@@ -175,6 +176,7 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
         ("ADMIN_LISTEN", "admin_listen", False, ""),
         ("LOG_LEVEL", "log_level", False, ""),
         ("POOL_SIZE", "pool_size", False, ""),
+        ("REUSE_PORT", "reuse_port", False, ""),
     ):
         if name in read:
             fields[key] = read[name]

@@ -87,6 +87,7 @@ KINDS: dict[str, Kind] = {
     "unsupported_media_type": Kind(
         415, "This media type isn't understood here", "Send Content-Type: application/json."
     ),
+    "expectation_failed": Kind(417, "That expectation can't be met", "Send no Expect header, or Expect: 100-continue."),
     "invalid": Kind(422, "Some of the input isn't valid", "See errors: each names the place and the reason."),
     "idempotency_key_reused": Kind(
         422, "This Idempotency-Key was used for another request", "Use a new key for a new request."
@@ -94,7 +95,6 @@ KINDS: dict[str, Kind] = {
     "idempotency_key_required": Kind(
         422, "This request needs an Idempotency-Key", "Send a fresh random value in the Idempotency-Key header."
     ),
-    "expectation_failed": Kind(417, "That expectation can't be met", "Send no Expect header, or Expect: 100-continue."),
     "precondition_required": Kind(428, "Say which version you are changing", "Send the ETag you read in If-Match."),
     "rate_limited": Kind(429, "Too many requests", "Wait for Retry-After."),
     "headers_too_large": Kind(431, "The headers are too large", "Send at most 16 KiB of headers."),

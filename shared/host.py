@@ -127,7 +127,11 @@ async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> No
         return
     endpoints = Endpoints(one.env, settings.secrets.keyring(one.name), one.inbox)
     one.listening = await serve(
-        endpoints.answer, Address.parse(address), Limits(body_bytes=10 * 1024 * 1024), accept_request_ids=True
+        endpoints.answer,
+        Address.parse(address),
+        Limits(body_bytes=10 * 1024 * 1024),
+        accept_request_ids=True,
+        reuse_port=settings.reuse_port,
     )
     stack.push_async_callback(one.listening.close)
 

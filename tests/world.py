@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from shared.auth import Actor
+from shared.auth import ANONYMOUS, Actor
 from shared.bus import Bus, Message, connect
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
@@ -77,7 +77,7 @@ class World:
         path: str,
         body: Any = None,
         *,
-        actor: Actor = Actor("anonymous"),
+        actor: Actor = ANONYMOUS,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Reply:
@@ -89,7 +89,9 @@ class World:
         if content and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
         client = self._clients.setdefault(service, Client(Address.parse(self.settings.urls[service])))
-        answer = await client.send(method, path, [(k.encode(), v.encode()) for k, v in sent.items()], content, deadline=15)
+        answer = await client.send(
+            method, path, [(k.encode(), v.encode()) for k, v in sent.items()], content, deadline=15
+        )
         return Reply(answer.status, {k.decode().lower(): v.decode() for k, v in answer.headers}, answer.body)
 
     async def hear(self, source: str, *events: Event) -> str:
@@ -172,7 +174,12 @@ class Databases:
 
 @asynccontextmanager
 async def world_of(
-    services: Sequence[Service], databases: Databases, folder: Path, *, bus_url: str = "memory://", clock: MovableClock | None = None
+    services: Sequence[Service],
+    databases: Databases,
+    folder: Path,
+    *,
+    bus_url: str = "memory://",
+    clock: MovableClock | None = None,
 ) -> AsyncIterator[World]:
     """Starts services on fresh databases, each listening on a socket of its own."""
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
