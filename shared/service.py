@@ -92,6 +92,7 @@ class Route:
     fresh: bool = False
     query: tuple[str, ...] = ()
     body_bytes: int = 1024 * 1024
+    media: str = "application/json"
 
     @property
     def writes(self) -> bool:

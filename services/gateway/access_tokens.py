@@ -108,9 +108,7 @@ class AccessTokens:
 
     async def _load(self) -> None:
         try:
-            published = await self._internal.call(
-                "identity", "GET", "/.well-known/jwks.json", seconds=FETCH_SECONDS
-            )
+            published = await self._internal.call("identity", "GET", "/.well-known/jwks.json", seconds=FETCH_SECONDS)
             keys = _keys_of(published)
         except (Problem, ValueError, KeyError, TypeError) as away:
             log.warning("identity's keys can't be had", error=str(away))

@@ -32,9 +32,7 @@ NOBODY = Caller(ANONYMOUS)
 class Authentication:
     """Tells who calls. Says yes only on what the owners say now, or said and haven't taken back while they are heard."""
 
-    def __init__(
-        self, tokens: AccessTokens, standing: Standing, feed: Feed, csrf_key: bytes, origin: str
-    ) -> None:
+    def __init__(self, tokens: AccessTokens, standing: Standing, feed: Feed, csrf_key: bytes, origin: str) -> None:
         self._tokens = tokens
         self._standing = standing
         self._feed = feed

@@ -52,14 +52,14 @@ def credential_of(headers: Headers) -> Credential:
     if "Authorization" in headers:
         offered = headers.getall("Authorization")
         scheme, _, token = offered[0].partition(" ")
-        good = len(offered) == 1 and scheme.lower() == "bearer" and token
+        good = len(offered) == 1 and scheme.lower() == "bearer" and token != ""
         return Bearer(token) if good else Unreadable()
     if "Cookie" not in headers:
         return None
     values = _cookies(headers.getall("Cookie"))
     if not values:
         return None
-    good = len(values) == 1 and COOKIE_VALUE.fullmatch(values[0])
+    good = len(values) == 1 and COOKIE_VALUE.fullmatch(values[0]) is not None
     return SessionCookie(values[0]) if good else Unreadable()
 
 

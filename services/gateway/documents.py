@@ -1,54 +1,49 @@
-"""The published documents that the gateway serves and routes by."""
+"""What the published documents say that the gateway acts on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import orjson
-
-from shared.docs import asyncapi, event_schema, openapi
 from shared.outbox import routing_key
-from shared.service import Service
+from shared.published import PublishedDocuments
+
+USUAL_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class PublishedDocs:
-    """OpenAPI, AsyncAPI and the JSON Schema of each event by its type."""
+class Operation:
+    """One public operation: who answers it, whether it needs a credential, and how large a body may be."""
 
-    openapi: Mapping[str, Any]
-    asyncapi: Mapping[str, Any]
-    events: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, services: Sequence[Service]) -> PublishedDocs:
-        """Generated from the code of all services."""
-        events = {event.TYPE: event_schema(event) for service in services for event in service.publishes}
-        return cls(openapi(services), asyncapi(services), events)
-
-    @classmethod
-    def read(cls, folder: Path) -> PublishedDocs:
-        """As generated before: `openapi.json`, `asyncapi.json` and `events/*.json`."""
-        schemas = {path.stem: orjson.loads(path.read_bytes()) for path in sorted((folder / "events").glob("*.json"))}
-        return cls(
-            orjson.loads((folder / "openapi.json").read_bytes()),
-            orjson.loads((folder / "asyncapi.json").read_bytes()),
-            schemas,
-        )
+    method: str
+    path: str
+    service: str
+    anyone: bool
+    body_bytes: int
 
     @property
-    def services(self) -> list[str]:
-        """Who answers public routes."""
-        operations = (operation for methods in self.openapi["paths"].values() for operation in methods.values())
-        return sorted({operation["x-tenantry"]["service"] for operation in operations})
+    def name(self) -> str:
+        return f"{self.method} {self.path}"
 
-    def hearers(self, source: str, event_type: str) -> set[str]:
-        """Which services hear an event of that source."""
-        channel = f"#/channels/{routing_key(source, event_type)}"
-        return {
-            operation["tags"][0]["name"]
-            for operation in self.asyncapi["operations"].values()
-            if operation["action"] == "receive" and operation["channel"]["$ref"] == channel
-        }
+    @property
+    def writes(self) -> bool:
+        return self.method not in ("GET", "HEAD")
+
+
+def operations_of(openapi: Mapping[str, Any]) -> Iterator[Operation]:
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            facts = operation["x-tenantry"]
+            size = facts.get("body_bytes", USUAL_BODY_BYTES)
+            yield Operation(method.upper(), path, facts["service"], facts["roles"] == "anyone", size)
+
+
+def hearers(docs: PublishedDocuments, source: str, event_type: str) -> set[str]:
+    """Which services hear an event of that source."""
+    channel = f"#/channels/{routing_key(source, event_type)}"
+    return {
+        operation["tags"][0]["name"]
+        for operation in docs.asyncapi["operations"].values()
+        if operation["action"] == "receive" and operation["channel"]["$ref"] == channel
+    }

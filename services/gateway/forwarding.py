@@ -57,7 +57,11 @@ class Forwarding:
     ) -> web.Response:
         """The service's answer, bytes as they came."""
         token = self._internal.keyring.issue(actor, service)
-        headers = [(b"Authorization", b"Bearer " + token.encode()), (b"Request-Id", request.id.encode()), *_named(request)]
+        headers = [
+            (b"Authorization", b"Bearer " + token.encode()),
+            (b"Request-Id", request.id.encode()),
+            *_named(request),
+        ]
         if source:
             headers.append((b"Tenantry-Source-Ip", source.encode()))
         try:

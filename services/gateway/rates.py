@@ -30,6 +30,9 @@ class Rates:
     anonymous_writes: Rate = Rate("anonymous-writes", 3_000, 60)
 
 
+DEFAULT_RATES = Rates()
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """What is left to a caller."""
