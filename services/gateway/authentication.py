@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from services.gateway.access_tokens import AccessTokens, Claims, bad_token
 from services.gateway.credentials import Bearer, Credential, SessionCookie, check_made_by_console
 from services.gateway.feed import Feed
-from services.gateway.standing import Membership, Session, Standing, both, cookie_key, csrf_token, session_ended
+from services.gateway.standing import Membership, Session, Standing, both, csrf_token, session_ended
 from shared.auth import ANONYMOUS, Actor
 from shared.errors import Problem
 from shared.ids import may_come_from
@@ -72,15 +72,12 @@ class Authentication:
         return Caller(_actor(session, member, org_id, claims), session, member)
 
     async def _by_cookie(self, cookie: str, request: Request, after: str | None) -> Caller:
-        key = cookie_key(cookie)
-        self._standing.check_not_ended(key, "", float("inf"))
         believe = after is None and self._feed.alive
         session = await self._standing.cookie_session(cookie, believe=believe, after=after)
         if not session.live or session.user_id is None or session.session_id is None:
             raise session_ended()
         org_id = session.org_id or ""
         member = await self._standing.membership(session.user_id, org_id, believe=believe, after=after)
-        self._standing.check_not_ended(key, "", float("inf"))
         self._standing.check_not_ended(session.session_id, session.user_id, float("inf"))
         csrf = csrf_token(self._csrf_key, session.session_id)
         check_made_by_console(request.method, request.headers, self._origin, csrf)

@@ -22,7 +22,7 @@ from shared.errors import Problem
 from shared.metrics import REQUESTS
 from shared.routing import RouteTable
 from shared.service import Route
-from shared.web.problems import problem_response
+from shared.web.problems import close_after, problem_response
 from shared.web.server import Request
 
 log = structlog.get_logger()
@@ -66,7 +66,7 @@ class Door:
         except Problem as problem:
             response = problem_response(problem, request.id)
             if not request._payload.is_eof():
-                response.force_close()
+                close_after(response)
         except ValidationError as wrong:
             log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
             response = problem_response(Problem("internal"), request.id)

@@ -85,14 +85,12 @@ class Remembered(Generic[V]):
         """Asks a question that no other caller shares, and remembers the answer."""
         return await self._look_up(key, ask, _LookUp())
 
-    def drop(self, tag: str) -> list[tuple[str, V]]:
-        """Forgets every answer that carries the tag, those under way included. Returns what was remembered."""
+    def drop(self, tag: str) -> None:
+        """Forgets every answer that carries the tag, those under way included."""
         for look_up in self._under_way:
             look_up.dropped.add(tag)
-        dropped = [(key, self._entries[key].value) for key in self._keys_of.get(tag, ())]
-        for key, _ in dropped:
+        for key in list(self._keys_of.get(tag, ())):
             self._discard(key)
-        return dropped
 
     def forget(self) -> None:
         """Forgets everything, answers under way included."""

@@ -83,6 +83,7 @@ class Standing:
         self._internal = internal
         self._sessions: Remembered[Session] = Remembered(_tags_of_session, monotonic)
         self._members: Remembered[Membership] = Remembered(_tags_of_membership, monotonic)
+        self._cookies: dict[str, Session] = {}
         self._ended: dict[str, None] = {}
         self._all_ended: dict[str, AllEnded] = {}
         self._revoked_members: dict[tuple[str, str], int] = {}
@@ -99,13 +100,14 @@ class Standing:
         entry = self._sessions.kept(cookie_key(cookie))
         return entry.value if entry is not None else None
 
-    def check_not_ended(self, key: str, user_id: str, began_by: float) -> None:
+    def check_not_ended(self, session_id: str, user_id: str, began_by: float) -> None:
         """`session_ended` for what is known to be over, without asking anybody. `began_by`: the session is at least as old as that."""
-        if key in self._ended:
+        if session_id in self._ended or self._is_among_all_ended(session_id, user_id, began_by):
             raise session_ended()
+
+    def _is_among_all_ended(self, session_id: str, user_id: str, began_by: float) -> bool:
         over = self._all_ended.get(user_id)
-        if over is not None and began_by < over.at and key != over.except_session_id:
-            raise session_ended()
+        return over is not None and began_by < over.at and session_id != over.except_session_id
 
     async def session(self, session_id: str, *, believe: bool, after: str | None) -> Session:
         async def ask() -> Session:
@@ -118,7 +120,21 @@ class Standing:
             body = {"token": cookie}
             return await self._ask(Session, "identity", "POST", "/internal/cookie-sessions", body=body, after=after)
 
-        return await _get(self._sessions, cookie_key(cookie), ask, believe=believe, after=after)
+        key = cookie_key(cookie)
+        last = self._cookies.get(key)
+        if last is not None and last.session_id in self._ended:
+            raise session_ended()
+        try:
+            session = await _get(self._sessions, key, ask, believe=believe, after=after)
+        except Problem:
+            # when a cookie's session began isn't known, only when its person last proved themselves: identity knows better
+            if last is not None and self._is_among_all_ended(last.session_id or "", last.user_id or "", last.auth_time):
+                raise session_ended() from None
+            raise
+        if session.live and session is not last:
+            self._cookies[key] = session
+            _trim(self._cookies)
+        return session
 
     async def membership(self, user_id: str, org_id: str, *, believe: bool, after: str | None) -> Membership:
         """The person's membership in one organization; in their first active one when none is named."""
@@ -152,18 +168,16 @@ class Standing:
 
     def end_session(self, session_id: str) -> None:
         """One session is over, for good."""
-        self._remember_ended([session_id])
-        for key, session in self._sessions.drop(session_id):
-            if session.session_id == session_id:
-                self._remember_ended([key])
+        self._ended[session_id] = None
+        _trim(self._ended)
+        self._sessions.drop(session_id)
 
     def end_all(self, user_id: str, at: float, except_session_id: str | None = None) -> None:
         """All sessions of a person that began before are over, but for one."""
         self._all_ended.pop(user_id, None)
         self._all_ended[user_id] = AllEnded(at, except_session_id)
         _trim(self._all_ended)
-        dropped = self._sessions.drop(user_id)
-        self._remember_ended([key for key, session in dropped if session.session_id != except_session_id])
+        self._sessions.drop(user_id)
 
     def member_changed(self, user_id: str, org_id: str, sequence: int, *, active: bool) -> None:
         """A membership changed. Only while org can't be asked does what is remembered here count."""
@@ -184,10 +198,6 @@ class Standing:
         """News may have been missed: nothing that was answered counts any more. What is over stays over."""
         self._sessions.forget()
         self._members.forget()
-
-    def _remember_ended(self, keys: list[str]) -> None:
-        self._ended.update(dict.fromkeys(keys))
-        _trim(self._ended)
 
 
 def csrf_token(key: bytes, session_id: str) -> str:

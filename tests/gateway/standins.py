@@ -20,12 +20,16 @@ from services.gateway import app
 from services.gateway.app import RunningGateway
 from services.gateway.rates import DEFAULT_RATES, Rates
 from shared.auth import Actor, private_key
-from shared.bus import Bus, Receive
+from shared.bus import Bus, Message, Receive
 from shared.config import Settings
 from shared.docs import asyncapi, event_schema, openapi
 from shared.errors import Problem
-from shared.fields import Message, Nothing
-from shared.ids import new_id
+from shared.events import Envelope, Event
+from shared.events.org import Member, MemberRoleChanged
+from shared.fields import Message as Input
+from shared.fields import Nothing
+from shared.ids import new_event_id, new_id
+from shared.outbox import routing_key
 from shared.published import PublishedDocuments
 from shared.service import Answer, Ctx, Service, anyone, get, member, on, person, post, service
 from shared.web.address import Address
@@ -112,7 +116,9 @@ class Somebody:
         return self.people.members[self.user_id, self.org_id or ""]
 
 
-def somebody(people: People, role: str = "admin", *, user_id: str | None = None, org_id: str | None = "new") -> Somebody:
+def somebody(
+    people: People, role: str = "admin", *, user_id: str | None = None, org_id: str | None = "new"
+) -> Somebody:
     """A new person with a live session; an active member of a new organization unless told otherwise."""
     org = new_id("org") if org_id == "new" else org_id
     one = Somebody(people, user_id or new_id("usr"), new_id("ses"), org, secrets.token_urlsafe(32))
@@ -139,25 +145,25 @@ def somebody(people: People, role: str = "admin", *, user_id: str | None = None,
     return one
 
 
-class WhichSession(Message):
+class WhichSession(Input):
     session_id: str
 
 
-class WhichCookie(Message):
+class WhichCookie(Input):
     token: str
 
 
-class WhichStanding(Message):
+class WhichStanding(Input):
     user_id: str
     org_id: str = ""
 
 
-class Echo(Message):
+class Echo(Input):
     thing_id: str = ""
     q: str = ""
 
 
-class Text(Message):
+class Text(Input):
     text: str = ""
 
 
@@ -165,7 +171,16 @@ def play(people: People) -> list[Service]:
     """Services of the same names, with the same internal endpoints."""
 
     def dead() -> dict[str, Any]:
-        return {"session_id": None, "live": False, "user_id": None, "org_id": None, "amr": [], "auth_time": 0, "email": "", "name": ""}
+        return {
+            "session_id": None,
+            "live": False,
+            "user_id": None,
+            "org_id": None,
+            "amr": [],
+            "auth_time": 0,
+            "email": "",
+            "name": "",
+        }
 
     async def session(ctx: Ctx, which: WhichSession) -> dict[str, Any]:
         return await people.answer("session", lambda: dict(people.sessions.get(which.session_id, dead())))  # type: ignore[no-any-return]
@@ -179,7 +194,14 @@ def play(people: People) -> list[Service]:
             public = {kid: private_key(seed).public_key().public_bytes_raw() for kid, seed in people.keys.items()}
             return {
                 "keys": [
-                    {"kty": "OKP", "crv": "Ed25519", "kid": kid, "use": "sig", "alg": "EdDSA", "x": base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+                    {
+                        "kty": "OKP",
+                        "crv": "Ed25519",
+                        "kid": kid,
+                        "use": "sig",
+                        "alg": "EdDSA",
+                        "x": base64.urlsafe_b64encode(raw).decode().rstrip("="),
+                    }
                     for kid, raw in public.items()
                 ]
             }
@@ -188,7 +210,14 @@ def play(people: People) -> list[Service]:
 
     async def standing(ctx: Ctx, which: WhichStanding) -> dict[str, Any]:
         def look() -> dict[str, Any]:
-            none = {"user_id": which.user_id, "org_id": None, "role": None, "effective_role": None, "status": "none", "organizations": []}
+            none = {
+                "user_id": which.user_id,
+                "org_id": None,
+                "role": None,
+                "effective_role": None,
+                "status": "none",
+                "organizations": [],
+            }
             if which.org_id:
                 return dict(people.members.get((which.user_id, which.org_id), none))
             mine = [m for (user, _), m in people.members.items() if user == which.user_id and m["status"] == "active"]
@@ -201,7 +230,11 @@ def play(people: People) -> list[Service]:
             def look() -> dict[str, Any]:
                 because = {"kind": "role", "detail": "Admins only"}
                 allowed = ctx.actor.role == "admin"
-                return {"capabilities": [{"action": f"{name}.rule", "allowed": allowed, "because": None if allowed else because}]}
+                return {
+                    "capabilities": [
+                        {"action": f"{name}.rule", "allowed": allowed, "because": None if allowed else because}
+                    ]
+                }
 
             return await people.answer(f"capabilities of {name}", look)  # type: ignore[no-any-return]
 
@@ -209,13 +242,22 @@ def play(people: People) -> list[Service]:
 
     async def sign_in(ctx: Ctx, wanted: Text) -> Answer[dict[str, Any]]:
         """Signs in."""
-        return Answer({"as": ctx.actor.kind, "user_id": ctx.actor.user_id}, headers={"Set-Cookie": "__Host-session=abc; Path=/; Secure; HttpOnly"})
+        return Answer(
+            {"as": ctx.actor.kind, "user_id": ctx.actor.user_id},
+            headers={"Set-Cookie": "__Host-session=abc; Path=/; Secure; HttpOnly"},
+        )
 
     async def echo(ctx: Ctx, wanted: Echo) -> Answer[dict[str, Any]]:
         """Tells who asks, as the service sees it."""
-        facts = {name: value for name, value in vars(ctx.actor).items()}
+        facts = dict(vars(ctx.actor))
         return Answer(
-            {"actor": facts, "message": wanted.model_dump(), "ip": ctx.request.source_ip, "agent": ctx.request.user_agent, "request": ctx.request.id},
+            {
+                "actor": facts,
+                "message": wanted.model_dump(),
+                "ip": ctx.request.source_ip,
+                "agent": ctx.request.user_agent,
+                "request": ctx.request.id,
+            },
             headers={"Set-Cookie": "evil=1", "Link": '<?cursor=abc>; rel="next"', "Server-Secret": "no"},
         )
 
@@ -256,7 +298,13 @@ def play(people: People) -> list[Service]:
             ],
             publishes=[NoteWritten],
         ),
-        Service("sharing", COUNTER, routes=[get("/v1/heard", echo, member("heard.read")), capabilities("sharing")], consumers=[on(NoteWritten, count_note)], sources=["org"]),
+        Service(
+            "sharing",
+            COUNTER,
+            routes=[get("/v1/heard", echo, member("heard.read")), capabilities("sharing")],
+            consumers=[on(NoteWritten, count_note)],
+            sources=["org"],
+        ),
     ]
 
 
@@ -288,15 +336,15 @@ class Ears:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.deaf_to: Callable[[bytes], bool] = lambda body: False
-        self.receive: Receive | None = None
+        self.heard: list[bytes] = []
 
     async def subscribe(self, receive: Receive, *, queue: str | None = None, keys: Sequence[str] = ()) -> None:
         async def hear(bodies: Sequence[bytes]) -> None:
             wanted = [body for body in bodies if not self.deaf_to(body)]
             if wanted or not bodies:
                 await receive(wanted)
+            self.heard += bodies
 
-        self.receive = receive
         await self._bus.subscribe(hear, queue=queue, keys=keys)
 
     def mute(self, *sources: str) -> None:
@@ -330,8 +378,11 @@ class House:
     watch: Watch
     client: Client
     arrived: list[tuple[str, str, list[tuple[bytes, bytes]], bytes]]
+    sequence: int = 0
 
-    async def ask(self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None, raw: bytes = b"") -> Reply:
+    async def ask(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None, raw: bytes = b""
+    ) -> Reply:
         sent = dict(headers or {})
         content = raw or (b"" if body is None else orjson.dumps(body))
         if content and "Content-Type" not in sent:
@@ -341,11 +392,11 @@ class House:
         return Reply(answer.status, {k.decode().lower(): v.decode() for k, v in answer.headers}, answer.body)
 
     async def raw(self, data: bytes) -> bytes:
-        """What a client that writes these bytes is answered, until the end."""
+        """The head of what a client that writes these bytes is answered."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.running.listening.port)
         writer.write(data)
         try:
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
         finally:
             writer.close()
 
@@ -355,9 +406,39 @@ class House:
             while not self.running.feed.alive:
                 await asyncio.sleep(0.005)
 
-    async def hear(self, source: str, *events: Any) -> str:
+    async def hear(self, source: str, *events: Event) -> None:
         """News from a service, as if it had said it; back when the gateway has heard."""
-        return await self.world.hear(source, *events)
+        for event in events:
+            self.sequence += 1
+            envelope = Envelope(
+                id=new_event_id(source),
+                source=source,
+                type=event.TYPE,
+                subject=event.subject,
+                time=self.world.clock.now(),
+                data=event.data(),
+                sequence=self.sequence,
+                org_id=getattr(event, "org_id", None),
+            )
+            await self.world.bus.publish([Message(routing_key(source, event.TYPE), envelope.body(), lasting=False)])
+            async with asyncio.timeout(10):
+                while envelope.body() not in self.ears.heard:
+                    await asyncio.sleep(0.001)
+
+    async def hear_member(self, ana: Somebody, event: type[Any], **changes: Any) -> None:
+        """org changes a member, and says so."""
+        ana.membership.update(changes)
+        state = Member(
+            user_id=ana.user_id,
+            email="ana@example.com",
+            name="Ana",
+            role=ana.membership["role"],
+            effective_role=ana.membership["effective_role"],
+            status=ana.membership["status"],
+            joined_at=self.world.clock.now(),
+        )
+        more = {"previous_role": "admin"} if event is MemberRoleChanged else {}
+        await self.hear("org", event(org_id=ana.org_id, member=state, **more))
 
     async def close(self) -> None:
         await self.client.close()
@@ -365,7 +446,12 @@ class House:
 
 @asynccontextmanager
 async def a_house(
-    databases: Databases, folder: Path, *, rates: Rates = DEFAULT_RATES, listen: str = "tcp://127.0.0.1:0", **changes: Any
+    databases: Databases,
+    folder: Path,
+    *,
+    rates: Rates = DEFAULT_RATES,
+    listen: str = "tcp://127.0.0.1:0",
+    **changes: Any,
 ) -> AsyncIterator[House]:
     people, watch = People(), Watch()
     services = play(people)
@@ -376,8 +462,20 @@ async def a_house(
         async def record(request: Request) -> web.Response:
             body = await request.body()
             arrived.append((request.method, request._message.path, list(request.raw_headers), body))
-            answered = {"X-Powered-By": "raw", "Set-Cookie": "evil=1", "ETag": '"7"', "Tenantry-Change": "evt_x", "Location": "/v1/raw/x", "X-User-Id": "usr_evil"}
-            return web.Response(status=201 if request.method == "POST" else 200, body=body or b'{"raw":true}', headers=answered, content_type="application/json")
+            answered = {
+                "X-Powered-By": "raw",
+                "Set-Cookie": "evil=1",
+                "ETag": '"7"',
+                "Tenantry-Change": "evt_x",
+                "Location": "/v1/raw/x",
+                "X-User-Id": "usr_evil",
+            }
+            return web.Response(
+                status=201 if request.method == "POST" else 200,
+                body=body or b'{"raw":true}',
+                headers=answered,
+                content_type="application/json",
+            )
 
         raw = await serve(record, Address.parse(world.settings.urls["billing"]), Limits(body_bytes=11 * 1024 * 1024))
         stack.push_async_callback(raw.close)
