@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from functools import lru_cache
 from pathlib import Path
 
 NAME = re.compile(r"^(\d{8}T\d{6})\d{6}Z-([a-z]{2,4}_[0-9a-hjkmnp-tv-z]{26})\.eml$")
@@ -75,6 +76,11 @@ def _id_of(file: Path) -> str:
 
 
 def _read(file: Path) -> StoredMail:
+    return _parse(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=5000)
+def _parse(file: Path, _changed_at: int) -> StoredMail:
     mail = message_from_bytes(file.read_bytes(), policy=default)
     text = _part(mail, "plain")
     return StoredMail(

@@ -98,6 +98,7 @@ class Route:
     query: tuple[str, ...] = ()
     unrecorded: bool = False
     body_bytes: int = 1024 * 1024
+    media: str = "application/json"
 
     @property
     def writes(self) -> bool:
