@@ -49,7 +49,9 @@ async def test_the_plan_that_suspends_a_group_is_named_with_its_date(shared: Com
     assert (change["kind"], change["plan"]) == ("change_plan", "business")
     await shared.plan("free")
     (still,) = [fact for fact in (await shared.why("dan", "board-1"))["chain"] if not fact["holds"]]
-    assert still["event_id"] == event, "since it lapsed, not since the last plan change"
+    assert (still["event_id"], still["since"]) == (event, lacking["since"]), (
+        "since it lapsed, not since the last plan change"
+    )
 
 
 async def test_about_oneself_a_dashboard_that_was_not_meant_for_one_looks_like_none(shared: Company) -> None:

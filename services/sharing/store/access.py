@@ -140,8 +140,8 @@ async def viewers(
         board.dashboard_id,
         board.owner_id,
         audience.all_users,
-        audience.all_analysts,
-        audience.group,
+        audience.all_analysts and not audience.all_users,
+        audience.group and not audience.all_users,
         *after,
         limit,
     )
