@@ -20,17 +20,22 @@ select {PERSON}, {PLAN} from (select $1::text as org_id, $2::text as user_id) as
 left join members m using (org_id, user_id)
 left join entitlements e on e.org_id = $1
 """
+# `offset 0` has each question look up its own rows: so the cost is that of the questions, whatever the size of the organization.
 FACTS = f"""
-select asked.place, {PERSON}, {PLAN}, {BOARD}, exists (
-    select from group_members gm
-    join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id and dg.dashboard_id = asked.dashboard_id
-    join groups g on g.org_id = $1 and g.group_id = gm.group_id
-    where gm.org_id = $1 and gm.user_id = asked.user_id and gm.present and g.kind = 'custom' and g.deleted_at is null
-) as in_selected_group
+select asked.place, {PERSON}, {PLAN}, {BOARD}, shared.in_selected_group
 from unnest($2::text[], $3::text[]) with ordinality as asked (user_id, dashboard_id, place)
-left join members m on m.org_id = $1 and m.user_id = asked.user_id
-left join dashboards d on d.org_id = $1 and d.dashboard_id = asked.dashboard_id
+left join lateral (select * from members where org_id = $1 and user_id = asked.user_id offset 0) m on true
+left join lateral (select * from dashboards where org_id = $1 and dashboard_id = asked.dashboard_id offset 0) d on true
 left join entitlements e on e.org_id = $1
+cross join lateral (
+    select exists (
+        select from group_members gm
+        join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id and dg.dashboard_id = asked.dashboard_id
+        join groups g on g.org_id = $1 and g.group_id = gm.group_id
+        where gm.org_id = $1 and gm.user_id = asked.user_id and gm.present and g.kind = 'custom' and g.deleted_at is null
+        offset 0
+    ) as in_selected_group
+) shared
 order by asked.place
 """
 # Each branch walks its own index in the order of the list and stops after a page.
@@ -135,8 +140,8 @@ async def viewers(
         board.dashboard_id,
         board.owner_id,
         audience.all_users,
-        audience.all_analysts,
-        audience.group,
+        audience.all_analysts and not audience.all_users,
+        audience.group and not audience.all_users,
         *after,
         limit,
     )

@@ -28,6 +28,8 @@ async def asker(ctx: Ctx, read: Read) -> Asker:
     person, plan = await reading.standing(read, org_id, ctx.actor.person())
     if person is None:
         raise Problem("not_yet_consistent", "Your membership hasn't arrived here yet.", retry_after=1)
+    if not person.active:
+        raise Problem("forbidden", "You are no longer an active member.", meta={"because": "state"})
     return Asker(org_id, person, plan)
 
 
