@@ -69,7 +69,7 @@ async def count(read: Read, org_id: str, wanted: Filter) -> int:
     """How many there are; beyond the cap nobody counts."""
     return int(
         await read.value(
-            f"select count(*) from (select 1 {JOINED} {WANTED} limit {TOTAL_CAP + 1}) as some",  # noqa: S608
+            f"select count(*) from (select 1 {JOINED} {WANTED} limit {TOTAL_CAP + 1}) as counted",  # noqa: S608
             org_id,
             *wanted,
         )
