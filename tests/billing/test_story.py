@@ -509,3 +509,12 @@ async def test_everything_that_billing_says_is_in_its_table_of_contents(stage: S
     (await stage.ask("POST", "/v1/subscription/trial")).ok()
     known = {event.TYPE for event in PUBLISHED} | {MailRequested.TYPE}
     assert {e.type for e in await said(stage)} <= known
+
+
+async def test_the_database_itself_hides_other_organizations(stage: Stage) -> None:
+    (await stage.ask("POST", "/v1/subscription/trial")).ok()
+    database = stage.world.started["billing"].env.database
+    for table in ("organizations", "subscriptions", "entitlements", "trials"):
+        for scope, visible in ((stage.ada.org(), True), (new_id("org"), False), ("", False)):
+            async with database.read(scope) as read:
+                assert bool(await read.value(f"select count(*) from {table}")) is visible, (table, scope)

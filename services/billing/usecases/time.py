@@ -114,6 +114,6 @@ def _trial_mail(ctx: Ctx, subscription: rules.Subscription, organization: str, t
             "organization": organization,
             "plan": catalogue.plan(subscription.plan).name,
             "next_plan": catalogue.first.name,
-            "ends_at": f"{subscription.trial_ends_at:%Y-%m-%d %H:%M} UTC",
+            "ends_at": subscription.trial_ends_at.isoformat() if subscription.trial_ends_at else "",
         },
     )
