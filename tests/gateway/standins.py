@@ -170,24 +170,19 @@ class Text(Input):
 def play(people: People) -> list[Service]:
     """Services of the same names, with the same internal endpoints."""
 
-    def dead() -> dict[str, Any]:
-        return {
-            "session_id": None,
-            "live": False,
-            "user_id": None,
-            "org_id": None,
-            "amr": [],
-            "auth_time": 0,
-            "email": "",
-            "name": "",
-        }
+    def dead(session_id: str | None) -> dict[str, Any]:
+        return {"session_id": session_id, "live": False} | dict.fromkeys(
+            ("user_id", "org_id", "auth_time", "email", "name")
+        )
 
     async def session(ctx: Ctx, which: WhichSession) -> dict[str, Any]:
-        return await people.answer("session", lambda: dict(people.sessions.get(which.session_id, dead())))  # type: ignore[no-any-return]
+        return await people.answer(
+            "session", lambda: dict(people.sessions.get(which.session_id, dead(which.session_id)))
+        )  # type: ignore[no-any-return]
 
     async def cookie_session(ctx: Ctx, which: WhichCookie) -> dict[str, Any]:
         sid = people.cookies.get(which.token, "")
-        return await people.answer("cookie", lambda: dict(people.sessions.get(sid, dead())))  # type: ignore[no-any-return]
+        return await people.answer("cookie", lambda: dict(people.sessions.get(sid, dead(None))))  # type: ignore[no-any-return]
 
     async def jwks(ctx: Ctx, _: Nothing) -> dict[str, Any]:
         def look() -> dict[str, Any]:

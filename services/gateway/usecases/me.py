@@ -66,7 +66,7 @@ async def read_me(ctx: Ctx, _: Nothing) -> Me:
             id=member.org_id, name=name, role=member.role, effective_role=member.effective_role
         )
     return Me(
-        user=MyUser(id=session.user_id, email=session.email, name=session.name),
+        user=MyUser(id=session.user_id, email=session.email or "", name=session.name or ""),
         session=MySession(id=session.session_id, amr=actor.amr, proven_at=datetime.fromtimestamp(actor.auth_time, UTC)),
         organization=organization,
         organizations=[
