@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from shared.errors import KINDS
+from shared.errors import KINDS, Problem
 from shared.events import Event
 from shared.service import Answer, Consumer, Route, Service
 
@@ -23,14 +24,11 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
     routes = [
         (service, route) for service in services for route in service.routes if not route.path.startswith("/internal/")
     ]
-    models = {model for _, route in routes for model in (route.message, _answer_model(route)) if _is_model(model)}
+    asked = {(route.message, "validation") for _, route in routes}
+    answered = {(_answer_model(route), "serialization") for _, route in routes}
+    wanted: set[Any] = {pair for pair in asked | answered if _is_model(pair[0])}
     references, definitions = models_json_schema(
-        [
-            (model, mode)
-            for model in sorted(models, key=lambda m: m.__name__)
-            for mode in ("validation", "serialization")
-        ],
-        ref_template=REF,
+        sorted(wanted, key=lambda pair: (pair[0].__name__, pair[1])), ref_template=REF
     )
     schemas = dict(definitions.get("$defs", {}))
     paths: dict[str, Any] = {}
@@ -223,7 +221,7 @@ def _who(route: Route) -> str | list[str]:
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
     headers: list[tuple[str, bool, str]] = []
-    if route.writes:
+    if route.writes and not route.unrecorded:
         headers.append(
             (
                 "Idempotency-Key",
@@ -231,9 +229,9 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "A repetition with the same key has one effect and gets the same answer; kept 7 days.",
             )
         )
-        if route.if_match:
-            headers.append(("If-Match", True, "The ETag that was read."))
-    else:
+    if route.writes and route.if_match:
+        headers.append(("If-Match", True, "The ETag that was read."))
+    if not route.writes:
         headers.append(
             (
                 "Tenantry-After",
@@ -266,12 +264,9 @@ def _success(route: Route, references: Any) -> dict[str, Any]:
 
 def _answer_model(route: Route) -> Any:
     answer = route.answer
-    if get_origin(answer) is Answer:
-        answer = get_args(answer)[0]
-    options = [option for option in get_args(answer) if isinstance(option, type) and not issubclass(option, Exception)]
-    if get_origin(answer) is not None and options and "UnionType" in type(answer).__name__:
-        return options[0]
-    return answer
+    if get_origin(answer) in (Union, UnionType):
+        answer = next((option for option in get_args(answer) if option not in (Problem, NoneType)), None)
+    return get_args(answer)[0] if get_origin(answer) is Answer else answer
 
 
 def _is_model(model: Any) -> bool:
