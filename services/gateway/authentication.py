@@ -90,7 +90,7 @@ def _actor(session: Session, member: Membership, org_id: str, claims: Claims | N
         raise Problem("auth_unavailable", retry_after=1)
     if org_id and member.status in ("inactive", "removed"):
         raise session_ended()
-    proof = claims if claims is not None and claims.auth_time >= session.auth_time else session
+    proof = claims if claims is not None and claims.auth_time >= (session.auth_time or 0) else session
     return Actor(
         "person",
         user_id=session.user_id,
@@ -98,7 +98,7 @@ def _actor(session: Session, member: Membership, org_id: str, claims: Claims | N
         role=member.effective_role if member.active else None,
         session_id=session.session_id,
         amr=proof.amr,
-        auth_time=proof.auth_time,
+        auth_time=proof.auth_time or 0,
     )
 
 

@@ -85,7 +85,12 @@ class Door:
         source = self._sources.of(request)
         caller, allowance = await self._admit(request, operation, source)
         try:
-            body = await request.body(operation.body_bytes) if request.can_read_body else b""
+            if request.can_read_body:
+                arriving = time.perf_counter()
+                body = await request.body(operation.body_bytes)
+                began += time.perf_counter() - arriving  # what the client takes isn't the service's to pay
+            else:
+                body = b""
             if own is not None:
                 response = await own.answer(Ctx(self._house, caller, request), path, body)
             else:
@@ -123,7 +128,7 @@ class Door:
     async def _send_on(
         self, request: Request, operation: Operation, caller: Caller, source: str, body: bytes, began: float
     ) -> web.Response:
-        left = HOP_SECONDS - (time.perf_counter() - began) if not body else HOP_SECONDS
+        left = HOP_SECONDS - (time.perf_counter() - began)
         response = await self._forwarding.forward(
             request, operation.service, caller.actor, source, body, max(left, 0.1)
         )

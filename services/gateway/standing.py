@@ -26,7 +26,7 @@ TOLD_AS_IT_IS = frozenset({"not_yet_consistent", "session_ended"})
 
 
 class Session(BaseModel):
-    """What identity says of a session."""
+    """What identity says of a session. Of one that is over, only that."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -35,9 +35,9 @@ class Session(BaseModel):
     user_id: str | None = None
     org_id: str | None = None
     amr: tuple[str, ...] = ()
-    auth_time: int = 0
-    email: str = ""
-    name: str = ""
+    auth_time: int | None = None
+    email: str | None = None
+    name: str | None = None
 
 
 class Organization(BaseModel):
@@ -128,7 +128,9 @@ class Standing:
             session = await _get(self._sessions, key, ask, believe=believe, after=after)
         except Problem:
             # when a cookie's session began isn't known, only when its person last proved themselves: identity knows better
-            if last is not None and self._is_among_all_ended(last.session_id or "", last.user_id or "", last.auth_time):
+            if last is not None and self._is_among_all_ended(
+                last.session_id or "", last.user_id or "", last.auth_time or 0
+            ):
                 raise session_ended() from None
             raise
         if session.live and session is not last:

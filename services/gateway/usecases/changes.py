@@ -6,6 +6,8 @@ import asyncio
 from datetime import datetime
 from typing import Literal
 
+from pydantic import ValidationError
+
 from services.gateway.documents import hearers
 from services.gateway.own import Ctx
 from shared.errors import Problem
@@ -75,7 +77,7 @@ async def _said(ctx: Ctx, event_id: str) -> tuple[str, ChangeStanding]:
 async def _heard(ctx: Ctx, service: str, event_id: str) -> ChangeStanding | None:
     try:
         return await _standing(ctx, service, event_id)
-    except Problem:
+    except (Problem, ValidationError):
         return None
 
 

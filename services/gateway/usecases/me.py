@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from services.gateway.own import Ctx
 from shared.auth import Role
 from shared.errors import Problem
@@ -64,7 +66,7 @@ async def read_me(ctx: Ctx, _: Nothing) -> Me:
             id=member.org_id, name=name, role=member.role, effective_role=member.effective_role
         )
     return Me(
-        user=MyUser(id=session.user_id, email=session.email, name=session.name),
+        user=MyUser(id=session.user_id, email=session.email or "", name=session.name or ""),
         session=MySession(id=session.session_id, amr=actor.amr, proven_at=datetime.fromtimestamp(actor.auth_time, UTC)),
         organization=organization,
         organizations=[
@@ -92,18 +94,19 @@ async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     answers = await asyncio.gather(*(_capabilities_of(ctx, service) for service in services))
     merged = {may.action: Capability(action=may.action, allowed=may.allows(ctx.actor)) for may in ctx.house.permissions}
     for answer in answers:
-        for raw in answer["capabilities"]:
-            one = Capability.model_validate(raw)
+        for one in answer.capabilities:
             if one.action not in merged or merged[one.action].allowed:
                 merged[one.action] = one
     return Capabilities(capabilities=[merged[action] for action in sorted(merged)])
 
 
-async def _capabilities_of(ctx: Ctx, service: str) -> Any:
+async def _capabilities_of(ctx: Ctx, service: str) -> Capabilities:
+    internal = ctx.house.internal
     try:
-        return await ctx.house.internal.call(service, "GET", "/internal/capabilities", actor=ctx.actor, after=ctx.after)
-    except Problem as away:
-        if away.code == "not_yet_consistent":
+        answer = await internal.call(service, "GET", "/internal/capabilities", actor=ctx.actor, after=ctx.after)
+        return Capabilities.model_validate(answer)
+    except (Problem, ValidationError) as away:
+        if isinstance(away, Problem) and away.code == "not_yet_consistent":
             raise
         raise Problem(
             "unavailable",
