@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,7 @@ from shared.cli.place import Refused
 
 PASSWORD = "correct-horse-battery-staple-9"  # noqa: S105 the demo's people are made up
 MAIL_SECONDS = 15.0
+SETTLE_SECONDS = 10.0
 TOKEN = re.compile(r"tms_[\w-]+")
 
 
@@ -179,4 +180,18 @@ async def sign_up(
     person = Person(gateway, email, name, confirmed.ok()["user_id"])
     person.last_change.append(confirmed.headers["tenantry-change"])
     await person.sign_in(quietly=quietly)
+    await until(lambda: person.ask("GET", "/v1/subscription", quietly=True), lambda answer: answer.status == 200)
     return person
+
+
+async def until(ask: Callable[[], Awaitable[Reply]], enough: Callable[[Reply], bool]) -> Reply:
+    """Asks until the answer is good enough."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        reply = await ask()
+        if enough(reply):
+            return reply
+        expect(
+            time.monotonic() < deadline, f"after {SETTLE_SECONDS:.0f} s the answer is still {reply.status} {reply.json}"
+        )
+        await asyncio.sleep(0.02)

@@ -7,10 +7,8 @@ import secrets
 import time
 from typing import Any
 
-from shared.cli.demo.api import Gateway, Person, expect, sign_up
+from shared.cli.demo.api import Gateway, Person, Reply, expect, sign_up, until
 from shared.cli.demo.narrator import Narrator
-
-SETTLE_SECONDS = 10.0
 
 
 class Story:
@@ -278,7 +276,7 @@ def tell_preview(story: Story, preview: dict[str, Any]) -> None:
     )
 
 
-async def set_sharing(person: Person, dashboard_id: str, wanted: dict[str, Any], *, must: bool = True) -> Any:
+async def set_sharing(person: Person, dashboard_id: str, wanted: dict[str, Any], *, must: bool = True) -> Reply:
     current = await person.ask("GET", f"/v1/dashboards/{dashboard_id}/sharing", quietly=True)
     reply = await person.write(
         "PUT", f"/v1/dashboards/{dashboard_id}/sharing", wanted, headers={"If-Match": current.headers["etag"]}
@@ -296,15 +294,3 @@ async def applied(story: Story, change: str) -> dict[str, Any]:
     )
     found: dict[str, Any] = reply.json
     return found
-
-
-async def until(ask: Any, enough: Any) -> Any:
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        reply = await ask()
-        if enough(reply):
-            return reply
-        expect(
-            time.monotonic() < deadline, f"after {SETTLE_SECONDS:.0f} s the answer is still {reply.status} {reply.json}"
-        )
-        await asyncio.sleep(0.02)
