@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ import orjson
 import structlog
 
 from shared.bus import Bus, Message, NotPublished
+from shared.bus.patterns import matches
 from shared.db import AWAY, EVERY_ORG, RETRYABLE, Database, Tx
 from shared.errors import Problem
 from shared.events import Envelope
@@ -32,7 +33,7 @@ MAX_ATTEMPTS = 8
 BACKOFF_SECONDS = (0.2, 1, 5, 15, 60, 300, 900)
 ASK_AGAIN_SECONDS = 2.0
 POLL_SECONDS = 1.0
-EVERY_TYPE = "*"
+EVERY_TYPE = "#"
 
 Subject = tuple[str, str]  # source, subject
 
@@ -82,7 +83,7 @@ select asked.applied_at, asked.concerned, (
 
 @dataclass(frozen=True)
 class Handler:
-    """A consumer function under its name, and the event types that it hears."""
+    """A consumer function under its name, and the event types that it hears (or patterns of them, as a bus has them)."""
 
     name: str
     types: frozenset[str]
@@ -109,7 +110,7 @@ class Inbox:
         self._database = database
         self._bus = bus
         self._handlers = {handler.name: handler for handler in handlers}
-        self._by_type: Mapping[str, list[str]] = _handlers_by_type(handlers)
+        self._by_type: dict[str, list[str]] = {}
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
@@ -190,7 +191,7 @@ class Inbox:
         rows = [
             (e.id, handler, e.source, e.subject, e.sequence, e.type, e.org_id, body if handler else None)
             for e, body in accepted
-            for handler in (*self._by_type.get(e.type, ()), *self._by_type.get(EVERY_TYPE, ())) or ("",)
+            for handler in self._heard_by(e.type) or ("",)
         ]
         if rows:
             await tx.run(STORE, *[list(column) for column in zip(*rows, strict=True)])
@@ -201,6 +202,15 @@ class Inbox:
                 [subject for _, subject in places],
                 [moved[place] for place in places],
             )
+
+    def _heard_by(self, event_type: str) -> list[str]:
+        if event_type not in self._by_type:
+            self._by_type[event_type] = [
+                name
+                for name, handler in self._handlers.items()
+                if any(matches(pattern, event_type) for pattern in handler.types)
+            ]
+        return self._by_type[event_type]
 
     async def _impostors(self, tx: Tx, duplicates: list[tuple[Envelope, bytes]]) -> list[tuple[str, bytes]]:
         """Duplicates that aren't: another event under a sequence or an id that was taken."""
@@ -372,14 +382,6 @@ class Inbox:
 
 def queue_name(service: str) -> str:
     return f"{service}.events"
-
-
-def _handlers_by_type(handlers: Sequence[Handler]) -> Mapping[str, list[str]]:
-    by_type: dict[str, list[str]] = defaultdict(list)
-    for handler in handlers:
-        for event_type in handler.types:
-            by_type[event_type].append(handler.name)
-    return {event_type: sorted(names) for event_type, names in by_type.items()}
 
 
 def _says_nothing(event: Any) -> Envelope:
