@@ -33,6 +33,7 @@ MAX_ATTEMPTS = 8
 BACKOFF_SECONDS = (0.2, 1, 5, 15, 60, 300, 900)
 ASK_AGAIN_SECONDS = 2.0
 POLL_SECONDS = 1.0
+FINISH_SECONDS = 5.0
 EVERY_TYPE = "#"
 
 Subject = tuple[str, str]  # source, subject
@@ -114,6 +115,8 @@ class Inbox:
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._asked: dict[Subject, float] = {}
         self._applied = asyncio.Condition()
@@ -128,7 +131,13 @@ class Inbox:
         await self._bus.subscribe(self.receive, queue=self.queue)
 
     async def stop(self) -> None:
-        """What is under way is rolled back or finished by the database; nothing is marked that was not done."""
+        """What is under way may finish; after that it is rolled back: nothing is marked that was not done."""
+        self._stopping = True
+        for task in self._tasks:
+            if task not in self._busy:
+                task.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=FINISH_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -280,11 +289,15 @@ class Inbox:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _work(self) -> None:
-        while True:
+        me = asyncio.current_task()
+        assert me is not None
+        while not self._stopping:
+            self._busy.discard(me)
             subject = await self._ready.get()
             self._queued.discard(subject)
+            self._busy.add(me)
             try:
-                while await self._handle_next(subject):
+                while not self._stopping and await self._handle_next(subject):
                     pass
             except (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError) as away:
                 log.warning("handling waits for the database", service=self.service, error=str(away))
