@@ -77,7 +77,7 @@ async def test_a_function_that_fails_fails_the_test_with_its_reason(reports: Rep
 
     with pytest.raises(NotApplied, match=r"freeze at #1: UndefinedTableError.*no_such_table"):
         await deliver(sub, sample(PlanChanged))
-    with pytest.raises(NotApplied, match="has no function for org.member.joined"):
+    with pytest.raises(NotApplied, match=r"has no function for org\.member\.joined"):
         await deliver(sub, sample(MemberJoined))
 
 
