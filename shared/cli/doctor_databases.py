@@ -14,6 +14,7 @@ from shared.migrate import OLDEST_POSTGRES, migrations_of
 
 CONNECT_SECONDS = 5
 STUCK_SECONDS = 60
+WELL = "clock, role, fence, migrations, inbox and outbox are well"
 SKEW_DOUBTFUL, SKEW_WRONG = 1.0, 10.0
 
 
@@ -44,7 +45,7 @@ async def _of_one(it: Installation, service: str, url: str) -> list[Finding]:
     try:
         looked = Looked(service, connection, it)
         faults = [finding for check in CHECKS if (finding := await check(looked))]
-        return faults or [well(service, f"PostgreSQL {connection.get_server_version().major}, {len(CHECKS)} checks")]
+        return faults or [well(service, f"PostgreSQL {connection.get_server_version().major}; {WELL}")]
     finally:
         await connection.close(timeout=2)
 
@@ -127,11 +128,13 @@ async def fences(of: Looked) -> Finding | None:
             entered.append(_place(url)[1])
     if not entered:
         return None
+    role = await of.connection.fetchval("select current_user")
     return wrong(
         f"{of.service}: fence",
-        f"its role may enter the databases {', '.join(entered)}",
+        f"its role {role} may enter the databases {', '.join(entered)}",
         risk="who gets hold of one service reads the others' data",
-        fix="as an administrator: " + "; ".join(f'revoke all on database "{name}" from public' for name in entered),
+        fix="as an administrator: "
+        + "; ".join(f'revoke all on database "{name}" from public, "{role}"' for name in entered),
     )
 
 

@@ -23,6 +23,7 @@ from tests.world import Databases, World, an_admin
 
 CHECKOUT = Path(__file__).parent.parent.parent
 EXAMPLE = CHECKOUT / "docs" / "guides" / "examples" / "reports.py"
+GUIDE = CHECKOUT / "docs" / "guides" / "subscribing.md"
 PATIENCE = 40.0
 REPORTS = """
 create table reports (

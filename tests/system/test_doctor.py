@@ -151,7 +151,7 @@ WAYS: dict[str, Broken] = {
     ),
     "no fence": Broken(
         lambda h, _: h.as_admin(f"grant connect on database {h.name('sharing')} to public"),
-        "✗", "org: fence", "may enter the databases doctor_sharing", 'revoke all on database "doctor_sharing',
+        "✗", "org: fence", "may enter the databases doctor_sharing", "from public, ",
     ),
     "one database": Broken(
         lambda h, _: h.urls.update(sharing=h.urls["org"]), "✗", "org: fence", "share one database", "a role of its own"

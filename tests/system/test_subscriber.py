@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import re
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiormq
 import pytest
 
 from shared.bus.rabbit_topology import EVENTS, LIVE
@@ -15,12 +19,24 @@ from shared.cli.embedded import free_port
 from shared.events import Envelope
 from shared.events.billing import PlanChanged
 from shared.events.courier import MailRequested
+from shared.ids import new_id
 from shared.service import Ctx
 from shared.subscriber import Subscriber
 from shared.web.address import Address
 from shared.web.client import Client
+from tests.broker import Broker
 from tests.bus.world import Admin
-from tests.system.subscribing import Example, Reports, billing, change, reports_database, until
+from tests.system.subscribing import (
+    CHECKOUT,
+    GUIDE,
+    PATIENCE,
+    Example,
+    Reports,
+    billing,
+    change,
+    reports_database,
+    until,
+)
 from tests.world import Databases, World, world_of
 
 
@@ -223,6 +239,56 @@ async def test_a_pattern_of_types_gives_the_envelope_and_says_whether_it_is_well
         assert b'tenantry_events_applied_total{handler="note",service="reports"} 1.0' in metrics
         await client.close()
     assert [(e.type, e.org_id, e.sequence) for e in heard] == [(PlanChanged.TYPE, org, 1)]
+
+
+async def test_the_guides_rights_are_enough_to_catch_up_and_too_few_to_publish(
+    world: World, broker: Broker, amqp: str, sub: Subscriber, reports: Reports, databases: Databases
+) -> None:
+    granted = re.search(r"set_permissions reports '(.*)' '(.*)' '(.*)'", GUIDE.read_text())
+    assert granted is not None
+    await broker.ctl("add_user", "reports", "secret")
+    await broker.ctl("set_permissions", "reports", *granted.groups())
+    early = Subscriber(amqp, service="early", database=await databases.empty("early"))
+    for each in (early, sub):
+        each.on(PlanChanged)(freeze_nothing)
+    (org,) = await reports.of(1)
+    async with early.hearing():
+        await change(world, org, "free", "team")
+        await world.settle()
+        sub.bus_url = amqp.replace("guest:guest", "reports:secret")
+        async with sub.hearing():
+            await reports.has_done(2)
+            await change(world, org, "free")
+            await reports.has_done(3)
+    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+        async with Admin(sub.bus_url).channel() as channel:
+            await channel.basic_publish(b"{}", exchange=EVENTS, routing_key="billing.x.y.v1")
+    await broker.ctl("delete_user", "reports")
+
+
+async def freeze_nothing(ctx: Ctx, told: PlanChanged) -> None:
+    """Hears, and does nothing."""
+
+
+async def test_any_amqp_client_hears_the_events(world: World, amqp: str) -> None:
+    program = CHECKOUT / "docs" / "guides" / "examples" / "plain_amqp.py"
+    printer = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(program),
+        env={**os.environ, "REPORTS_AMQP_URL": amqp},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert printer.stdout is not None
+        org = new_id("org")
+        await change(world, org, "free", "team")
+        async with asyncio.timeout(PATIENCE):
+            lines = [(await printer.stdout.readline()).decode().split()[:3] for _ in range(2)]
+        assert lines == [[PlanChanged.TYPE, org, "1"], [PlanChanged.TYPE, org, "2"]]
+    finally:
+        printer.kill()
+        await printer.wait()
+        await Admin(amqp).delete("printer.events")
 
 
 def test_what_cannot_be_subscribed_is_refused_with_the_reason() -> None:

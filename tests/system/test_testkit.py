@@ -16,7 +16,7 @@ from shared.ids import new_id
 from shared.service import Ctx
 from shared.subscriber import Subscriber
 from shared.testkit import NotApplied, deliver, sample
-from tests.system.subscribing import CHECKOUT, EXAMPLE, Reports, reports_database
+from tests.system.subscribing import EXAMPLE, GUIDE, Reports, reports_database
 from tests.world import Databases
 
 
@@ -127,9 +127,9 @@ async def test_a_role_that_may_not_make_the_schema_is_told_what_to_ask_for(
         await deliver(sub, sample(PlanChanged))
 
 
-def test_the_guide_shows_the_example_that_runs() -> None:
-    guide = (CHECKOUT / "docs" / "guides" / "subscribing.md").read_text()
-    example = EXAMPLE.read_text()
-    assert example in guide
-    for path in re.findall(r"\]\((?!http)([^)#]+)", guide):
-        assert (CHECKOUT / "docs" / "guides" / path).exists(), path
+def test_the_guide_shows_the_examples_that_run() -> None:
+    guide = GUIDE.read_text()
+    for example in EXAMPLE.parent.glob("*.py"):
+        assert f"```python\n{example.read_text()}```" in guide
+    for link in re.findall(r"\]\((?!http)([^)#]+)", guide):
+        assert (GUIDE.parent / link).exists(), link
