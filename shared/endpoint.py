@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from shared.auth import FRESH_SECONDS, Actor, Keyring
+from shared.db import RETRYABLE, TOO_SLOW
 from shared.errors import FieldError, Problem
 from shared.fields import Versioned
 from shared.idempotency import IdempotentRequest, Kept
@@ -29,6 +30,7 @@ from shared.web.server import Request
 log = structlog.get_logger()
 
 CONSISTENT_SECONDS = 2.0
+MOST_RUNS = 3
 
 
 class Endpoints:
@@ -76,12 +78,11 @@ class Endpoints:
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),
         )
-        ctx = Ctx(self._env, actor, correlation_id=request.id, request=facts)
         key = headers.get("Idempotency-Key") if route.writes else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
         keyed = IdempotentRequest.of(actor, request.method, request.safe_path, key, body) if key else None
-        kept = await self._run(ctx, route, message, keyed)
+        kept = await self._run_until_done(actor, facts, route, message, keyed)
         if kept.headers.get("ETag") is not None and kept.headers["ETag"] == headers.get("If-None-Match"):
             return web.Response(status=304, headers=kept.headers)
         return web.Response(
@@ -112,6 +113,20 @@ class Endpoints:
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})
+
+    async def _run_until_done(
+        self, actor: Actor, facts: RequestFacts, route: Route, message: Any, keyed: IdempotentRequest | None
+    ) -> Kept:
+        """A transaction that PostgreSQL ended for the sake of another one was rolled back whole, so it is run again."""
+        for _ in range(MOST_RUNS):
+            ctx = Ctx(self._env, actor, correlation_id=facts.id, request=facts)
+            try:
+                return await self._run(ctx, route, message, keyed)
+            except RETRYABLE:
+                log.info("run again after a deadlock", route=f"{route.method} {route.path}")
+            except TOO_SLOW:
+                raise Problem("overloaded", "The database took too long.", retry_after=1) from None
+        raise Problem("overloaded", "Too many others are changing the same.", retry_after=1)
 
     async def _run(self, ctx: Ctx, route: Route, message: Any, keyed: IdempotentRequest | None) -> Kept:
         async with ctx.finishing():

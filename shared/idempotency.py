@@ -20,6 +20,12 @@ from shared.outbox import lock_key
 KEPT = timedelta(days=7)
 KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
+# Takes the lock and looks, in one statement. Its snapshot may be older than the lock: then `keep` finds the key taken.
+HOLD = """
+select held, kept.* from (select pg_try_advisory_xact_lock($1) as held) as tried
+left join idempotent_requests as kept on kept.scope = $2 and kept.key = $3
+"""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -46,18 +52,18 @@ class IdempotentRequest:
 
     async def earlier(self, tx: Tx) -> Kept | None:
         """The kept answer, or None when this is the first; from then on this transaction holds the key."""
-        if not await tx.value("select pg_try_advisory_xact_lock($1)", lock_key(f"{self.scope} {self.key}")):
+        row = await tx.row(HOLD, lock_key(f"{self.scope} {self.key}"), self.scope, self.key)
+        if row is None or not row["held"]:
             raise Problem("idempotency_running", retry_after=1)
-        row = await tx.row("select * from idempotent_requests where scope = $1 and key = $2", self.scope, self.key)
-        if row is None:
+        if row["fingerprint"] is None:
             return None
         if row["fingerprint"] != self.fingerprint:
             raise Problem("idempotency_key_reused")
         return Kept(row["status"], orjson.loads(row["headers"]), row["body"])
 
     async def keep(self, tx: Tx, answer: Kept) -> None:
-        await tx.run(
-            "insert into idempotent_requests (scope, key, fingerprint, status, headers, body) values ($1, $2, $3, $4, $5, $6)",
+        kept = await tx.run(
+            "insert into idempotent_requests (scope, key, fingerprint, status, headers, body) values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
             self.scope,
             self.key,
             self.fingerprint,
@@ -65,3 +71,5 @@ class IdempotentRequest:
             orjson.dumps(answer.headers).decode(),
             answer.body,
         )
+        if not kept:
+            raise Problem("idempotency_running", retry_after=1)

@@ -46,15 +46,16 @@ async def process(product: Product, settings: Settings, *, clock: Clock | None =
         bus = connect(settings.bus_url, topology(product.all()))
         await bus.start()
         stack.push_async_callback(bus.close)
+        readiness = Readiness(bus)
+        admin = await serve_admin(settings.admin_listen, readiness)
+        stack.push_async_callback(admin.close)
         mine = [product.service(name) for name in settings.services if name in product.storing]
         started = await stack.enter_async_context(running(mine, settings, bus, clock=clock))
         more = {}
         if "gateway" in settings.services:
             door = await stack.enter_async_context(product.gateway()(settings, bus, clock, published_documents()))
             more["gateway"] = door.fault
-        readiness = Readiness(started, bus, more=more)
-        admin = await serve_admin(settings.admin_listen, readiness)
-        stack.push_async_callback(admin.close)
+        readiness.serves(started, more)
         watch = asyncio.create_task(watch_loop())
         stack.callback(watch.cancel)
         yield readiness

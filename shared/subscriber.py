@@ -6,6 +6,7 @@ It keeps its tables in the schema `tenantry` of the subscriber's own database, a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +18,7 @@ import asyncpg
 import structlog
 
 from shared.admin import Readiness, serve_admin
-from shared.bus import Bus, Queue, connect
+from shared.bus import Bus, Message, NotPublished, Queue, connect
 from shared.clock import SystemClock
 from shared.config import SERVICES
 from shared.db import AWAY, Database, Tx
@@ -26,7 +27,7 @@ from shared.host import Running, handler_of, topology
 from shared.inbox import Handler, Inbox
 from shared.log import set_up_logging
 from shared.migrate import CannotMigrate, migrate
-from shared.outbox import Relay, lock_key
+from shared.outbox import HEARTBEAT_SECONDS, PROBE_EVERY, Relay, lock_key, queue_name, signal
 from shared.process import until_told_to_stop
 from shared.service import Consumer, Environment, Service
 
@@ -126,11 +127,15 @@ class Subscriber:
             )
             await inbox.start()
             stack.push_async_callback(inbox.stop)
+            proving = asyncio.create_task(_prove_the_queue(self.service, bus))
+            stack.callback(proving.cancel)
             running = Running(env, inbox, Relay(self.service, database, bus))  # never started: it says nothing
             if self.admin is not None:
-                admin = await serve_admin(self.admin, Readiness({self.service: running}, bus))
+                readiness = Readiness(bus)
+                readiness.serves({self.service: running}, {})
+                admin = await serve_admin(self.admin, readiness)
                 stack.push_async_callback(admin.close)
-            log.info("subscribed", service=self.service, queue=inbox.queue, sources=self.sources)
+            log.info("subscribed", service=self.service, queue=self.queue.name, sources=self.sources)
             yield running
             running.draining = True
             await bus.stop_receiving()
@@ -189,6 +194,16 @@ async def _until_prepared(service: str, dsn: str) -> str:
                 raise
             log.warning("waiting for the database", service=service, error=str(away))
             await asyncio.sleep(0.5)
+
+
+async def _prove_the_queue(service: str, bus: Bus) -> None:
+    """Sends a sign of life through its own queue, as a relay does for its service: readiness depends on that."""
+    while True:
+        with contextlib.suppress(NotPublished):
+            await bus.publish(
+                [Message(f"probe.{service}", signal("probe", service, {}), lasting=False, to=queue_name(service))]
+            )
+        await asyncio.sleep(HEARTBEAT_SECONDS * PROBE_EVERY)
 
 
 def _outside_our_schema(handler: Handler, path: str) -> Handler:

@@ -155,12 +155,15 @@ async def readiness(it: Installation) -> list[Finding]:
     client = Client(Address.parse(it.admin))
     try:
         answer = await client.send("GET", "/readyz?verbose", [], b"", deadline=5)
-        faults: dict[str, str] = orjson.loads(answer.body).get("faults", {})
+        told = orjson.loads(answer.body)
     finally:
         await client.close()
+    faults: dict[str, str] = told.get("faults", {})
+    remarks: dict[str, str] = told.get("remarks", {})
+    see = "see what is named below; else the log"
     return [
-        wrong("readiness", f"{name}: {why}", risk="load balancers send nothing here", fix="see the checks below")
-        for name, why in faults.items()
+        *(wrong("readiness", f"{name}: {why}", risk="it is out of service", fix=see) for name, why in faults.items()),
+        *(doubtful("readiness", f"{name}: {why}", risk="what it says waits", fix=see) for name, why in remarks.items()),
     ] or [well("readiness", "the process says that it is ready")]
 
 

@@ -9,7 +9,7 @@ from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 
 from shared.bus.rabbit_link import OLDEST_VERSION
 from shared.cli.findings import Finding, Installation, doubtful, well, wrong
-from shared.inbox import queue_name
+from shared.outbox import queue_name
 
 CONNECT_SECONDS = 10
 

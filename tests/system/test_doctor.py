@@ -158,7 +158,7 @@ WAYS: dict[str, Broken] = {
     ),
     "unmigrated": Broken(
         lambda h, _: h.sql("org", "drop table migrations"),
-        "✗", "org: migrations", "2 not applied: kernel/0001_mail.sql", "tenantry migrate up",
+        "✗", "org: migrations", " not applied: kernel/0001_mail.sql", "tenantry migrate up",
     ),
     "changed migration": Broken(
         lambda h, _: h.sql("org", "update migrations set checksum = ''"),
