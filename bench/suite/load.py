@@ -138,7 +138,7 @@ async def _connect(url: str, protocol: asyncio.Protocol) -> None:
         await loop.create_unix_connection(lambda: protocol, url.removeprefix("unix://"))
         return
     place = urlsplit(url)
-    await loop.create_connection(lambda: protocol, place.hostname, place.port or 80)
+    await loop.create_connection(lambda: protocol, place.hostname or "", place.port or 80)
 
 
 def rate_of(measured: Measured) -> Mapping[str, float]:
