@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +28,7 @@ MAX_ATTEMPTS = 8
 NEVER = 2**31 - 1
 BACKOFF_SECONDS = (0.2, 1, 5, 15, 60, 300, 900)
 POLL_SECONDS = 1.0
+FINISH_SECONDS = 5.0
 LONGEST_WAIT_FOR_OTHERS = 60
 FAIR_SHARE = 50  # events of one subject before the next one's turn
 
@@ -71,7 +71,7 @@ select asked.applied_at, asked.concerned, (
 
 @dataclass(frozen=True)
 class Handler:
-    """A consumer function under its name, and the event types that it hears."""
+    """A consumer function under its name, and the event types that it hears (or patterns of them, as a bus has them)."""
 
     name: str
     types: frozenset[str]
@@ -94,13 +94,17 @@ class Inbox:
     ) -> None:
         self.service = service
         self.sources = frozenset(sources)
-        self.receiver = Receiver(service, database, bus, sources, _handlers_by_type(handlers), self._make_ready)
+        self.receiver = Receiver(
+            service, database, bus, sources, {handler.name: handler.types for handler in handlers}, self._make_ready
+        )
         self._database = database
         self._bus = bus
         self._handlers = {(event_type, handler.name): handler for handler in handlers for event_type in handler.types}
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._applied = asyncio.Condition()
 
@@ -114,7 +118,13 @@ class Inbox:
         await self._bus.subscribe(self.receiver.receive, queue=self.receiver.queue)
 
     async def stop(self) -> None:
-        """What is under way is rolled back or finished by the database; nothing is marked that was not done."""
+        """What is under way may finish; after that it is rolled back: nothing is marked that was not done."""
+        self._stopping = True
+        for task in self._tasks:
+            if task not in self._busy:
+                task.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=FINISH_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -141,9 +151,13 @@ class Inbox:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _work(self) -> None:
-        while True:
+        me = asyncio.current_task()
+        assert me is not None
+        while not self._stopping:
+            self._busy.discard(me)
             subject = await self._ready.get()
             self._queued.discard(subject)
+            self._busy.add(me)
             try:
                 await self._handle_some(subject)
             except (asyncpg.PostgresError, Problem, OSError) as away:
@@ -156,7 +170,7 @@ class Inbox:
 
     async def _handle_some(self, subject: Subject) -> None:
         for _ in range(FAIR_SHARE):
-            if not await self._handle_next(subject):
+            if self._stopping or not await self._handle_next(subject):
                 return
         self._make_ready(subject)
 
@@ -255,11 +269,3 @@ def _passes(error: Exception) -> bool:
 def _told(error: Exception) -> str:
     """As PostgreSQL can keep it, whatever is in it."""
     return f"{type(error).__name__}: {error}"[:2000].replace("\x00", "").encode(errors="replace").decode()
-
-
-def _handlers_by_type(handlers: Sequence[Handler]) -> Mapping[str, list[str]]:
-    by_type: dict[str, list[str]] = defaultdict(list)
-    for handler in handlers:
-        for event_type in handler.types:
-            by_type[event_type].append(handler.name)
-    return {event_type: sorted(names) for event_type, names in by_type.items()}

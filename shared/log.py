@@ -36,6 +36,7 @@ def set_up_logging(*, level: str = "info", readable: bool = False) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_ToStructlog()], force=True)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # a traceback per loss; shared.bus says each in one line
 
 
 def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -177,7 +177,7 @@ class Service:
     """The table of contents of a service. `sources` are the services whose events it hears."""
 
     name: str
-    migrations: Path
+    migrations: Path | None
     routes: Sequence[Route] = ()
     publishes: Sequence[type[Event]] = ()
     consumers: Sequence[Consumer] = ()

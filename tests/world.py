@@ -171,6 +171,12 @@ class Databases:
             await admin.close()
         return self.postgres.dsn(name, "tester")
 
+    async def empty(self, name: str) -> str:
+        """The DSN of a new database without anything in it, for who isn't a service of the product."""
+        name = f"{name}_{next(counter)}_{secrets.token_hex(3)}"
+        await prepare_database(self.postgres.admin_dsn, name, "tester")
+        return self.postgres.dsn(name, "tester")
+
 
 @asynccontextmanager
 async def world_of(
