@@ -38,7 +38,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """One request under its key. `scope` is principal + method + path."""
+    """One request under its key. `scope` is a digest of principal + method + path (a path may hold a mailed token)."""
 
     scope: str
     key: str
@@ -48,7 +48,8 @@ class IdempotentRequest:
     def of(cls, actor: Actor, method: str, path: str, key: str, body: bytes) -> IdempotentRequest:
         if not KEY.match(key):
             raise Problem("malformed_request", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
-        return cls(f"{actor.id} {actor.org_id} {method} {path}", key, hashlib.sha256(body).hexdigest())
+        scope = hashlib.sha256(f"{actor.id} {actor.org_id} {method} {path}".encode()).hexdigest()
+        return cls(scope, key, hashlib.sha256(body).hexdigest())
 
     async def earlier(self, tx: Tx) -> Kept | None:
         """The kept answer, or None when this is the first; from then on this transaction holds the key."""

@@ -97,7 +97,7 @@ class Inbox:
         self.receiver = Receiver(service, database, bus, sources, _handlers_by_type(handlers), self._make_ready)
         self._database = database
         self._bus = bus
-        self._handlers = {handler.name: handler for handler in handlers}
+        self._handlers = {(event_type, handler.name): handler for handler in handlers for event_type in handler.types}
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
@@ -171,7 +171,7 @@ class Inbox:
                 if row is None:
                     return False
                 envelope = Envelope.parse(row["body"])
-                handler = self._handlers[row["handler"]]
+                handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
                 await handler.handle(tx, envelope)
                 await tx.run(DONE, row["id"], row["handler"])
@@ -188,6 +188,9 @@ class Inbox:
         async with self._applied:
             self._applied.notify_all()
         return True
+
+    def _handler(self, event_type: str, name: str) -> Handler:
+        return self._handlers.get((event_type, name)) or self._handlers[EVERY_TYPE, name]
 
     async def _note_failure(self, row: asyncpg.Record, error: Exception) -> bool:
         seconds = BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)]

@@ -13,7 +13,7 @@ import structlog
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn|database_url|amqp_url", re.I)
 SECRET_VALUES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
-    r"|\btky_\w+|\btrt_\w+|\btms_\w+"  # API keys, refresh tokens, mailed tokens
+    r"|\b(?:tky|trt|tcs|tms)_[\w-]+"  # API keys, refresh tokens, console cookies, mailed tokens
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password of a URL
 )
 REDACTED = "[redacted]"
