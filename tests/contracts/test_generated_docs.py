@@ -83,9 +83,8 @@ def test_no_operation_is_there_twice_and_none_is_internal() -> None:
     assert sorted(routes) == sorted(set(routes))
 
 
-def test_every_use_case_and_consumer_says_what_it_does() -> None:
+def test_every_use_case_says_what_it_does() -> None:
     functions = [route.use_case for service in services() for route in service.routes]
-    functions += [consumer.use_case for service in services() for consumer in service.consumers]
     functions += [job.use_case for service in services() for job in service.jobs]
     assert not sorted({f"{f.__module__}.{f.__name__}" for f in functions if not inspect.getdoc(f)})
 
