@@ -24,14 +24,11 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
     routes = [
         (service, route) for service in services for route in service.routes if not route.path.startswith("/internal/")
     ]
-    models = {model for _, route in routes for model in (route.message, _answer_model(route)) if _is_model(model)}
+    asked = {(route.message, "validation") for _, route in routes}
+    answered = {(_answer_model(route), "serialization") for _, route in routes}
+    wanted: set[Any] = {pair for pair in asked | answered if _is_model(pair[0])}
     references, definitions = models_json_schema(
-        [
-            (model, mode)
-            for model in sorted(models, key=lambda m: m.__name__)
-            for mode in ("validation", "serialization")
-        ],
-        ref_template=REF,
+        sorted(wanted, key=lambda pair: (pair[0].__name__, pair[1])), ref_template=REF
     )
     schemas = dict(definitions.get("$defs", {}))
     paths: dict[str, Any] = {}
