@@ -78,8 +78,8 @@ async def drained(dsn: str, bus: Bus, seconds: float) -> float:
     began = time.perf_counter()
     relay.start()
     try:
-        async with asyncio.timeout(120), database.connection() as connection:
-            while await connection.fetchval("select exists (select from outbox where published_at is null)"):
+        async with asyncio.timeout(120), database.read("") as read:
+            while await read.value("select exists (select from outbox where published_at is null)"):
                 await asyncio.sleep(0.005)
         return len(events) / (time.perf_counter() - began)
     finally:

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from bench.suite.shape import Benchmark, Contender, Figures, Goal, Unmeasurable
 from bench.suite.surroundings import broker, postgres
 from bench.suite.worlds import fill_outbox, notes_backlog, small_world
-from shared.outbox import resend
 from tests.world import World
 
 EVENTS_PER_SECOND_OF_ROUND = 5_000
@@ -33,17 +32,14 @@ def replayed(bus: str) -> Callable[[Worlds, float], Awaitable[Figures]]:
         if bus not in worlds:
             raise Unmeasurable("no RabbitMQ on this machine")
         world = worlds[bus]
-        source, subscriber = world.started["org"].env, world.started["sharing"]
+        replays, subscriber = world.started["org"].inbox.receiver.replays, world.started["sharing"]
         events = notes_backlog(int(EVENTS_PER_SECOND_OF_ROUND * seconds), 50)
         await fill_outbox(world.settings.database_urls["org"], events, published=True)
         subjects = sorted({event.subject for event in events})
         began = time.perf_counter()
-        sending = asyncio.ensure_future(
-            resend(source.database, world.bus, subscriber.inbox.queue, [(subject, 0) for subject in subjects])
-        )
+        replays.ask(subscriber.inbox.receiver.queue, dict.fromkeys(subjects, 0))
         stored = 0.0
         async with asyncio.timeout(120), subscriber.env.database.read("") as read:
-            await read.connection.execute("set local transaction isolation level read committed")
             while True:
                 row = await read.row(
                     "select count(*) as stored, count(*) filter (where state = 'done') as done from inbox where subject = any($1::text[])",
@@ -56,7 +52,6 @@ def replayed(bus: str) -> Callable[[Worlds, float], Awaitable[Figures]]:
                     break
                 await asyncio.sleep(0.05)
         applied = time.perf_counter() - began
-        await sending
         return {"stored/s": len(events) / stored, "applied/s": len(events) / applied}
 
     return run
