@@ -72,16 +72,16 @@ class LossyBus(MemoryBus):
         await super().publish([one for one in messages if one.to or not one.lasting or not self.drops(one)])
 
 
-def event_of(source: str, org_id: str, sequence: int, text: str = "hello", **other: Any) -> Envelope:
+def event_of(source: str, subject: str, sequence: int, text: str = "hello", **other: Any) -> Envelope:
     fields: dict[str, Any] = {
         "id": new_event_id(source),
         "source": source,
         "type": NoteWritten.TYPE,
-        "subject": org_id,
+        "subject": subject,
         "time": datetime.now(UTC),
         "data": {"note_id": "grp_1", "text": text},
         "sequence": sequence,
-        "org_id": org_id,
+        "org_id": subject,
     }
     return Envelope(**(fields | other))
 
