@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 
-TOKEN = re.compile(r"^tms_([a-z]{2,4})([0-9a-hjkmnp-tv-z]{26})([0-9]{1,6})-([A-Za-z0-9_-]{43})$")
+TOKEN = re.compile(r"tms_([a-z]{2,4})([0-9a-hjkmnp-tv-z]{26})([0-9]{1,6})-([A-Za-z0-9_-]{43})")
 
 
 def link_token(key: bytes, purpose: str, subject_id: str, version: int) -> str:
@@ -20,7 +20,7 @@ def link_token(key: bytes, purpose: str, subject_id: str, version: int) -> str:
 
 def read_link_token(key: bytes, purpose: str, token: str) -> tuple[str, int] | None:
     """The id and version that a token was made for; None for anything forged, truncated or of another purpose."""
-    match = TOKEN.match(token)
+    match = TOKEN.fullmatch(token)
     if match is None:
         return None
     subject_id, version = f"{match[1]}_{match[2]}", int(match[3])
