@@ -13,8 +13,8 @@ import structlog
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn|database_url|amqp_url", re.I)
 SECRET_VALUES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
-    r"|\btky_\w+|\btrt_\w+|\btms_\w+"  # API keys, refresh tokens, mailed tokens
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password of a URL
+    r"|\b(?:tky|trt|tms)_[\w-]+"  # API keys, refresh tokens, mailed tokens
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
 )
 REDACTED = "[redacted]"
 
@@ -50,7 +50,9 @@ def _clean(value: Any) -> Any:
         return {k: REDACTED if SECRET_NAMES.search(str(k)) else _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
-    return value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 class _ToStructlog(logging.Handler):
