@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 EVERY_ORG = "*"
-SAFE_SCOPE = re.compile(r"^[\w*]*$")
+SAFE_SCOPE = re.compile(r"[\w*]*")
 
 Row = asyncpg.Record
 Violations = Callable[[asyncpg.PostgresError], Problem | None]
@@ -179,7 +179,7 @@ class Database:
             return await self.pool.acquire(timeout=self._acquire_seconds)
         except TimeoutError:
             raise Problem("overloaded", "All database connections are in use.", retry_after=1) from None
-        except AWAY as away:
+        except (*AWAY, asyncpg.PostgresError) as away:
             raise DatabaseAway("The database is away.") from away
 
     @asynccontextmanager
@@ -222,7 +222,7 @@ class Database:
 
 def scope_statement(org_id: str) -> str:
     """`set local` travels with BEGIN in one round trip, so the value is checked rather than bound."""
-    if not SAFE_SCOPE.match(org_id):
+    if not SAFE_SCOPE.fullmatch(org_id):
         raise ValueError("an organization id has letters, digits and _ only")
     return f"set local tenantry.org_id = '{org_id}'"
 

@@ -18,7 +18,7 @@ from shared.errors import Problem
 from shared.outbox import lock_key
 
 KEPT = timedelta(days=7)
-KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 # Takes the lock and looks, in one statement. Its snapshot may be older than the lock: then `keep` finds the key taken.
 HOLD = """
@@ -46,7 +46,7 @@ class IdempotentRequest:
 
     @classmethod
     def of(cls, actor: Actor, method: str, path: str, key: str, body: bytes) -> IdempotentRequest:
-        if not KEY.match(key):
+        if not KEY.fullmatch(key):
             raise Problem("malformed_request", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
         scope = hashlib.sha256(f"{actor.id} {actor.org_id} {method} {path}".encode()).hexdigest()
         return cls(scope, key, hashlib.sha256(body).hexdigest())

@@ -33,11 +33,15 @@ LONGEST_WAIT_FOR_OTHERS = 60
 FAIR_SHARE = 50  # events of one subject before the next one's turn
 
 # The head of a subject's line, dead ones included: what is behind a dead event waits for it.
+# From here on the transaction sees the event's organization only.
 CLAIM = """
-select *, set_config('tenantry.org_id', coalesce(org_id, '*'), true) from inbox where (id, handler) = (
-    select id, handler from inbox where source = $1 and subject = $2 and state in ('waiting', 'dead')
-    order by sequence, handler limit 1
-) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
+with head as (
+    select * from inbox where (id, handler) = (
+        select id, handler from inbox where source = $1 and subject = $2 and state in ('waiting', 'dead')
+        order by sequence, handler limit 1
+    ) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
+)
+select *, set_config('tenantry.org_id', coalesce(org_id, $3), true) from head
 """
 # One step along the index per subject that has something open, however much that is.
 HEADS = """
@@ -181,7 +185,7 @@ class Inbox:
         says: list[Callable[[Any], Envelope]] = []
         try:
             async with self._database.tx("", lambda event: says[0](event)) as tx:
-                row = await tx.row(CLAIM, *subject)
+                row = await tx.row(CLAIM, *subject, EVERY_ORG)
                 if row is None:
                     return False
                 envelope = Envelope.parse(row["body"])

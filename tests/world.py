@@ -186,6 +186,7 @@ async def world_of(
     *,
     bus_url: str = "memory://",
     clock: MovableClock | None = None,
+    bus: Bus | None = None,
 ) -> AsyncIterator[World]:
     """Starts services on fresh databases, each listening on a socket of its own."""
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
@@ -199,7 +200,7 @@ async def world_of(
         mail=f"file://{folder}/mail",
     )
     clock = clock or MovableClock()
-    bus = connect(bus_url, topology(services))
+    bus = bus or connect(bus_url, topology(services))
     async with AsyncExitStack() as stack:
         await bus.start()
         stack.push_async_callback(bus.close)

@@ -16,7 +16,23 @@ ROLES = ("admin", "analyst", "viewer")
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["invite", "invite", "accept", "accept", "role", "role", "deactivate", "reactivate", "remove", "plan", "plan", "revoke", "add", "take", "rename"]
+            [
+                "invite",
+                "invite",
+                "accept",
+                "accept",
+                "role",
+                "role",
+                "deactivate",
+                "reactivate",
+                "remove",
+                "plan",
+                "plan",
+                "revoke",
+                "add",
+                "take",
+                "rename",
+            ]
         ),
         st.integers(0, 7),
         st.integers(0, 7),
@@ -64,7 +80,9 @@ class Model:
         return admins == [user_id]
 
     def effective(self) -> dict[str, str]:
-        authors = sorted((m.role != "admin", m.place, u) for u, m in self.members.items() if m.active and m.role != "viewer")
+        authors = sorted(
+            (m.role != "admin", m.place, u) for u, m in self.members.items() if m.active and m.role != "viewer"
+        )
         limit = self.limit("author")
         without = set() if limit is None else {u for _, _, u in authors[max(limit, 1) :]}
         return {u: "viewer" if u in without else m.role for u, m in self.members.items()}
@@ -137,7 +155,9 @@ class Play:
         held = [g for g, people in self.model.groups.items() if user_id in people]
         etag = (await self.house.ask("GET", f"/v1/users/{user_id}", by=self.by())).headers["etag"]
         body = {"role": role, "group_ids": held}
-        reply = await self.house.ask("PUT", f"/v1/users/{user_id}/role-and-groups", body, by=self.by(), headers={"If-Match": etag})
+        reply = await self.house.ask(
+            "PUT", f"/v1/users/{user_id}/role-and-groups", body, by=self.by(), headers={"If-Match": etag}
+        )
         last = role != "admin" and self.model.last_admin(user_id)
         other_kind = member.active and kind_of(role) != kind_of(member.role)
         full = other_kind and not self.model.room(kind_of(role))
@@ -176,7 +196,9 @@ class Play:
     async def add(self, a: int, b: int) -> None:
         has_groups = PLANS[self.model.plan][2]
         if len(self.model.groups) < 2:
-            reply = await self.house.ask("POST", "/v1/groups", {"name": f"G{self.count}-{len(self.model.groups)}"}, by=self.by())
+            reply = await self.house.ask(
+                "POST", "/v1/groups", {"name": f"G{self.count}-{len(self.model.groups)}"}, by=self.by()
+            )
             self.expect(reply, has_groups, "plan_required")
             if reply.status == 201:
                 self.model.groups[reply.json["group_id"]] = set()
@@ -201,7 +223,9 @@ class Play:
             self.count += 1
             group_id = list(self.model.groups)[b % len(self.model.groups)]
             self.model.names[group_id] = f"N{self.count}"
-            self.expect(await self.house.ask("PATCH", f"/v1/groups/{group_id}", {"name": f"N{self.count}"}, by=self.by()), True)
+            self.expect(
+                await self.house.ask("PATCH", f"/v1/groups/{group_id}", {"name": f"N{self.count}"}, by=self.by()), True
+            )
 
     def over(self, kind: str) -> bool:
         limit = self.model.limit(kind)
@@ -228,7 +252,9 @@ class Play:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
-async def test_any_history_keeps_slots_an_admin_and_every_group(world: World, steps: list[tuple[str, int, int]]) -> None:
+async def test_any_history_keeps_slots_an_admin_and_every_group(
+    world: World, steps: list[tuple[str, int, int]]
+) -> None:
     play = Play(await founded(world))
     for what, a, b in steps:
         await play.step(what, a, b)
@@ -240,7 +266,10 @@ async def test_any_history_keeps_slots_an_admin_and_every_group(world: World, st
 async def following_the_events_gives_the_same(play: Play) -> None:
     """Who only hears the events knows the same members, effective roles and groups: nothing went unsaid."""
     house = play.house
-    events = sorted((e for e in await house.world.said("org") if e.org_id == house.org_id and e.type.startswith("org.")), key=lambda e: e.sequence)
+    events = sorted(
+        (e for e in await house.world.said("org") if e.org_id == house.org_id and e.type.startswith("org.")),
+        key=lambda e: e.sequence,
+    )
     people: dict[str, tuple[str, str, str]] = {}
     groups: dict[str, set[str]] = {}
     for event in events:
@@ -258,5 +287,7 @@ async def following_the_events_gives_the_same(play: Play) -> None:
         elif event.type == "org.group.member_removed.v1":
             groups[event.data["group"]["group_id"]].discard(event.data["user_id"])
     effective = play.model.effective()
-    assert people == {u: (m.role, effective[u], "active" if m.active else "inactive") for u, m in play.model.members.items()}
+    assert people == {
+        u: (m.role, effective[u], "active" if m.active else "inactive") for u, m in play.model.members.items()
+    }
     assert groups == play.model.groups

@@ -18,13 +18,31 @@ async def test_a_lapse_leaves_admins_their_slots_then_analysts_as_they_joined(wo
         await house.member(role, name)  # type: ignore[arg-type]
     said = await house.since(house.on("business", author_slots=3))
     assert said == ["member.slot_suspended"]
-    assert await roles(house) == {"Ana Ruiz": "admin", "Ben": "analyst", "Cleo": "viewer", "Dan": "admin", "Eve": "viewer"}
+    assert await roles(house) == {
+        "Ana Ruiz": "admin",
+        "Ben": "analyst",
+        "Cleo": "viewer",
+        "Dan": "admin",
+        "Eve": "viewer",
+    }
     assert await house.since(house.on("business", author_slots=1)) == ["member.slot_suspended", "member.slot_suspended"]
-    assert await roles(house) == {"Ana Ruiz": "admin", "Ben": "viewer", "Cleo": "viewer", "Dan": "viewer", "Eve": "viewer"}
+    assert await roles(house) == {
+        "Ana Ruiz": "admin",
+        "Ben": "viewer",
+        "Cleo": "viewer",
+        "Dan": "viewer",
+        "Eve": "viewer",
+    }
     assert await house.since(house.on("business", author_slots=0)) == []  # one Admin always acts as one
     assert (await house.slots())["author"] == {"used": 4, "limit": 0}
     assert await house.since(house.on("business")) == ["member.slot_resumed"] * 3
-    assert await roles(house) == {"Ana Ruiz": "admin", "Ben": "analyst", "Cleo": "analyst", "Dan": "admin", "Eve": "viewer"}
+    assert await roles(house) == {
+        "Ana Ruiz": "admin",
+        "Ben": "analyst",
+        "Cleo": "analyst",
+        "Dan": "admin",
+        "Eve": "viewer",
+    }
 
 
 async def test_who_leaves_passes_their_slot_on(world: World) -> None:
@@ -33,7 +51,10 @@ async def test_who_leaves_passes_their_slot_on(world: World) -> None:
     await house.member("analyst", "Cleo")
     await house.on("free")
     assert (await roles(house))["Cleo"] == "viewer"
-    assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")) == ["member.deactivated", "member.slot_resumed"]
+    assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")) == [
+        "member.deactivated",
+        "member.slot_resumed",
+    ]
     assert (await roles(house))["Cleo"] == "analyst"
     assert (await house.ask("POST", f"/v1/users/{ben.user_id}/reactivation")).code == "slots_exhausted"
     assert await house.since(house.ask("DELETE", f"/v1/users/{ben.user_id}")) == ["member.removed"]
@@ -44,7 +65,11 @@ async def test_a_promotion_can_decide_who_keeps_the_slot(world: World) -> None:
     await house.member("analyst", "Ben")
     cleo = await house.member("analyst", "Cleo")
     await house.on("free")
-    assert await house.since(house.give(cleo, "admin")) == ["member.role_changed", "member.slot_suspended", "member.slot_resumed"]
+    assert await house.since(house.give(cleo, "admin")) == [
+        "member.role_changed",
+        "member.slot_suspended",
+        "member.slot_resumed",
+    ]
     assert await roles(house) == {"Ana Ruiz": "admin", "Ben": "viewer", "Cleo": "admin"}
 
 

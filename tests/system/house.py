@@ -167,7 +167,7 @@ class House:
             assert time.monotonic() < deadline, f"not written for {seconds} s: {dict(self.answers)}"
             await asyncio.sleep(0.1)
 
-    async def load(self, random: Random, events: int, organizations: int, *, at_once: int = 8) -> None:
+    async def load(self, random: Random, events: int, organizations: int, *, at_once: int = 16) -> None:
         """Writes at least so many events, in transactions of one to four, a twentieth of them regretted."""
         orgs = [new_id("org") for _ in range(organizations)]
         left = events
@@ -231,7 +231,7 @@ class House:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while await self.open_work():
-                    await asyncio.sleep(0.2)
+                    await asyncio.sleep(0.3)
                 return True
         return False
 
@@ -244,8 +244,7 @@ class House:
         random.choice(self.replicas).send(signal.SIGKILL)
         self.befell["process killed"] += 1
 
-    async def pause_a_leader(self, random: Random, seconds: float) -> None:
-        service = random.choice([name for name in ("org", "sharing") if any(r.name == name for r in self.replicas)])
+    async def pause_the_leader(self, service: str, seconds: float) -> None:
         leader = max((one for one in self.replicas if one.name == service), key=Replica.became_leader_at)
         leader.send(signal.SIGSTOP)
         self.befell["leader paused"] += 1

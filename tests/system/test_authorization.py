@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from shared.cli.demo.api import Person
-from tests.system.conftest import Cast, WholeProduct, a_cast
+from tests.system.whole import Cast, WholeProduct, a_cast
 
 TABLE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "authorization.yaml").read_text())
 WHO = {

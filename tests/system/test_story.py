@@ -13,7 +13,7 @@ from shared.cli.demo.api import Gateway, sign_up
 from shared.cli.demo.roster import sample
 from shared.cli.embedded import free_port
 from tests.broker import private_broker
-from tests.system.conftest import started
+from tests.system.whole import started
 
 
 @pytest.fixture
