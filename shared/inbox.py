@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from shared.bus import Bus
-from shared.db import RETRYABLE, Database, DatabaseAway, Tx
+from shared.db import EVERY_ORG, RETRYABLE, Database, DatabaseAway, Tx
 from shared.errors import Problem
 from shared.events import Envelope
 from shared.ids import may_come_from
