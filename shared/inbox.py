@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import asyncpg
 import structlog
 
 from shared.bus import Bus
+from shared.bus.patterns import matches
 from shared.db import EVERY_ORG, RETRYABLE, Database, DatabaseAway, Tx
 from shared.errors import Problem
 from shared.events import Envelope
@@ -98,12 +100,13 @@ class Inbox:
     ) -> None:
         self.service = service
         self.sources = frozenset(sources)
-        self.receiver = Receiver(
-            service, database, bus, sources, {handler.name: handler.types for handler in handlers}, self._make_ready
-        )
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
+        for handler in handlers:
+            self._handlers[handler.name].append(handler)
+        heard = {name: frozenset[str]().union(*(one.types for one in same)) for name, same in self._handlers.items()}
+        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready)
         self._database = database
         self._bus = bus
-        self._handlers = {(event_type, handler.name): handler for handler in handlers for event_type in handler.types}
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
@@ -208,7 +211,7 @@ class Inbox:
         return True
 
     def _handler(self, event_type: str, name: str) -> Handler:
-        return self._handlers.get((event_type, name)) or self._handlers[EVERY_TYPE, name]
+        return next(one for one in self._handlers[name] if any(matches(pattern, event_type) for pattern in one.types))
 
     async def _note_failure(self, row: asyncpg.Record, error: Exception) -> bool:
         seconds = BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)]
