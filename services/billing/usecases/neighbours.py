@@ -47,11 +47,12 @@ class PersonEffect(View):
 
 
 class LosingDashboard(View):
-    """A dashboard, who loses it, and through which groups they see it now."""
+    """A dashboard, who loses it (all counted, the first by name), and through which groups they see it now."""
 
     dashboard_id: str
     title: str
     losing: Sequence[PersonEffect]
+    losing_count: int
     through: Sequence[str] = ()
 
 
@@ -59,6 +60,7 @@ class GainingDashboard(View):
     dashboard_id: str
     title: str
     gaining: Sequence[PersonEffect]
+    gaining_count: int
     through: Sequence[str] = ()
 
 
@@ -71,8 +73,12 @@ class OrgEffects(View):
 
 
 class SharingEffects(View):
+    """The first dashboards of each kind by name, and how many there are."""
+
     dashboards_losing: Sequence[LosingDashboard] = Field(validation_alias="dashboards")
+    dashboards_losing_count: int = Field(validation_alias="dashboards_count")
     dashboards_gaining: Sequence[GainingDashboard] = Field(validation_alias="gaining")
+    dashboards_gaining_count: int = Field(validation_alias="gaining_count")
 
 
 @dataclass(frozen=True)
