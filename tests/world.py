@@ -151,16 +151,16 @@ class Databases:
     """Makes databases on the test run's own PostgreSQL: migrated once per service, then cloned."""
 
     postgres: PrivatePostgres
-    _templates: dict[str, str] = field(default_factory=dict)
+    _templates: dict[Path, str] = field(default_factory=dict)
 
     async def fresh(self, service: Service) -> str:
         """The DSN of a new, migrated database of this service."""
-        template = self._templates.get(service.name)
+        template = self._templates.get(service.migrations)
         if template is None:
             template = f"template_{service.name}_{secrets.token_hex(4)}"
             await prepare_database(self.postgres.admin_dsn, template, "tester")
             await migrate(self.postgres.dsn(template, "tester"), service.migrations)
-            self._templates[service.name] = template
+            self._templates[service.migrations] = template
         name = f"{service.name}_{next(counter)}_{secrets.token_hex(3)}"
         admin = await asyncpg.connect(self.postgres.admin_dsn)
         try:
