@@ -137,7 +137,7 @@ async def test_every_dead_link_answers_alike(world: World) -> None:
     tokens += [
         live[:-1],
         live[:-1] + ("A" if live[-1] != "A" else "B"),
-        house.token({"invitation_id": new_id("inv")}, 1),
+        house.token({"id": new_id("inv")}, 1),
         "x",
         live.replace("1-", "2-", 1),
     ]
