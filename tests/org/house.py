@@ -61,7 +61,13 @@ class House:
     versions: itertools.count = field(default_factory=lambda: itertools.count(1))  # type: ignore[type-arg]
 
     async def ask(
-        self, method: str, path: str, body: Any = None, *, by: Actor | None = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        by: Actor | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         return await self.world.ask("org", method, path, body, actor=by or self.admin, headers=headers)
 
@@ -97,7 +103,9 @@ class House:
     async def user(self, actor: Actor) -> Any:
         return (await self.ask("GET", f"/v1/users/{actor.user_id}")).ok()
 
-    async def give(self, actor: Actor, role: Role, groups: list[str] | None = None, *, by: Actor | None = None) -> Reply:
+    async def give(
+        self, actor: Actor, role: Role, groups: list[str] | None = None, *, by: Actor | None = None
+    ) -> Reply:
         """Role and groups, with the ETag that was just read; the groups they have unless others are named."""
         read = await self.ask("GET", f"/v1/users/{actor.user_id}")
         if groups is None:
@@ -122,7 +130,11 @@ class House:
     async def said(self) -> list[str]:
         """The types of what was said about this organization, in order, mail aside."""
         said = [e for e in await self.world.said("org") if e.org_id == self.org_id]
-        return [e.type.removeprefix("org.").removesuffix(".v1") for e in sorted(said, key=lambda e: e.sequence) if e.type.startswith("org.")]
+        return [
+            e.type.removeprefix("org.").removesuffix(".v1")
+            for e in sorted(said, key=lambda e: e.sequence)
+            if e.type.startswith("org.")
+        ]
 
     async def since(self, act: Any) -> list[str]:
         """What an act made org say."""
@@ -138,7 +150,9 @@ async def a_person(world: World, email: str, name: str) -> Actor:
     return Actor("person", user_id, None, None, new_id("ses"), ("pwd",), int(time.time()))
 
 
-async def founded(world: World, plan_name: str | None = "business", *, email: str | None = None, name: str = "Ana Ruiz") -> House:
+async def founded(
+    world: World, plan_name: str | None = "business", *, email: str | None = None, name: str = "Ana Ruiz"
+) -> House:
     """An organization whose founder just confirmed their address."""
     domain = f"acme{next(counter)}.example.com"
     email = email or f"ana@{domain}"
@@ -166,7 +180,14 @@ def identity_with(folder: Path, sessions: dict[str, dict[str, Any]]) -> Service:
         """A session."""
         if which.session_id in sessions:
             return sessions[which.session_id]
-        return {"session_id": which.session_id, "live": False, "user_id": None, "org_id": None, "email": None, "name": None}
+        return {
+            "session_id": which.session_id,
+            "live": False,
+            "user_id": None,
+            "org_id": None,
+            "email": None,
+            "name": None,
+        }
 
     folder.mkdir(exist_ok=True)
     return Service(
@@ -181,9 +202,11 @@ async def at_once(*asks: Any) -> list[Reply]:
     """Requests that race. A server that is too busy says so (503); then it is asked again, as a client would."""
 
     async def patient(ask: Any) -> Reply:
-        while (reply := await ask()).status == 503:
-            await asyncio.sleep(0.05)
-        return reply  # type: ignore[no-any-return]
+        reply: Reply = await ask()
+        if reply.status != 503:
+            return reply
+        await asyncio.sleep(0.05)
+        return await patient(ask)
 
     return await asyncio.gather(*(patient(ask) for ask in asks))
 

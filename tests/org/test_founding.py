@@ -38,12 +38,16 @@ async def test_a_sign_up_founds_an_organization_with_everything_that_belongs_to_
     assert (await house.ask("GET", "/v1/legal/dpa")).ok() == {"status": "undecided"}
     accepted = (await house.ask("GET", "/v1/legal/acceptances")).ok()["data"]
     assert {a["document"] for a in accepted} == {"terms", "privacy"}
-    assert {(a["accepted_by"], a["name"], a["source_ip"]) for a in accepted} == {(house.admin.user_id, "Ana Ruiz", "198.51.100.4")}
+    assert {(a["accepted_by"], a["name"], a["source_ip"]) for a in accepted} == {
+        (house.admin.user_id, "Ana Ruiz", "198.51.100.4")
+    }
 
 
 async def test_a_person_without_sign_up_data_founds_nothing(world: World) -> None:
     before = len(await world.said("org"))
-    await world.hear("identity", UserRegistered(user_id=new_id("usr"), person=Person(email="ben@acme.example.com", name="Ben")))
+    await world.hear(
+        "identity", UserRegistered(user_id=new_id("usr"), person=Person(email="ben@acme.example.com", name="Ben"))
+    )
     assert len(await world.said("org")) == before
 
 
@@ -68,10 +72,14 @@ async def test_a_person_is_renamed_in_every_organization(world: World) -> None:
     invitation = (await other.invite(f"x@{other.domain}")).ok()
     assert (await other.accept(other.token(invitation), ben)).code == "invitation_of_another"
     renamed = Person(email=f"ben@{house.domain}", name="Benjamin")
-    said = await house.since(world.hear("identity", UserNameChanged(user_id=ben.user_id or "", person=renamed, previous_name="Ben")))
+    said = await house.since(
+        world.hear("identity", UserNameChanged(user_id=ben.user_id or "", person=renamed, previous_name="Ben"))
+    )
     assert said == ["member.renamed"]
     assert (await house.user(ben))["name"] == "Benjamin"
-    again = await house.since(world.hear("identity", UserNameChanged(user_id=ben.user_id or "", person=renamed, previous_name="Ben")))
+    again = await house.since(
+        world.hear("identity", UserNameChanged(user_id=ben.user_id or "", person=renamed, previous_name="Ben"))
+    )
     assert again == []
 
 
@@ -95,15 +103,23 @@ async def test_company_details_change_only_with_the_version_that_was_read(world:
     read = await house.ask("GET", "/v1/organization")
     assert (await house.ask("PATCH", "/v1/organization", {"name": "Acme GmbH"})).code == "precondition_required"
     match = {"If-Match": read.headers["etag"]}
-    changed = await house.ask("PATCH", "/v1/organization", {"name": "Acme GmbH", "time_zone": "Europe/Berlin"}, headers=match)
+    changed = await house.ask(
+        "PATCH", "/v1/organization", {"name": "Acme GmbH", "time_zone": "Europe/Berlin"}, headers=match
+    )
     assert (changed.ok()["name"], changed.ok()["time_zone"]) == ("Acme GmbH", "Europe/Berlin")
     late = await house.ask("PATCH", "/v1/organization", {"name": "Mine"}, headers=match)
     assert late.code == "precondition_failed"
     assert late.json["meta"]["current_version"] == 2
     assert late.json["meta"]["changed_by"] == house.admin.user_id
     assert late.json["meta"]["changed_at"]
-    assert (await house.ask("PATCH", "/v1/organization", {"product_mails": False}, headers={"If-Match": late.headers["etag"]})).ok()["product_mails"] is False
-    changes = [e for e in await world.said("org") if e.org_id == house.org_id and e.type == "org.organization.changed.v1"]
+    assert (
+        await house.ask(
+            "PATCH", "/v1/organization", {"product_mails": False}, headers={"If-Match": late.headers["etag"]}
+        )
+    ).ok()["product_mails"] is False
+    changes = [
+        e for e in await world.said("org") if e.org_id == house.org_id and e.type == "org.organization.changed.v1"
+    ]
     assert [e.data["previous"] for e in changes] == [{"name": "Acme", "time_zone": "UTC"}, {"product_mails": True}]
 
 
@@ -135,7 +151,9 @@ async def test_of_two_who_change_the_same_version_one_is_told_so(world: World) -
     match = {"If-Match": (await house.ask("GET", "/v1/organization")).headers["etag"]}
     import asyncio
 
-    replies = await asyncio.gather(*(house.ask("PATCH", "/v1/organization", {"name": f"N{n}"}, headers=match) for n in range(6)))
+    replies = await asyncio.gather(
+        *(house.ask("PATCH", "/v1/organization", {"name": f"N{n}"}, headers=match) for n in range(6))
+    )
     assert sorted(r.status for r in replies) == [200, 412, 412, 412, 412, 412]
 
 
@@ -146,4 +164,6 @@ async def test_the_etag_of_what_shows_more_than_its_row_changes_with_it(world: W
     assert same.status == 304
     await house.invite(f"ben@{house.domain}")
     assert (await house.ask("GET", "/v1/organization", headers={"If-None-Match": read.headers["etag"]})).status == 200
-    assert (await house.ask("PATCH", "/v1/organization", {"name": "B"}, headers={"If-Match": read.headers["etag"]})).status == 200
+    assert (
+        await house.ask("PATCH", "/v1/organization", {"name": "B"}, headers={"If-Match": read.headers["etag"]})
+    ).status == 200

@@ -19,7 +19,9 @@ async def picture(house: House) -> object:
     groups = (await house.ask("GET", "/v1/groups")).ok()["data"]
     people = {}
     for group in groups:
-        people[group["group_id"]] = [u["user_id"] for u in (await house.ask("GET", f"/v1/groups/{group['group_id']}/members")).ok()["data"]]
+        people[group["group_id"]] = [
+            u["user_id"] for u in (await house.ask("GET", f"/v1/groups/{group['group_id']}/members")).ok()["data"]
+        ]
     users = (await house.ask("GET", "/v1/users")).ok()["data"]
     return groups, people, users
 
@@ -85,7 +87,9 @@ async def test_a_rename_can_insist_on_the_version_that_was_read(world: World) ->
     house = await founded(world)
     group = await house.group("Finance")
     etag = (await house.ask("GET", f"/v1/groups/{group}")).headers["etag"]
-    replies = await asyncio.gather(*(house.ask("PATCH", f"/v1/groups/{group}", {"name": f"G{n}"}, headers={"If-Match": etag}) for n in range(4)))
+    replies = await asyncio.gather(
+        *(house.ask("PATCH", f"/v1/groups/{group}", {"name": f"G{n}"}, headers={"If-Match": etag}) for n in range(4))
+    )
     assert sorted(r.status for r in replies) == [200, 412, 412, 412]
 
 
@@ -165,7 +169,11 @@ async def test_a_suspended_group_is_labelled_can_be_renamed_and_shrunk_but_not_f
 
 async def test_an_upgrade_restores_exactly_what_a_downgrade_suspended(world: World) -> None:
     house = await founded(world)
-    people = [await house.member(role, name) for role, name in (("analyst", "Ben"), ("analyst", "Cleo"), ("viewer", "Dan"))]  # type: ignore[arg-type]
+    people = [
+        await house.member("analyst", "Ben"),
+        await house.member("analyst", "Cleo"),
+        await house.member("viewer", "Dan"),
+    ]
     for n in range(4):
         await house.group(f"G{n}", *people[: n % 3 + 1])
     before = await picture(house)
@@ -189,7 +197,10 @@ async def test_since_stays_the_day_of_the_lapse_through_further_plans_without_gr
 
 async def test_the_highest_version_wins_whatever_the_order(world: World) -> None:
     house = await founded(world, None)
-    told = [plan(n, name, a, v, g) for n, name, a, v, g in ((3, "business", 20, None, True), (1, "free", 2, 5, False), (2, "pro", 5, None, False))]
+    told = [
+        plan(n, name, a, v, g)
+        for n, name, a, v, g in ((3, "business", 20, None, True), (1, "free", 2, 5, False), (2, "pro", 5, None, False))
+    ]
     for entitlements in told:
         await world.hear("billing", EntitlementsChanged(org_id=house.org_id, entitlements=entitlements))
     assert (await house.ask("GET", "/v1/organization")).ok()["plan"] == "business"
@@ -227,4 +238,8 @@ async def test_groups_are_paged_built_in_ones_first(world: World) -> None:
             break
         cursor = f"&cursor={page['page']['next_cursor']}"
     assert walked == ["All Users", "All Analysts", "Alpha", "Bravo", "charlie", "delta"]
-    assert [g["name"] for g in (await house.ask("GET", "/v1/groups?q=AL")).ok()["data"]] == ["All Users", "All Analysts", "Alpha"]
+    assert [g["name"] for g in (await house.ask("GET", "/v1/groups?q=AL")).ok()["data"]] == [
+        "All Users",
+        "All Analysts",
+        "Alpha",
+    ]

@@ -15,7 +15,7 @@ from shared.ids import new_id
 from shared.jobs import run_job
 from shared.service import Job
 from tests.org.house import House, a_person, at_once, founded
-from tests.world import Databases, Reply, World
+from tests.world import Reply, World
 
 
 async def mails(house: House) -> list[dict[str, object]]:
@@ -26,7 +26,12 @@ async def test_who_is_invited_gets_a_mail_and_becomes_what_was_chosen(world: Wor
     house = await founded(world)
     finance = await house.group("Finance")
     invited = (await house.invite(f"Ben.Ny@{house.domain}", "analyst", [finance])).ok()
-    assert (invited["status"], invited["role"], invited["group_ids"], invited["link_version"]) == ("open", "analyst", [finance], 1)
+    assert (invited["status"], invited["role"], invited["group_ids"], invited["link_version"]) == (
+        "open",
+        "analyst",
+        [finance],
+        1,
+    )
     (mail,) = await mails(house)
     assert (mail["to"], mail["template"]) == (f"Ben.Ny@{house.domain}", "invitation")
     assert mail["link"] == {"purpose": "invitation", "id": invited["invitation_id"], "version": 1}
@@ -34,7 +39,14 @@ async def test_who_is_invited_gets_a_mail_and_becomes_what_was_chosen(world: Wor
     assert mail["values"]["inviter"] == "Ana Ruiz"  # type: ignore[index]
     token = house.token(invited)
     shown = (await world.ask("org", "GET", f"/v1/invitation-tokens/{token}")).ok()
-    assert (shown["organization"], shown["email"], shown["role"], shown["groups"], shown["invited_by"], shown["status"]) == (
+    assert (
+        shown["organization"],
+        shown["email"],
+        shown["role"],
+        shown["groups"],
+        shown["invited_by"],
+        shown["status"],
+    ) == (
         "Acme",
         f"Ben.Ny@{house.domain}",
         "analyst",
@@ -59,7 +71,22 @@ async def test_no_event_holds_a_token(world: World) -> None:
 
 @pytest.mark.parametrize(
     "email",
-    ["ben", "ben@", "@x.com", "ben@x..com", "ben@x.com\nBcc: eve@x.com", "Ben <ben@x.com>", "a@b@c.com", "ben@[127.0.0.1]", '"b"@x.com', "ben＠x.com", "x" * 250 + "@x.com", "", None, 7],
+    [
+        "ben",
+        "ben@",
+        "@x.com",
+        "ben@x..com",
+        "ben@x.com\nBcc: eve@x.com",
+        "Ben <ben@x.com>",
+        "a@b@c.com",
+        "ben@[127.0.0.1]",
+        '"b"@x.com',
+        "ben＠x.com",
+        "x" * 250 + "@x.com",
+        "",
+        None,
+        7,
+    ],
 )
 async def test_a_malformed_address_is_refused(world: World, email: object) -> None:
     house = await founded(world)
@@ -70,7 +97,13 @@ async def test_a_malformed_address_is_refused(world: World, email: object) -> No
 
 async def test_only_registered_domains_can_be_invited(world: World) -> None:
     house = await founded(world)
-    for email in ("ben@gmail.com", f"ben@sub.{house.domain}", f"ben@{house.domain}.evil.com", f"ben@evil{house.domain}", "ben@аcme.example.com"):
+    for email in (
+        "ben@gmail.com",
+        f"ben@sub.{house.domain}",
+        f"ben@{house.domain}.evil.com",
+        f"ben@evil{house.domain}",
+        "ben@аcme.example.com",
+    ):
         refused = await house.invite(email)
         assert (refused.status, refused.json["errors"][0]["code"]) == (422, "domain_not_registered"), email
 
@@ -79,7 +112,10 @@ async def test_one_address_is_invited_once_and_members_not_at_all(world: World) 
     house = await founded(world)
     first = (await house.invite(f"ben@{house.domain}")).ok()
     again = await house.invite(f"BEN@{house.domain.upper()}")
-    assert (again.code, again.json["meta"]) == ("already_exists", {"as": "invitation", "invitation_id": first["invitation_id"]})
+    assert (again.code, again.json["meta"]) == (
+        "already_exists",
+        {"as": "invitation", "invitation_id": first["invitation_id"]},
+    )
     assert (await house.invite(f"ana@{house.domain}")).json["meta"]["as"] == "member"
     ben = await a_person(world, f"ben@{house.domain}", "Ben")
     (await house.accept(house.token(first), ben)).ok()
@@ -98,7 +134,13 @@ async def test_every_dead_link_answers_alike(world: World) -> None:
     assert (await world.ask("org", "GET", f"/v1/invitation-tokens/{live}")).status == 200
     world.clock.advance(timedelta(days=14, seconds=1))
     tokens = [house.token(i, 1) for i in (used, revoked, resent, expired)]
-    tokens += [live[:-1], live[:-1] + ("A" if live[-1] != "A" else "B"), house.token({"invitation_id": new_id("inv")}, 1), "x", live.replace("1-", "2-", 1)]
+    tokens += [
+        live[:-1],
+        live[:-1] + ("A" if live[-1] != "A" else "B"),
+        house.token({"invitation_id": new_id("inv")}, 1),
+        "x",
+        live.replace("1-", "2-", 1),
+    ]
     answers = set()
     for token in tokens:
         for method, path in (("GET", ""), ("POST", "/acceptance")):
@@ -176,19 +218,30 @@ async def test_one_link_accepted_twenty_times_at_once_makes_one_member(world: Wo
     assert (await house.said()).count("member.joined") == 2
 
 
-async def test_a_person_whom_org_has_not_heard_of_yet_is_asked_of_identity(world: World, sessions: dict[str, dict[str, object]]) -> None:
+async def test_a_person_whom_org_has_not_heard_of_yet_is_asked_of_identity(
+    world: World, sessions: dict[str, dict[str, object]]
+) -> None:
     house = await founded(world)
     token = house.token((await house.invite(f"ben@{house.domain}")).ok())
     ben = replace(house.admin, user_id=new_id("usr"), org_id=None, role=None, session_id=new_id("ses"))
     assert (await house.accept(token, ben)).code == "session_ended"
-    known = {"session_id": ben.session_id, "live": True, "user_id": ben.user_id, "org_id": None, "email": f"Ben@{house.domain}", "name": "Ben"}
+    known: dict[str, object] = {
+        "session_id": ben.session_id,
+        "live": True,
+        "user_id": ben.user_id,
+        "org_id": None,
+        "email": f"Ben@{house.domain}",
+        "name": "Ben",
+    }
     sessions[ben.session_id or ""] = {**known, "user_id": new_id("usr")}
     assert (await house.accept(token, ben)).code == "session_ended"
     sessions[ben.session_id or ""] = known
     assert (await house.accept(token, ben)).status == 201
     registered = UserRegistered(user_id=ben.user_id or "", person=Person(email=f"ben@{house.domain}", name="Ben"))
     assert await house.since(world.hear("identity", registered)) == []
-    renamed = UserNameChanged(user_id=ben.user_id or "", person=Person(email=f"ben@{house.domain}", name="Benno"), previous_name="Ben")
+    renamed = UserNameChanged(
+        user_id=ben.user_id or "", person=Person(email=f"ben@{house.domain}", name="Benno"), previous_name="Ben"
+    )
     assert await house.since(world.hear("identity", renamed)) == ["member.renamed"]
 
 
@@ -199,7 +252,10 @@ async def test_a_person_is_in_two_organizations_with_different_roles(world: Worl
     database = world.started["org"].env.database
     async with database.tx(other.org_id, lambda event: event) as tx:
         await tx.run(
-            "insert into domains (org_id, domain_id, name, status, created_at) values ($1, $2, $3, 'claimed', now())", other.org_id, new_id("dom"), house.domain
+            "insert into domains (org_id, domain_id, name, status, created_at) values ($1, $2, $3, 'claimed', now())",
+            other.org_id,
+            new_id("dom"),
+            house.domain,
         )
     (await other.accept(other.token((await other.invite(f"ben@{house.domain}", "analyst")).ok()), ben)).ok()
     assert (await house.user(ben))["role"] == "viewer"
@@ -235,7 +291,19 @@ async def test_every_row_of_a_batch_is_answered(world: World) -> None:
     reply = await house.ask("POST", "/v1/invitations/batches", body, headers={"Idempotency-Key": "k"})
     result = reply.ok()
     codes = [(r["problem"] or {}).get("code", "created") for r in result["results"]]
-    assert codes == ["created", "invalid", "already_exists", "invalid", "invalid", "invalid", "already_exists", *["created"] * 4, "slots_exhausted", "slots_exhausted", "created"]
+    assert codes == [
+        "created",
+        "invalid",
+        "already_exists",
+        "invalid",
+        "invalid",
+        "invalid",
+        "already_exists",
+        *["created"] * 4,
+        "slots_exhausted",
+        "slots_exhausted",
+        "created",
+    ]
     assert result["results"][4]["problem"]["errors"][0]["pointer"] == "/invitations/4/role"
     assert (result["created"], result["refused"]) == (6, 8)
     assert [r["row"] for r in result["results"]] == list(range(14))
@@ -260,9 +328,14 @@ async def test_racing_batches_never_exceed_the_slots(world: World) -> None:
 async def test_a_batch_has_at_most_five_hundred_rows(world: World) -> None:
     house = await founded(world)
     rows = [{"email": f"p{n}@{house.domain}"} for n in range(501)]
-    for body in ({"invitations": rows}, {"invitations": []}, {}):
-        assert (await house.ask("POST", "/v1/invitations/batches", body, headers={"Idempotency-Key": str(len(str(body)))})).status == 422
-    full = await house.ask("POST", "/v1/invitations/batches", {"invitations": rows[:500]}, headers={"Idempotency-Key": "full"})
+    bodies: list[dict[str, object]] = [{"invitations": rows}, {"invitations": []}, {}]
+    for body in bodies:
+        assert (
+            await house.ask("POST", "/v1/invitations/batches", body, headers={"Idempotency-Key": str(len(str(body)))})
+        ).status == 422
+    full = await house.ask(
+        "POST", "/v1/invitations/batches", {"invitations": rows[:500]}, headers={"Idempotency-Key": "full"}
+    )
     assert full.ok()["created"] == 500
     page = (await house.ask("GET", "/v1/invitations?limit=200&q=P1")).ok()
     assert page["page"]["total"] == 111
@@ -284,7 +357,8 @@ async def test_accepting_and_revoking_at_once_ends_in_one_of_both(world: World) 
         invited = (await house.invite(f"p{n}@{house.domain}")).ok()
         person = await a_person(world, f"p{n}@{house.domain}", "P")
         accepted, revoked = await asyncio.gather(
-            house.accept(house.token(invited), person), house.ask("DELETE", f"/v1/invitations/{invited['invitation_id']}")
+            house.accept(house.token(invited), person),
+            house.ask("DELETE", f"/v1/invitations/{invited['invitation_id']}"),
         )
         assert (accepted.status, revoked.status) in ((201, 409), (410, 204))
         member = await house.ask("GET", f"/v1/users/{person.user_id}")

@@ -18,18 +18,45 @@ async def test_a_standing_says_what_somebody_is_where(world: World) -> None:
         return (await world.ask("org", "GET", f"/internal/standings/{user_id}?org_id={org_id}", actor=SERVICE)).ok()
 
     here = [{"org_id": house.org_id, "name": "Acme", "role": "analyst", "status": "active"}]
-    told = {"user_id": ben.user_id, "org_id": house.org_id, "role": "analyst", "effective_role": "viewer", "status": "active", "organizations": here}
+    told = {
+        "user_id": ben.user_id,
+        "org_id": house.org_id,
+        "role": "analyst",
+        "effective_role": "viewer",
+        "status": "active",
+        "organizations": here,
+    }
     assert await standing(ben.user_id) == told
     assert await standing(ben.user_id, house.org_id) == told
     other = new_id("org")
-    assert await standing(ben.user_id, other) == told | {"org_id": other, "role": None, "effective_role": None, "status": "none"}
+    assert await standing(ben.user_id, other) == told | {
+        "org_id": other,
+        "role": None,
+        "effective_role": None,
+        "status": "none",
+    }
     (await house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")).ok()
     inactive = [here[0] | {"status": "inactive"}]
-    assert await standing(ben.user_id, house.org_id) == told | {"effective_role": "analyst", "status": "inactive", "organizations": inactive}
-    nowhere = {"user_id": ben.user_id, "org_id": None, "role": None, "effective_role": None, "status": "none", "organizations": inactive}
+    assert await standing(ben.user_id, house.org_id) == told | {
+        "effective_role": "analyst",
+        "status": "inactive",
+        "organizations": inactive,
+    }
+    nowhere = {
+        "user_id": ben.user_id,
+        "org_id": None,
+        "role": None,
+        "effective_role": None,
+        "status": "none",
+        "organizations": inactive,
+    }
     assert await standing(ben.user_id) == nowhere
     (await house.ask("DELETE", f"/v1/users/{ben.user_id}")).ok()
-    assert await standing(ben.user_id, house.org_id) == nowhere | {"org_id": house.org_id, "status": "removed", "organizations": []}
+    assert await standing(ben.user_id, house.org_id) == nowhere | {
+        "org_id": house.org_id,
+        "status": "removed",
+        "organizations": [],
+    }
     stranger = new_id("usr")
     assert await standing(stranger) == nowhere | {"user_id": stranger, "organizations": []}
 
@@ -50,7 +77,9 @@ async def test_a_plans_effects_are_named_and_what_comes_is_what_was_named(world:
         "groups_resumed": [],
         "author_slots": {"used": 3, "limit": 2},
         "viewer_slots": {"used": 0, "limit": 5},
-        "losing_author_slot": [{"user_id": cleo.user_id, "name": "Cleo", "email": f"cleo@{house.domain}", "role": "analyst"}],
+        "losing_author_slot": [
+            {"user_id": cleo.user_id, "name": "Cleo", "email": f"cleo@{house.domain}", "role": "analyst"}
+        ],
     }
     assert (await effects("free", 2, False))["state"] == state
     assert (await effects("business", 20, True))["groups_suspended"] == []
@@ -58,7 +87,10 @@ async def test_a_plans_effects_are_named_and_what_comes_is_what_was_named(world:
     users = (await house.ask("GET", "/v1/users")).ok()["data"]
     assert [u["user_id"] for u in users if u["role"] != u["effective_role"]] == [cleo.user_id]
     coming = await effects("business", 20, True)
-    assert (coming["groups_resumed"], coming["losing_author_slot"]) == ([{"group_id": finance, "name": "Finance", "members": 2}], [])
+    assert (coming["groups_resumed"], coming["losing_author_slot"]) == (
+        [{"group_id": finance, "name": "Finance", "members": 2}],
+        [],
+    )
     assert isinstance(coming["state"], int)
     assert coming["state"] > state  # type: ignore[operator]
     renamed = await house.ask("PATCH", f"/v1/groups/{finance}", {"name": "F"})
@@ -110,4 +142,8 @@ async def test_every_route_of_an_organization_is_a_capability(world: World) -> N
 
     of_routes = {route.may.action for route in service.routes if route.may.roles}
     assert of_routes <= set(ACTIONS)
-    assert set(ACTIONS) - of_routes == {"users.filter_by_group", "invitations.invite_author", "invitations.invite_viewer"}
+    assert set(ACTIONS) - of_routes == {
+        "users.filter_by_group",
+        "invitations.invite_author",
+        "invitations.invite_viewer",
+    }

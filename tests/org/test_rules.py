@@ -51,7 +51,9 @@ def test_nobody_keeps_a_slot_before_somebody_with_a_better_claim(limit: int | No
 
 
 @given(limits, authors, st.randoms())
-def test_the_order_in_which_members_are_read_decides_nothing(limit: int | None, who: list[rules.Author], random: object) -> None:
+def test_the_order_in_which_members_are_read_decides_nothing(
+    limit: int | None, who: list[rules.Author], random: object
+) -> None:
     shuffled = list(who)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert lacking(limit, shuffled) == lacking(limit, who)
@@ -68,9 +70,9 @@ def test_a_grant_is_refused_exactly_when_it_would_exceed_the_limit(limit: int | 
     for kind in ("author", "viewer"):
         if limit is not None and used + more > limit:
             with pytest.raises(Problem, match="slots_exhausted"):
-                rules.check_slot(given_plan, kind, used, more)  # type: ignore[arg-type]
+                rules.check_slot(given_plan, kind, used, more)
         else:
-            rules.check_slot(given_plan, kind, used, more)  # type: ignore[arg-type]
+            rules.check_slot(given_plan, kind, used, more)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8))
@@ -96,7 +98,19 @@ def test_names_are_compared_the_same_however_they_are_written(name: str) -> None
 
 def test_the_list_of_mail_providers_has_the_well_known_ones_and_only_domains() -> None:
     kept = Own.open(b"k", b"l")
-    for name in ("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "yahoo.com", "icloud.com", "gmx.de", "web.de", "proton.me", "qq.com", "mail.ru"):
+    for name in (
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "yahoo.com",
+        "icloud.com",
+        "gmx.de",
+        "web.de",
+        "proton.me",
+        "qq.com",
+        "mail.ru",
+    ):
         assert not kept.can_be_registered(name), name
     for name in ("acme.com", "bücher.example".encode("idna").decode(), "mail.acme.co.uk"):
         assert kept.can_be_registered(name), name
@@ -106,6 +120,8 @@ def test_the_list_of_mail_providers_has_the_well_known_ones_and_only_domains() -
 
 
 def test_an_overdue_invitation_has_expired_whoever_looks() -> None:
-    invitation = rules.Invitation(new_id("inv"), "a@b.c", "viewer", (), "open", 1, "usr", T0, T0, T0 + rules.INVITATION_LIFE, None)
+    invitation = rules.Invitation(
+        new_id("inv"), "a@b.c", "viewer", (), "open", 1, "usr", T0, T0, T0 + rules.INVITATION_LIFE, None
+    )
     assert invitation.at(T0 + timedelta(days=14) - timedelta(microseconds=1)).status == "open"
     assert invitation.at(T0 + timedelta(days=14)).status == "expired"

@@ -43,7 +43,18 @@ async def test_users_are_found_sorted_and_paged(world: World) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=201", "sort=role", "status=removed", "cursor=x", "q=", "role=owner", "group_id=1", "sort=deactivated_at", "x=1"],
+    [
+        "limit=0",
+        "limit=201",
+        "sort=role",
+        "status=removed",
+        "cursor=x",
+        "q=",
+        "role=owner",
+        "group_id=1",
+        "sort=deactivated_at",
+        "x=1",
+    ],
 )
 async def test_a_list_refuses_what_it_does_not_know(world: World, query: str) -> None:
     house = await founded(world)
@@ -54,7 +65,9 @@ async def test_a_cursor_belongs_to_its_filter(world: World) -> None:
     house = await founded(world)
     await house.member()
     cursor = (await house.ask("GET", "/v1/users?limit=1")).ok()["page"]["next_cursor"]
-    assert (await house.ask("GET", f"/v1/users?limit=1&sort=email&cursor={cursor}")).json["errors"][0]["code"] == "cursor_of_another_list"
+    assert (await house.ask("GET", f"/v1/users?limit=1&sort=email&cursor={cursor}")).json["errors"][0][
+        "code"
+    ] == "cursor_of_another_list"
 
 
 async def test_the_group_filter_is_the_plans_and_knows_built_in_groups(world: World) -> None:
@@ -94,7 +107,10 @@ async def test_a_refused_change_changes_neither_role_nor_groups(world: World) ->
     ben = await house.member("viewer", "Ben")
     finance = await house.group("Finance")
     before = await house.user(ben)
-    for group_ids, code in (([finance, new_id("grp")], "invalid"), ([finance, before["groups"][0]["group_id"]], "built_in")):
+    for group_ids, code in (
+        ([finance, new_id("grp")], "invalid"),
+        ([finance, before["groups"][0]["group_id"]], "built_in"),
+    ):
         assert (await house.give(ben, "analyst", group_ids)).code == code
     assert await house.user(ben) == before
 
@@ -117,7 +133,9 @@ async def test_deactivation_keeps_everything_and_reactivation_gives_it_back(worl
     assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")) == ["member.deactivated"]
     assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")) == []
     inactive = (await house.ask("GET", "/v1/users?status=inactive&sort=-deactivated_at")).ok()["data"]
-    assert [(u["user_id"], u["role"], [g["name"] for g in u["groups"]]) for u in inactive] == [(ben.user_id, "analyst", ["Finance"])]
+    assert [(u["user_id"], u["role"], [g["name"] for g in u["groups"]]) for u in inactive] == [
+        (ben.user_id, "analyst", ["Finance"])
+    ]
     assert inactive[0]["deactivated_at"]
     assert (await house.ask("GET", f"/v1/groups/{finance}")).ok()["members"] == 0
     assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/reactivation")) == ["member.reactivated"]
@@ -168,7 +186,9 @@ async def test_of_two_admins_who_demote_each_other_exactly_one_succeeds(world: W
     house = await founded(world)
     ben = await house.member("admin", "Ben")
     for _ in range(25):
-        match = {a.user_id: (await house.ask("GET", f"/v1/users/{a.user_id}")).headers["etag"] for a in (house.admin, ben)}
+        match = {
+            a.user_id: (await house.ask("GET", f"/v1/users/{a.user_id}")).headers["etag"] for a in (house.admin, ben)
+        }
 
         async def demote(by: object, whom: object, match: dict[str | None, str] = match) -> object:
             return await house.ask(
@@ -224,7 +244,9 @@ async def test_a_token_that_says_admin_is_not_enough(world: World) -> None:
         refused = await house.ask("POST", f"/v1/users/{cleo.user_id}/deactivation", by=stale)
         assert refused.code == "forbidden"
         assert (await house.ask("POST", "/v1/groups", {"name": "G"}, by=stale)).code == "forbidden"
-        assert (await house.ask("POST", "/v1/invitations", {"email": f"x@{house.domain}", "role": "viewer"}, by=stale)).code == "forbidden"
+        assert (
+            await house.ask("POST", "/v1/invitations", {"email": f"x@{house.domain}", "role": "viewer"}, by=stale)
+        ).code == "forbidden"
     assert (await house.user(cleo))["status"] == "active"
 
 
@@ -237,7 +259,7 @@ async def test_who_is_demoted_while_their_write_waits_is_refused(world: World) -
         slow = asyncio.create_task(house.ask("POST", f"/v1/users/{cleo.user_id}/deactivation", by=ben))
         async with asyncio.timeout(10):
             while not await tx.value("select count(*) from pg_locks where not granted"):
-                await asyncio.sleep(0.005)
+                await tx.value("select pg_sleep(0.005)")
         await tx.run("update members set role = 'viewer' where org_id = $1 and user_id = $2", house.org_id, ben.user_id)
     assert (await slow).code == "forbidden"
     assert (await house.user(cleo))["status"] == "active"
@@ -249,7 +271,18 @@ async def test_administration_is_for_admins(world: World, role: str) -> None:
     someone = await house.member(role)  # type: ignore[arg-type]
     group = await house.group("Finance")
     may_read = {"/v1/groups", f"/v1/groups/{group}"} if role == "analyst" else set()
-    paths = ("organization", "legal/dpa", "legal/acceptances", "domains", "users", f"users/{house.admin.user_id}", "invitations", "groups", f"groups/{group}", f"groups/{group}/members")
+    paths = (
+        "organization",
+        "legal/dpa",
+        "legal/acceptances",
+        "domains",
+        "users",
+        f"users/{house.admin.user_id}",
+        "invitations",
+        "groups",
+        f"groups/{group}",
+        f"groups/{group}/members",
+    )
     for path in paths:
         reply = await house.ask("GET", f"/v1/{path}", by=someone)
         assert (reply.status == 200) == (f"/v1/{path}" in may_read), path
