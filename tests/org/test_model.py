@@ -146,7 +146,7 @@ class Play:
     async def revoke(self, a: int, b: int) -> None:
         if self.model.invited:
             gone = self.model.invited.pop(a % len(self.model.invited))
-            reply = await self.house.ask("DELETE", f"/v1/invitations/{gone['invitation_id']}", by=self.by())
+            reply = await self.house.ask("DELETE", f"/v1/invitations/{gone['id']}", by=self.by())
             self.expect(reply, True)
 
     async def role(self, a: int, b: int) -> None:
@@ -201,8 +201,8 @@ class Play:
             )
             self.expect(reply, has_groups, "plan_required")
             if reply.status == 201:
-                self.model.groups[reply.json["group_id"]] = set()
-                self.model.names[reply.json["group_id"]] = reply.json["name"]
+                self.model.groups[reply.json["id"]] = set()
+                self.model.names[reply.json["id"]] = reply.json["name"]
             return
         group_id = list(self.model.groups)[b % 2]
         user_id, _ = self.someone(a)
@@ -237,14 +237,14 @@ class Play:
         for status in ("active", "inactive"):
             users += (await self.house.ask("GET", f"/v1/users?limit=200&status={status}", by=by)).ok()["data"]
         assert any(u["status"] == "active" and u["role"] == "admin" for u in users)
-        assert {u["user_id"]: (u["role"], u["status"] == "active", u["effective_role"]) for u in users} == {
+        assert {u["id"]: (u["role"], u["status"] == "active", u["effective_role"]) for u in users} == {
             user_id: (m.role, m.active, effective)
             for (user_id, m), effective in zip(model.members.items(), model.effective().values(), strict=True)
         }
-        held = {g: {u["user_id"] for u in users if g in [h["group_id"] for h in u["groups"]]} for g in model.groups}
+        held = {g: {u["id"] for u in users if g in [h["id"] for h in u["groups"]]} for g in model.groups}
         assert held == model.groups
         groups = (await self.house.ask("GET", "/v1/groups", by=by)).ok()["data"][2:]
-        assert {g["group_id"]: g["name"] for g in groups} == model.names
+        assert {g["id"]: g["name"] for g in groups} == model.names
         assert {g["suspended"] is None for g in groups} <= {PLANS[model.plan][2]}
         slots = (await self.house.ask("GET", "/v1/organization", by=by)).ok()["slots"]
         assert slots == {kind: {"used": model.used(kind), "limit": model.limit(kind)} for kind in ("author", "viewer")}

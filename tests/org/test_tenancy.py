@@ -40,7 +40,7 @@ async def ids(house: House) -> dict[str, str]:
     users = (await house.ask("GET", "/v1/users?q=ben")).ok()["data"]
     groups = (await house.ask("GET", "/v1/groups?q=canary")).ok()["data"]
     invitations = (await house.ask("GET", "/v1/invitations")).ok()["data"]
-    return {"usr": users[0]["user_id"], "grp": groups[0]["group_id"], "inv": invitations[0]["invitation_id"]}
+    return {"usr": users[0]["id"], "grp": groups[0]["id"], "inv": invitations[0]["id"]}
 
 
 async def rows_of(house: House) -> list[object]:
