@@ -132,8 +132,9 @@ def _pack(actor: Actor) -> dict[str, object]:
 
 
 def _unpack(packed: dict[str, object]) -> Actor:
-    amr = packed.pop("amr", [])
-    return Actor(**packed, amr=tuple(amr))  # type: ignore[arg-type]
+    """What a newer gateway says besides is ignored."""
+    known = {name: value for name, value in packed.items() if name in Actor.__dataclass_fields__}
+    return Actor(**known | {"amr": tuple(packed.get("amr", ()))})  # type: ignore[arg-type]
 
 
 def _keep_bounded(cache: dict) -> None:  # type: ignore[type-arg]

@@ -7,10 +7,10 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.auth import Keyring, private_key
 from shared.web.address import Address
@@ -22,6 +22,7 @@ class Misconfigured(Exception):
     """The text lists every fault with its way out."""
 
     def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
         super().__init__(
             "Tenantry can't start with this configuration:\n" + "\n".join(f"  - {fault}" for fault in faults)
         )
@@ -110,7 +111,7 @@ class Settings(BaseModel):
 
     services: tuple[str, ...] = SERVICES
     secrets: Secrets
-    bus_url: str = "memory://"
+    bus_url: Annotated[str, Field(pattern="^(memory|amqps?)://")] = "memory://"
     database_urls: dict[str, str]
     listens: dict[str, str]
     urls: dict[str, str]
@@ -119,10 +120,11 @@ class Settings(BaseModel):
     mail: str
     mail_from: str = "Tenantry <no-reply@tenantry.localhost>"
     trusted_proxies: tuple[str, ...] = ()
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     log_readable: bool = False
-    pool_size: int = 8
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
     access_token_seconds: int = 300
+    reuse_port: bool = False
 
     def address_of(self, service: str) -> Address:
         return Address.parse(self.urls[service])
@@ -175,6 +177,7 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
         ("ADMIN_LISTEN", "admin_listen", False, ""),
         ("LOG_LEVEL", "log_level", False, ""),
         ("POOL_SIZE", "pool_size", False, ""),
+        ("REUSE_PORT", "reuse_port", False, ""),
     ):
         if name in read:
             fields[key] = read[name]
@@ -189,14 +192,19 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
             faults.append(str(wrong).splitlines()[-1].strip(" -"))
     else:
         faults.append("TENANTRY_SECRETS_FILE is missing: make one with `tenantry secrets init FILE`")
+    try:
+        settings = Settings(**fields)
+    except ValidationError as wrong_values:
+        for error in wrong_values.errors(include_input=False):
+            if error["type"] != "missing":  # that was named above, with its way out
+                faults.append(f"{_variable(str(error['loc'][0]))}: {error['msg']}")
     if faults:
         raise Misconfigured(faults)
-    try:
-        return Settings(**fields)
-    except ValidationError as wrong_values:
-        raise Misconfigured(
-            [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong_values.errors(include_input=False)]
-        ) from None
+    return settings
+
+
+def _variable(field: str) -> str:
+    return "TENANTRY_AMQP_URL" if field == "bus_url" else f"TENANTRY_{field.upper()}"
 
 
 def fresh_key() -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -23,19 +23,27 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 EVERY_ORG = "*"
-SAFE_SCOPE = re.compile(r"^[\w*]*$")
+SAFE_SCOPE = re.compile(r"[\w*]*")
 
 Row = asyncpg.Record
 Violations = Callable[[asyncpg.PostgresError], Problem | None]
 
-AWAY = (
-    OSError,
+LOST = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
 )
+AWAY = (OSError, *LOST, asyncpg.InterfaceError, asyncpg.TooManyConnectionsError)
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
+
+
+class DatabaseAway(Problem):
+    """The service's own database can't be used now; it says nothing about the message that was being handled."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("unavailable", detail, retry_after=2)
 
 
 class _Connection(asyncpg.Connection):
@@ -68,6 +76,7 @@ class Tx(Read):
         super().__init__(connection)
         self._say = say
         self.said: list[Envelope] = []
+        self.wakes: list[Callable[[], None]] = []
 
     async def run(self, sql: str, *args: Any) -> int:
         """Executes a statement and tells how many rows it touched."""
@@ -82,6 +91,10 @@ class Tx(Read):
         envelope = self._say(event)
         self.said.append(envelope)
         return envelope
+
+    def after_commit(self, wake: Callable[[], None]) -> None:
+        """`wake` is called if and only if this transaction commits, right after it."""
+        self.wakes.append(wake)
 
 
 class Database:
@@ -142,86 +155,121 @@ class Database:
         """`wake` is called right after each commit that said something."""
         self._after_commit.append(wake)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection[Row]]:
-        """A pooled connection, or `unavailable` after a bounded wait."""
+    async def _begun(self, statement: str) -> asyncpg.pool.PoolConnectionProxy[Row]:
+        """A connection on which a transaction has begun. One that broke while it was idle is replaced: nothing had happened on it."""
+        for _ in range(self._size + 1):
+            connection = await self._acquired()
+            try:
+                await connection.execute(statement)
+            except BaseException as failed:
+                broken = _is_lost(connection, failed)
+                if broken:
+                    _terminate(connection)
+                await self.pool.release(connection)
+                if broken and isinstance(failed, Exception):
+                    continue
+                if isinstance(failed, AWAY):
+                    raise DatabaseAway("The database doesn't begin a transaction.") from failed
+                raise
+            return connection
+        raise DatabaseAway("The database ends every connection.")
+
+    async def _acquired(self) -> asyncpg.pool.PoolConnectionProxy[Row]:
         try:
-            connection = await self.pool.acquire(timeout=self._acquire_seconds)
+            return await self.pool.acquire(timeout=self._acquire_seconds)
         except TimeoutError:
             raise Problem("overloaded", "All database connections are in use.", retry_after=1) from None
-        except AWAY as away:
-            raise Problem("unavailable", "The database is away.", retry_after=2) from away
+        except (*AWAY, asyncpg.PostgresError) as away:
+            raise DatabaseAway("The database is away.") from away
+
+    @asynccontextmanager
+    async def _transaction(self, begin: str) -> AsyncIterator[Any]:
+        """What raises inside rolls back; when it was the connection that failed, it raises `DatabaseAway`."""
+        connection = await self._begun(begin)
         try:
-            yield connection  # type: ignore[misc]
+            try:
+                yield connection
+            except BaseException as failed:
+                lost = _is_lost(connection, failed)
+                await _end(connection, "rollback")
+                if lost and isinstance(failed, Exception) and not isinstance(failed, Problem):
+                    raise DatabaseAway("The database went away.") from failed
+                raise
         finally:
             await self.pool.release(connection)
 
     @asynccontextmanager
     async def read(self, org_id: str) -> AsyncIterator[Read]:
         """A read-only transaction inside one organization (or `EVERY_ORG`, for a service's own housekeeping)."""
-        async with self.connection() as connection:
-            await connection.execute(f"begin read only; {scope_statement(org_id)}")
-            try:
-                yield Read(connection)
-            finally:
-                await _end(connection, "commit")
+        async with self._transaction(f"begin read only; {scope_statement(org_id)}") as connection:
+            yield Read(connection)
+            await _end(connection, "commit")
 
     @asynccontextmanager
-    async def tx(
-        self,
-        org_id: str,
-        say: Callable[[Any], Envelope],
-        *,
-        before_commit: Callable[[Tx], Awaitable[None]] | None = None,
-    ) -> AsyncIterator[Tx]:
+    async def tx(self, org_id: str, say: Callable[[Any], Envelope]) -> AsyncIterator[Tx]:
         """A transaction: commits when the block ends well, after its events are in the outbox; rolls back when it raises."""
-        async with self.connection() as connection:
-            await connection.execute(f"begin; {scope_statement(org_id)}")
+        async with self._transaction(f"begin; {scope_statement(org_id)}") as connection:
             tx = Tx(connection, say)
-            try:
-                yield tx
-                if before_commit is not None:
-                    await before_commit(tx)
-                if tx.said:
-                    from shared.outbox import write_outbox
+            yield tx
+            if tx.said:
+                from shared.outbox import write_outbox
 
-                    await write_outbox(tx)
-            except BaseException:
-                await _end(connection, "rollback")
-                raise
+                await write_outbox(tx)
             await _commit(connection)
-        if tx.said:
-            for wake in self._after_commit:
-                wake()
+        for wake in (*tx.wakes, *(self._after_commit if tx.said else ())):
+            wake()
 
 
 def scope_statement(org_id: str) -> str:
     """`set local` travels with BEGIN in one round trip, so the value is checked rather than bound."""
-    if not SAFE_SCOPE.match(org_id):
+    if not SAFE_SCOPE.fullmatch(org_id):
         raise ValueError("an organization id has letters, digits and _ only")
     return f"set local tenantry.org_id = '{org_id}'"
 
 
-async def _commit(connection: asyncpg.Connection[Row]) -> None:
+async def _commit(connection: Any) -> None:
     try:
-        await _uninterrupted(connection.execute("commit"))
+        outcome = await _uninterrupted(connection.execute("commit"))
     except AWAY as away:
         # Whether it happened is unknown: the truth is what a repetition with the same Idempotency-Key answers.
-        raise Problem("unavailable", "The database went away during the commit.", retry_after=2) from away
+        raise DatabaseAway("The database went away during the commit.") from away
+    if outcome != "COMMIT":
+        raise RuntimeError(
+            "nothing was committed: a statement had failed, and its error was caught without a savepoint"
+        )
 
 
-async def _end(connection: asyncpg.Connection[Row], how: str) -> None:
+async def _end(connection: Any, how: str) -> None:
     try:
         await _uninterrupted(connection.execute(how, timeout=5))
     except (TimeoutError, asyncpg.PostgresError, *AWAY):
+        _terminate(connection)
+
+
+def _is_lost(connection: Any, failed: BaseException) -> bool:
+    """A pooled connection that broke has left the pool already, and refuses even to say so."""
+    try:
+        return isinstance(failed, LOST) or connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+def _terminate(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, Any]) -> None:
+async def _uninterrupted(work: Coroutine[Any, Any, str]) -> str:
     """A commit that is cancelled half-way has usually happened, so it is waited for before the cancellation goes on."""
     task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as told:
+            cancelled = told
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()
+        raise cancelled
+    return task.result()

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.errors import KINDS, Problem
 from shared.events import Event
-from shared.service import Answer, Route, Service
+from shared.service import Answer, Consumer, Route, Service
 
 REF = "#/components/schemas/{model}"
 JSON = "application/json"
@@ -24,14 +24,11 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
     routes = [
         (service, route) for service in services for route in service.routes if not route.path.startswith("/internal/")
     ]
-    models = {model for _, route in routes for model in (route.message, _answer_model(route)) if _is_model(model)}
+    asked = {(route.message, "validation") for _, route in routes}
+    answered = {(_answer_model(route), "serialization") for _, route in routes}
+    wanted: set[Any] = {pair for pair in asked | answered if _is_model(pair[0])}
     references, definitions = models_json_schema(
-        [
-            (model, mode)
-            for model in sorted(models, key=lambda m: m.__name__)
-            for mode in ("validation", "serialization")
-        ],
-        ref_template=REF,
+        sorted(wanted, key=lambda pair: (pair[0].__name__, pair[1])), ref_template=REF
     )
     schemas = dict(definitions.get("$defs", {}))
     paths: dict[str, Any] = {}
@@ -91,7 +88,7 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
     for service in services:
         for consumer in service.consumers:
             for address in sorted(channels):
-                if consumer.event is not None and address.endswith(consumer.event.TYPE):
+                if _hears(service, consumer, address):
                     operations[f"{service.name} {consumer.name} {address}"] = {
                         "action": "receive",
                         "channel": {"$ref": f"#/channels/{address}"},
@@ -105,6 +102,12 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
         "operations": dict(sorted(operations.items())),
         "components": {"messages": dict(sorted(messages.items()))},
     }
+
+
+def _hears(service: Service, consumer: Consumer, address: str) -> bool:
+    if consumer.event is None:
+        return address.partition(".")[0] in service.sources
+    return address.endswith(consumer.event.TYPE)
 
 
 def event_schema(event: type[Event]) -> dict[str, Any]:
@@ -193,6 +196,8 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         "security": [] if route.may.anyone else [{"bearer": []}, {"session": []}],
         "x-tenantry": {"service": service.name, "action": route.may.action, "roles": _who(route), "fresh": route.fresh},
     }
+    if route.body_bytes != Route.body_bytes:
+        operation["x-tenantry"]["body_bytes"] = route.body_bytes
     if description:
         operation["description"] = " ".join(description.split())
     if in_body:
@@ -251,9 +256,9 @@ def _success(route: Route, references: Any) -> dict[str, Any]:
         }
     model = _answer_model(route)
     if _is_model(model):
-        response["content"] = {JSON: {"schema": references[model, "serialization"]}}
+        response["content"] = {route.media: {"schema": references[model, "serialization"]}}
     elif model is not None and model is not type(None):
-        response["content"] = {JSON: {"schema": TypeAdapter(model).json_schema(ref_template=REF)}}
+        response["content"] = {route.media: {"schema": TypeAdapter(model).json_schema(ref_template=REF)}}
     return response
 
 

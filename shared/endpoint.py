@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,8 +14,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from shared.auth import FRESH_SECONDS, Actor, Keyring
+from shared.db import RETRYABLE, TOO_SLOW
 from shared.errors import FieldError, Problem
-from shared.fields import Versioned
+from shared.fields import Composed, Versioned
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
@@ -29,6 +31,7 @@ from shared.web.server import Request
 log = structlog.get_logger()
 
 CONSISTENT_SECONDS = 2.0
+MOST_RUNS = 3
 
 
 class Endpoints:
@@ -72,16 +75,16 @@ class Endpoints:
         facts = RequestFacts(
             id=request.id,
             if_match=headers.get("If-Match"),
+            after=headers.get("Tenantry-After"),
             source_ip=headers.get("Tenantry-Source-Ip"),
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),
         )
-        ctx = Ctx(self._env, actor, correlation_id=request.id, request=facts)
         key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
         keyed = IdempotentRequest.of(actor, request.method, request.safe_path, key, body) if key else None
-        kept = await self._run(ctx, route, message, keyed)
+        kept = await self._run_until_done(actor, facts, route, message, keyed)
         if kept.headers.get("ETag") is not None and kept.headers["ETag"] == headers.get("If-None-Match"):
             return web.Response(status=304, headers=kept.headers)
         return web.Response(
@@ -104,6 +107,10 @@ class Endpoints:
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.known_by(read, actor.org_id or "", **path):
                     raise Problem("not_found")
+        if route.seen_by is not None and actor.kind == "person":
+            async with self._env.database.read(actor.org_id or "") as read:
+                if not await route.seen_by(read, actor, **path):
+                    raise Problem("not_found")
         if not may.allows(actor):
             raise Problem(
                 "forbidden",
@@ -112,6 +119,20 @@ class Endpoints:
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})
+
+    async def _run_until_done(
+        self, actor: Actor, facts: RequestFacts, route: Route, message: Any, keyed: IdempotentRequest | None
+    ) -> Kept:
+        """A transaction that PostgreSQL ended for the sake of another one was rolled back whole, so it is run again."""
+        for _ in range(MOST_RUNS):
+            ctx = Ctx(self._env, actor, correlation_id=facts.id, request=facts)
+            try:
+                return await self._run(ctx, route, message, keyed)
+            except RETRYABLE:
+                log.info("run again after a deadlock", route=f"{route.method} {route.path}")
+            except TOO_SLOW:
+                raise Problem("overloaded", "The database took too long.", retry_after=1) from None
+        raise Problem("overloaded", "Too many others are changing the same.", retry_after=1)
 
     async def _run(self, ctx: Ctx, route: Route, message: Any, keyed: IdempotentRequest | None) -> Kept:
         async with ctx.finishing():
@@ -149,7 +170,10 @@ def render(result: Any, status: int, ctx: Ctx) -> Kept:
     headers.setdefault("Content-Type", "application/json")
     if isinstance(result, bytes):
         return Kept(status, headers, result)
-    return Kept(status, headers, to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result))
+    body = to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result)
+    if isinstance(result, Composed):
+        headers["ETag"] = f'"{result.version}-{hashlib.sha256(body).hexdigest()[:12]}"'
+    return Kept(status, headers, body)
 
 
 def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: bytes, content_type: str) -> Any:

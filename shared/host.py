@@ -18,10 +18,10 @@ from shared.config import Settings
 from shared.db import EVERY_ORG, Database, Tx
 from shared.endpoint import Endpoints
 from shared.events import Envelope
-from shared.inbox import EVERY_TYPE, Handler, Inbox, queue_name
+from shared.inbox import EVERY_TYPE, Handler, Inbox
 from shared.internal import Internal
 from shared.jobs import keep_running
-from shared.outbox import Relay
+from shared.outbox import Relay, queue_name
 from shared.service import Consumer, Ctx, Environment, Service
 from shared.web.address import Address
 from shared.web.server import Limits, Listening, serve
@@ -127,7 +127,11 @@ async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> No
         return
     endpoints = Endpoints(one.env, settings.secrets.keyring(one.name), one.inbox)
     one.listening = await serve(
-        endpoints.answer, Address.parse(address), Limits(body_bytes=10 * 1024 * 1024), accept_request_ids=True
+        endpoints.answer,
+        Address.parse(address),
+        Limits(body_bytes=10 * 1024 * 1024),
+        accept_request_ids=True,
+        reuse_port=settings.reuse_port,
     )
     stack.push_async_callback(one.listening.close)
 

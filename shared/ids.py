@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-PATTERN = re.compile(r"^([a-z]{2,4})_([0-9a-hjkmnp-tv-z]{26})$")
+PATTERN = re.compile(r"([a-z]{2,4})_([0-9a-hjkmnp-tv-z]{26})")
 
 
 def new_id(prefix: str, *, now: float | None = None) -> str:
@@ -35,14 +35,14 @@ def source_tag(source: str) -> int:
 
 def may_come_from(event_id: str, source: str) -> bool:
     """Whether this event id can be one of that source's (never a wrong no; a wrong yes once in 4096)."""
-    match = PATTERN.match(event_id)
+    match = PATTERN.fullmatch(event_id)
     if match is None or match[1] != "evt":
         return False
     return (_decode(match[2]) >> 64) & 0xFFF == source_tag(source)
 
 
 def is_id(text: str, prefix: str) -> bool:
-    match = PATTERN.match(text)
+    match = PATTERN.fullmatch(text)
     return match is not None and match[1] == prefix
 
 
@@ -75,3 +75,4 @@ SecretId = Annotated[str, _typed("sec")]
 SubscriptionId = Annotated[str, _typed("sub")]
 SessionId = Annotated[str, _typed("ses")]
 EventId = Annotated[str, _typed("evt")]
+AuditId = Annotated[str, _typed("aud")]

@@ -1,68 +1,63 @@
-"""The inbox: stores first, handles later; exactly one effect per event and handler, in order per subject.
-
-Receiving accepts only the next event of each (source, subject). An earlier one is a duplicate, a later one shows a gap:
-its source is asked to send everything from there again. So a bus may lose, repeat and reorder, and nothing is lost.
-"""
+"""The inbox: exactly one effect per event and handler, in order per subject; what fails holds back its own subject only."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import orjson
 import structlog
 
-from shared.bus import Bus, Message, NotPublished
-from shared.db import AWAY, EVERY_ORG, RETRYABLE, Database, Tx
+from shared.bus import Bus
+from shared.bus.patterns import matches
+from shared.db import EVERY_ORG, RETRYABLE, Database, DatabaseAway, Tx
 from shared.errors import Problem
 from shared.events import Envelope
 from shared.ids import may_come_from
 from shared.metrics import APPLIED, DEAD, EVENT_LAG
-from shared.outbox import resend, signal
+from shared.receiving import EVERY_TYPE, Receiver, Subject, says_nothing
+
+__all__ = ["EVERY_TYPE", "Handler", "Inbox"]
 
 log = structlog.get_logger()
 
 MAX_ATTEMPTS = 8
+NEVER = 2**31 - 1
 BACKOFF_SECONDS = (0.2, 1, 5, 15, 60, 300, 900)
-ASK_AGAIN_SECONDS = 2.0
 POLL_SECONDS = 1.0
-EVERY_TYPE = "*"
+FINISH_SECONDS = 5.0
+LONGEST_WAIT_FOR_OTHERS = 60
+FAIR_SHARE = 50  # events of one subject before the next one's turn
 
-Subject = tuple[str, str]  # source, subject
-
-STORE = """
-insert into inbox (id, handler, source, subject, sequence, type, org_id, body, state, applied_at)
-select id, handler, source, subject, sequence, type, org_id, body, case when body is null then 'skipped' else 'waiting' end,
-    case when body is null then now() end
-from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::bytea[])
-    as heard (id, handler, source, subject, sequence, type, org_id, body)
-on conflict do nothing
-"""
-ADVANCE = """
-insert into inbox_cursors (source, subject, sequence)
-select * from unnest($1::text[], $2::text[], $3::bigint[])
-on conflict (source, subject) do update set sequence = excluded.sequence
-"""
-CURSORS = """
-select source, subject, sequence from inbox_cursors
-join unnest($1::text[], $2::text[]) as wanted (source, subject) using (source, subject)
-"""
 # The head of a subject's line, dead ones included: what is behind a dead event waits for it.
+# From here on the transaction sees the event's organization only.
 CLAIM = """
-select * from inbox where (id, handler) = (
-    select id, handler from inbox where source = $1 and subject = $2 and state in ('waiting', 'dead')
-    order by sequence, handler limit 1
-) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
+with head as (
+    select * from inbox where (id, handler) = (
+        select id, handler from inbox where source = $1 and subject = $2 and state in ('waiting', 'dead')
+        order by sequence, handler limit 1
+    ) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
+)
+select *, set_config('tenantry.org_id', coalesce(org_id, $3), true) from head
 """
-DUE = """
-select distinct on (source, subject) source, subject from inbox
-where state = 'waiting' and not_before <= clock_timestamp() limit 500
+# One step along the index per subject that has something open, however much that is.
+HEADS = """
+with recursive heads as (
+    (select source, subject, state, not_before from inbox where state in ('waiting', 'dead')
+        order by source, subject, sequence, handler limit 1)
+    union all
+    select next.* from heads, lateral (
+        select source, subject, state, not_before from inbox
+        where state in ('waiting', 'dead') and (source, subject) > (heads.source, heads.subject)
+        order by source, subject, sequence, handler limit 1
+    ) as next
+)
+select source, subject, state from heads where state = 'dead' or not_before <= clock_timestamp()
 """
 DONE = "update inbox set state = 'done', applied_at = clock_timestamp(), error = null where id = $1 and handler = $2"
 FAILED = """
@@ -82,7 +77,7 @@ select asked.applied_at, asked.concerned, (
 
 @dataclass(frozen=True)
 class Handler:
-    """A consumer function under its name, and the event types that it hears."""
+    """A consumer function under its name, and the event types that it hears (or patterns of them, as a bus has them)."""
 
     name: str
     types: frozenset[str]
@@ -104,19 +99,21 @@ class Inbox:
         workers: int = 4,
     ) -> None:
         self.service = service
-        self.queue = queue_name(service)
         self.sources = frozenset(sources)
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
+        for handler in handlers:
+            self._handlers[handler.name].append(handler)
+        heard = {name: frozenset[str]().union(*(one.types for one in same)) for name, same in self._handlers.items()}
+        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready)
         self._database = database
         self._bus = bus
-        self._handlers = {handler.name: handler for handler in handlers}
-        self._by_type: Mapping[str, list[str]] = _handlers_by_type(handlers)
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._asked: dict[Subject, float] = {}
         self._applied = asyncio.Condition()
-        self.probed_at: dict[str, float] = {}
 
     async def start(self) -> None:
         """Begins to receive and to handle."""
@@ -124,130 +121,21 @@ class Inbox:
             asyncio.create_task(self._work(), name=f"inbox of {self.service} {n}") for n in range(self._workers)
         ]
         self._tasks.append(asyncio.create_task(self._poll(), name=f"inbox poll of {self.service}"))
-        await self._bus.subscribe(self.receive, queue=self.queue)
+        self.receiver.replays.start()
+        await self._bus.subscribe(self.receiver.receive, queue=self.receiver.queue)
 
     async def stop(self) -> None:
-        """What is under way is rolled back or finished by the database; nothing is marked that was not done."""
+        """What is under way may finish; after that it is rolled back: nothing is marked that was not done."""
+        self._stopping = True
+        for task in self._tasks:
+            if task not in self._busy:
+                task.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=FINISH_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    # -- receiving
-
-    async def receive(self, bodies: Sequence[bytes]) -> None:
-        """Stores a batch in one transaction. Raises only when the database is away: the bus then brings it again."""
-        events: list[tuple[Envelope, bytes]] = []
-        unreadable: list[tuple[str, bytes]] = []
-        for body in bodies:
-            if b'"tenantry":' in body[:16]:
-                await self._signal(orjson.loads(body))
-                continue
-            try:
-                envelope = Envelope.parse(body)
-                if not may_come_from(envelope.id, envelope.source):
-                    raise ValueError("the id isn't one of its source")
-                events.append((envelope, body))
-            except ValueError as why:
-                unreadable.append((str(why), body))
-        await self._store(events, unreadable)
-
-    async def _store(self, events: list[tuple[Envelope, bytes]], unreadable: list[tuple[str, bytes]]) -> None:
-        if not events and not unreadable:
-            return
-        async with self._database.tx("", _says_nothing) as tx:
-            cursors = await self._cursors(tx, {(e.source, e.subject) for e, _ in events})
-            before = dict(cursors)
-            accepted: list[tuple[Envelope, bytes]] = []
-            duplicates: list[tuple[Envelope, bytes]] = []
-            gaps: set[Subject] = set()
-            for envelope, body in events:
-                subject = (envelope.source, envelope.subject)
-                if envelope.sequence <= cursors[subject]:
-                    duplicates.append((envelope, body))
-                elif envelope.sequence == cursors[subject] + 1:
-                    cursors[subject] = envelope.sequence
-                    accepted.append((envelope, body))
-                else:
-                    gaps.add(subject)
-            await self._write(tx, accepted, {s: n for s, n in cursors.items() if n != before[s]})
-            unreadable += await self._impostors(tx, duplicates)
-            if unreadable:
-                await tx.run_many("insert into inbox_parked (reason, body) values ($1, $2)", unreadable)
-                log.error(
-                    "parked what isn't a valid event", service=self.service, reasons=[why for why, _ in unreadable][:5]
-                )
-        for envelope, _ in accepted:
-            self._make_ready((envelope.source, envelope.subject))
-        if gaps:
-            await self._ask_for({subject: cursors[subject] for subject in gaps})
-
-    async def _cursors(self, tx: Tx, subjects: set[Subject]) -> dict[Subject, int]:
-        wanted = sorted(subjects)
-        rows = await tx.rows(CURSORS, [source for source, _ in wanted], [subject for _, subject in wanted])
-        return dict.fromkeys(wanted, 0) | {(row["source"], row["subject"]): row["sequence"] for row in rows}
-
-    async def _write(self, tx: Tx, accepted: list[tuple[Envelope, bytes]], moved: dict[Subject, int]) -> None:
-        rows = [
-            (e.id, handler, e.source, e.subject, e.sequence, e.type, e.org_id, body if handler else None)
-            for e, body in accepted
-            for handler in (*self._by_type.get(e.type, ()), *self._by_type.get(EVERY_TYPE, ())) or ("",)
-        ]
-        if rows:
-            await tx.run(STORE, *[list(column) for column in zip(*rows, strict=True)])
-            places = sorted(moved)
-            await tx.run(
-                ADVANCE,
-                [source for source, _ in places],
-                [subject for _, subject in places],
-                [moved[place] for place in places],
-            )
-
-    async def _impostors(self, tx: Tx, duplicates: list[tuple[Envelope, bytes]]) -> list[tuple[str, bytes]]:
-        """Duplicates that aren't: another event under a sequence or an id that was taken."""
-        if not duplicates:
-            return []
-        rows = await tx.rows(
-            "select id, sequence, subject, body from inbox where id = any($1::text[])", [e.id for e, _ in duplicates]
-        )
-        known = {row["id"]: row for row in rows}
-        found = []
-        for envelope, body in duplicates:
-            row = known.get(envelope.id)
-            if row is None:
-                found.append((f"sequence {envelope.sequence} of {envelope.subject} is another event's", body))
-            elif row["sequence"] != envelope.sequence or (row["body"] is not None and row["body"] != body):
-                found.append((f"the id {envelope.id} came again with other content", body))
-        return found
-
-    async def _signal(self, message: dict[str, Any]) -> None:
-        if message["tenantry"] == "replay":
-            if message["source"] == self.service:
-                await resend(self._database, self._bus, message["queue"], [(s, n) for s, n in message["after"].items()])
-            return
-        self.probed_at[message["source"]] = asyncio.get_running_loop().time()
-        heads = {(message["source"], subject): number for subject, number in message.get("heads", {}).items()}
-        if heads:
-            async with self._database.read("") as tx:
-                cursors = await self._cursors(tx, set(heads))  # type: ignore[arg-type]
-            await self._ask_for(
-                {subject: cursors[subject] for subject, head in heads.items() if head > cursors[subject]}
-            )
-
-    async def _ask_for(self, behind: dict[Subject, int]) -> None:
-        now = asyncio.get_running_loop().time()
-        self._asked = {subject: when for subject, when in self._asked.items() if now - when < ASK_AGAIN_SECONDS}
-        after: dict[str, dict[str, int]] = defaultdict(dict)
-        for (source, subject), sequence in behind.items():
-            if (source, subject) not in self._asked:
-                self._asked[source, subject] = now
-                after[source][subject] = sequence
-        for source, subjects in after.items():
-            log.info(
-                "asking for events that didn't arrive", service=self.service, source=source, subjects=len(subjects)
-            )
-            request = signal("replay", source, {"queue": self.queue, "after": subjects})
-            with contextlib.suppress(NotPublished):
-                await self._bus.publish([Message(f"replay.{source}", request, lasting=False, to=queue_name(source))])
+        await self.receiver.replays.stop()
 
     # -- handling
 
@@ -260,26 +148,38 @@ class Inbox:
         while True:
             try:
                 async with self._database.read("") as tx:
-                    due = await tx.rows(DUE)
-                    dead = await tx.value("select count(*) from inbox where state = 'dead'")
-                DEAD.labels(self.service).set(dead)
-                for row in due:
-                    self._make_ready((row["source"], row["subject"]))
-            except (*AWAY, asyncpg.PostgresError, Problem) as away:
+                    heads = await tx.rows(HEADS)
+                DEAD.labels(self.service).set(sum(head["state"] == "dead" for head in heads))
+                for head in heads:
+                    if head["state"] == "waiting":
+                        self._make_ready((head["source"], head["subject"]))
+            except (asyncpg.PostgresError, Problem, OSError) as away:
                 log.warning("the inbox can't look at its database", service=self.service, error=str(away))
             await asyncio.sleep(POLL_SECONDS)
 
     async def _work(self) -> None:
-        while True:
+        me = asyncio.current_task()
+        assert me is not None
+        while not self._stopping:
+            self._busy.discard(me)
             subject = await self._ready.get()
             self._queued.discard(subject)
+            self._busy.add(me)
             try:
-                while await self._handle_next(subject):
-                    pass
-            except (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError) as away:
+                await self._handle_some(subject)
+            except (asyncpg.PostgresError, Problem, OSError) as away:
                 log.warning("handling waits for the database", service=self.service, error=str(away))
                 await asyncio.sleep(0.5)
                 self._make_ready(subject)
+            except Exception:
+                log.exception("the inbox stumbled", service=self.service, subject=subject)
+                await asyncio.sleep(0.5)
+
+    async def _handle_some(self, subject: Subject) -> None:
+        for _ in range(FAIR_SHARE):
+            if self._stopping or not await self._handle_next(subject):
+                return
+        self._make_ready(subject)
 
     async def _handle_next(self, subject: Subject) -> bool:
         """Handles the head of a subject's line. False when there is nothing to do, or not yet."""
@@ -288,27 +188,20 @@ class Inbox:
         says: list[Callable[[Any], Envelope]] = []
         try:
             async with self._database.tx("", lambda event: says[0](event)) as tx:
-                row = await tx.row(CLAIM, *subject)
+                row = await tx.row(CLAIM, *subject, EVERY_ORG)
                 if row is None:
                     return False
                 envelope = Envelope.parse(row["body"])
-                handler = self._handlers[row["handler"]]
+                handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
-                await tx.connection.execute(
-                    "select set_config('tenantry.org_id', $1, true)", row["org_id"] or EVERY_ORG
-                )
                 await handler.handle(tx, envelope)
                 await tx.run(DONE, row["id"], row["handler"])
-        except (*AWAY, *RETRYABLE):
+        except DatabaseAway:
             raise
-        except Problem as problem:
-            if problem.code in ("unavailable", "overloaded"):
-                raise
-            failed = problem
         except Exception as error:
+            if row is None:
+                raise
             failed = error
-        if row is None:
-            raise failed if failed is not None else RuntimeError("nothing was claimed")
         if failed is not None:
             return await self._note_failure(row, failed)
         APPLIED.labels(self.service, row["handler"]).inc()
@@ -317,12 +210,17 @@ class Inbox:
             self._applied.notify_all()
         return True
 
+    def _handler(self, event_type: str, name: str) -> Handler:
+        return next(one for one in self._handlers[name] if any(matches(pattern, event_type) for pattern in one.types))
+
     async def _note_failure(self, row: asyncpg.Record, error: Exception) -> bool:
-        wait = timedelta(seconds=BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)])
-        async with self._database.tx("", _says_nothing) as tx:
-            after = await tx.row(
-                FAILED, row["id"], row["handler"], f"{type(error).__name__}: {error}"[:2000], wait, MAX_ATTEMPTS
-            )
+        seconds = BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)]
+        most = MAX_ATTEMPTS
+        if _passes(error):
+            seconds, most = min(seconds, LONGEST_WAIT_FOR_OTHERS), NEVER
+        wait = timedelta(seconds=seconds)
+        async with self._database.tx("", says_nothing) as tx:
+            after = await tx.row(FAILED, row["id"], row["handler"], _told(error), wait, most)
         if after is None:
             return True
         say = log.error if after["state"] == "dead" else log.warning
@@ -370,17 +268,11 @@ class Inbox:
                     await asyncio.wait_for(self._applied.wait(), min(left, 0.05))
 
 
-def queue_name(service: str) -> str:
-    return f"{service}.events"
+def _passes(error: Exception) -> bool:
+    """Whether the fault is somebody else's, and so never the end of an event: a neighbour is away, a deadlock was resolved."""
+    return isinstance(error, RETRYABLE) or (isinstance(error, Problem) and error.status in (503, 504))
 
 
-def _handlers_by_type(handlers: Sequence[Handler]) -> Mapping[str, list[str]]:
-    by_type: dict[str, list[str]] = defaultdict(list)
-    for handler in handlers:
-        for event_type in handler.types:
-            by_type[event_type].append(handler.name)
-    return {event_type: sorted(names) for event_type, names in by_type.items()}
-
-
-def _says_nothing(event: Any) -> Envelope:
-    raise TypeError("this transaction has nothing to say")
+def _told(error: Exception) -> str:
+    """As PostgreSQL can keep it, whatever is in it."""
+    return f"{type(error).__name__}: {error}"[:2000].replace("\x00", "").encode(errors="replace").decode()

@@ -14,7 +14,7 @@ SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|
 SECRET_VALUES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
     r"|\b(?:tky|trt|tcs|tms)_[\w-]+"  # API keys, refresh tokens, console cookies, mailed tokens
-    r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password of a URL
+    r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
 )
 REDACTED = "[redacted]"
 
@@ -36,6 +36,7 @@ def set_up_logging(*, level: str = "info", readable: bool = False) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_ToStructlog()], force=True)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # a traceback per loss; shared.bus says each in one line
 
 
 def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -50,7 +51,9 @@ def _clean(value: Any) -> Any:
         return {k: REDACTED if SECRET_NAMES.search(str(k)) else _clean(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
-    return value
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _clean(value.decode(errors="replace") if isinstance(value, bytes) else str(value))
 
 
 class _ToStructlog(logging.Handler):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -21,6 +20,8 @@ log = structlog.get_logger()
 WINDOW = 500
 HEARTBEAT_SECONDS = 1.0
 PROBE_EVERY = 5  # heartbeats
+LONGEST_PAUSE_SECONDS = 2.0
+LEADER_SILENT_SECONDS = 10.0  # longer than a publish may take
 NOTIFY_CHANNEL = "outbox"
 
 WRITE = """
@@ -44,7 +45,6 @@ UNPUBLISHED = "select position, type, body from outbox where published_at is nul
 MARK = "update outbox set published_at = clock_timestamp() where position = any($1::bigint[])"
 HEADS_CHANGED = "select subject, sequence from outbox_subjects where changed_at > now() - interval '90 seconds' order by changed_at desc limit 500"
 HEADS_IN_TURN = "select subject, sequence from outbox_subjects where subject > $1 order by subject limit 200"
-SINCE = "select sequence, type, body from outbox where subject = $1 and sequence > $2 order by sequence limit $3"
 
 
 async def write_outbox(tx: Tx) -> None:
@@ -66,7 +66,9 @@ class Relay:
     """Publishes one service's outbox: one relay at a time, whatever the number of replicas.
 
     Leadership is a session advisory lock on a dedicated connection, which also does all the relay's reading and marking:
-    who loses the connection has lost the lock. A relay that doesn't lead passes wake-ups on by NOTIFY.
+    who loses the connection has lost the lock. PostgreSQL ends the connection of a leader that says nothing for seconds,
+    so a process that was paused or cut off doesn't keep the others waiting; what it still publishes is a duplicate.
+    A relay that doesn't lead passes wake-ups on by NOTIFY.
     """
 
     def __init__(self, source: str, database: Database, bus: Bus) -> None:
@@ -74,7 +76,7 @@ class Relay:
         self._database = database
         self._bus = bus
         self._woken = asyncio.Event()
-        self._leading = False
+        self.leading = False
         self._task: asyncio.Task[None] | None = None
         self._turn = ""
 
@@ -92,21 +94,29 @@ class Relay:
         while True:
             try:
                 await self._with_connection()
-            except (*AWAY, asyncpg.PostgresError, TimeoutError) as away:
+            except (*AWAY, asyncpg.PostgresError) as away:
                 log.warning("the relay lost its database", source=self.source, error=str(away))
+            except Exception:
+                log.exception("the relay failed and begins anew", source=self.source)
             finally:
-                self._leading = False
+                self.leading = False
             await asyncio.sleep(0.5)
 
     async def _with_connection(self) -> None:
         connection = await asyncpg.connect(
-            self._database.dsn, timeout=5, command_timeout=10, server_settings=self._database.settings()
+            self._database.dsn,
+            timeout=5,
+            command_timeout=10,
+            server_settings={
+                **self._database.settings(),
+                "idle_session_timeout": str(int(LEADER_SILENT_SECONDS * 1000)),
+            },
         )
         try:
-            await connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._woken.set())
             while not await connection.fetchval("select pg_try_advisory_lock($1)", lock_key(f"relay of {self.source}")):
                 await self._pass_on_wakes(connection)
-            self._leading = True
+            await connection.add_listener(NOTIFY_CHANNEL, lambda *_: self._woken.set())
+            self.leading = True
             log.info("this process relays", source=self.source)
             await self._lead(connection)
         finally:
@@ -144,7 +154,10 @@ class Relay:
                         failures=failures,
                     )
                 await self._count(connection)
-                await asyncio.sleep(min(0.1 * 2**failures, 2.0))
+                if due:
+                    beat = asyncio.get_running_loop().time() + PROBE_EVERY * HEARTBEAT_SECONDS
+                    await self._bus.publish([self._to_itself()])
+                await asyncio.sleep(min(0.1 * 2 ** min(failures, 5), LONGEST_PAUSE_SECONDS))
                 continue
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), max(beat - asyncio.get_running_loop().time(), 0.01))
@@ -174,30 +187,29 @@ class Relay:
         changed = await connection.fetch(HEADS_CHANGED)
         return {row["subject"]: row["sequence"] for row in (*in_turn, *changed)}
 
+    def _to_itself(self) -> Message:
+        """Proves that what goes into this service's own queue comes out of it: readiness depends on that."""
+        return Message(
+            f"probe.{self.source}", signal("probe", self.source, {}), lasting=False, to=queue_name(self.source)
+        )
+
     async def _say_alive(self, heads: dict[str, int] | None) -> None:
         messages = [Message(f"heartbeat.{self.source}", signal("heartbeat", self.source, {}), lasting=False)]
         if heads is not None:
             messages.append(
                 Message(f"probe.{self.source}", signal("probe", self.source, {"heads": heads}), lasting=False)
             )
+            messages.append(self._to_itself())
         await self._bus.publish(messages)
-
-
-async def resend(database: Database, bus: Bus, queue: str, after: Sequence[tuple[str, int]]) -> int:
-    """Sends the events of the named subjects, from after the given sequence, to one subscriber's queue. Returns how many."""
-    sent = 0
-    async with database.read("") as tx:
-        for subject, position in after:
-            while rows := await tx.rows(SINCE, subject, position, WINDOW):
-                await bus.publish([Message(row["type"], row["body"], to=queue) for row in rows])
-                sent += len(rows)
-                position = rows[-1]["sequence"]
-    return sent
 
 
 def routing_key(source: str, event_type: str) -> str:
     """An event's type; a task for another service goes under the name of who asks, because who hears a source hears all of it."""
     return event_type if event_type.startswith(f"{source}.") else f"{source}.{event_type}"
+
+
+def queue_name(service: str) -> str:
+    return f"{service}.events"
 
 
 def signal(kind: str, source: str, content: dict[str, Any]) -> bytes:

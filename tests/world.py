@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from shared.auth import Actor
+from shared.auth import ANONYMOUS, Actor
 from shared.bus import Bus, Message, connect
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
@@ -77,7 +77,7 @@ class World:
         path: str,
         body: Any = None,
         *,
-        actor: Actor = Actor("anonymous"),
+        actor: Actor = ANONYMOUS,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Reply:
@@ -89,7 +89,9 @@ class World:
         if content and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
         client = self._clients.setdefault(service, Client(Address.parse(self.settings.urls[service])))
-        answer = await client.send(method, path, [(k.encode(), v.encode()) for k, v in sent.items()], content, deadline=15)
+        answer = await client.send(
+            method, path, [(k.encode(), v.encode()) for k, v in sent.items()], content, deadline=15
+        )
         return Reply(answer.status, {k.decode().lower(): v.decode() for k, v in answer.headers}, answer.body)
 
     async def hear(self, source: str, *events: Event) -> str:
@@ -151,16 +153,16 @@ class Databases:
     """Makes databases on the test run's own PostgreSQL: migrated once per service, then cloned."""
 
     postgres: PrivatePostgres
-    _templates: dict[str, str] = field(default_factory=dict)
+    _templates: dict[Path, str] = field(default_factory=dict)
 
     async def fresh(self, service: Service) -> str:
         """The DSN of a new, migrated database of this service."""
-        template = self._templates.get(service.name)
+        template = self._templates.get(service.migrations)
         if template is None:
             template = f"template_{service.name}_{secrets.token_hex(4)}"
             await prepare_database(self.postgres.admin_dsn, template, "tester")
             await migrate(self.postgres.dsn(template, "tester"), service.migrations)
-            self._templates[service.name] = template
+            self._templates[service.migrations] = template
         name = f"{service.name}_{next(counter)}_{secrets.token_hex(3)}"
         admin = await asyncpg.connect(self.postgres.admin_dsn)
         try:
@@ -169,10 +171,22 @@ class Databases:
             await admin.close()
         return self.postgres.dsn(name, "tester")
 
+    async def empty(self, name: str) -> str:
+        """The DSN of a new database without anything in it, for who isn't a service of the product."""
+        name = f"{name}_{next(counter)}_{secrets.token_hex(3)}"
+        await prepare_database(self.postgres.admin_dsn, name, "tester")
+        return self.postgres.dsn(name, "tester")
+
 
 @asynccontextmanager
 async def world_of(
-    services: Sequence[Service], databases: Databases, folder: Path, *, bus_url: str = "memory://", clock: MovableClock | None = None
+    services: Sequence[Service],
+    databases: Databases,
+    folder: Path,
+    *,
+    bus_url: str = "memory://",
+    clock: MovableClock | None = None,
+    bus: Bus | None = None,
 ) -> AsyncIterator[World]:
     """Starts services on fresh databases, each listening on a socket of its own."""
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
@@ -186,7 +200,7 @@ async def world_of(
         mail=f"file://{folder}/mail",
     )
     clock = clock or MovableClock()
-    bus = connect(bus_url, topology(services))
+    bus = bus or connect(bus_url, topology(services))
     async with AsyncExitStack() as stack:
         await bus.start()
         stack.push_async_callback(bus.close)

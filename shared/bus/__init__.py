@@ -15,7 +15,7 @@ Receive = Callable[[Sequence[bytes]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Message:
-    """One message. `key` is the routing key: an event's type, or `probe.<source>`, `heartbeat.<source>`, `replay.<source>`.
+    """One message. `key`, the routing key, is an event's type or `{probe,heartbeat,replay}.<source>`.
 
     `lasting` messages are kept by the broker until received; others expire after seconds and need no listener.
     `to` names one queue that alone gets it (a replay into one subscriber), whatever `key` says.
@@ -29,14 +29,14 @@ class Message:
 
 @dataclass(frozen=True)
 class Queue:
-    """A durable queue of one subscriber and the topic patterns that it is bound to (`org.#`, `billing.entitlements.*`)."""
+    """A durable queue of one subscriber and the topic patterns it is bound to (`org.#`, `billing.entitlements.*`)."""
 
     name: str
     keys: tuple[str, ...]
 
 
 class NotPublished(Exception):
-    """At least one lasting message of the batch is not known to be in a queue. Publish the batch again: receivers deduplicate."""
+    """At least one lasting message of the batch is not known to be in a queue. Publish again: receivers deduplicate."""
 
 
 class Bus(Protocol):
@@ -50,9 +50,10 @@ class Bus(Protocol):
         """Begins to connect, and goes on trying in the background for ever; never fails because a broker is away."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Returns when each lasting message is safe in at least one queue; raises `NotPublished` otherwise, within `publish_timeout` seconds.
+        """Returns when each lasting message is safe in at least one durable queue; a private feed does not count.
 
-        A cancelled call is unknown, like a failed one. Messages of one call arrive in the order given, unless the call failed. Not-lasting ones are sent and forgotten.
+        Raises `NotPublished` otherwise, within `publish_timeout` seconds. A cancelled call may have published or not.
+        Messages of one call arrive in the order given, unless the call failed. Not-lasting ones are sent and forgotten.
         """
 
     async def subscribe(self, receive: Receive, *, queue: str | None = None, keys: Sequence[str] = ()) -> None:
@@ -60,13 +61,16 @@ class Bus(Protocol):
 
         With `queue`: a durable queue of the topology; of all processes that subscribe to it one at a time receives.
         Messages are acknowledged after `receive` returned; when it raises or is cancelled they come again.
-        Without `queue`: a private feed of what matches `keys` from now on; every process gets its own copy, and nothing is kept.
-        A feed begins, and after every interruption begins again, with a call for no messages at all: what was said
-        before it may have been missed. It gets copies, so it may hear what is published only at a later attempt, and hear it twice.
+        Without `queue`: a private feed of what matches `keys` from now on; every process gets its own copy, and
+        nothing is kept. A feed begins, and after every interruption begins again, with a call for no messages at all:
+        what was said before that may have been missed. It may hear a message twice, and before it counts as published.
         """
 
     async def stop_receiving(self) -> None:
-        """No further `receive` begins; those under way are waited for. Publishing goes on. What was not acknowledged comes again to others."""
+        """No further `receive` begins; those under way are waited for. Publishing goes on.
+
+        What was not acknowledged comes again, to others.
+        """
 
     async def close(self) -> None:
         """Ends everything."""

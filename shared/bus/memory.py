@@ -50,7 +50,7 @@ class Feed:
 
 
 class MemoryBus:
-    """Keeps nothing: `publish` returns when `receive` of each matching queue has returned, so *published* means *stored by each*.
+    """Keeps nothing: `publish` returns when `receive` of each matching queue has returned, so *published* is *stored*.
 
     What a queue of the topology wants while nobody listens to it is not published to anybody: either all who want
     a message can have it, or `NotPublished` is raised before the first of them got it. So give it the queues that

@@ -1,9 +1,10 @@
-"""The bus on RabbitMQ: one connection to publish, another to receive, so that an alarm which stops the one spares the other."""
+"""The bus on RabbitMQ: one connection to publish, one to receive, so that an alarm which stops one spares the other."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.bus import Message, Queue, Receive
 from shared.bus.rabbit_link import Link
@@ -12,7 +13,7 @@ from shared.bus.rabbit_subscription import Subscription
 
 
 class RabbitBus:
-    """`subscribe` to a private feed returns when the feed is bound, or after `publish_timeout` seconds while the broker is away."""
+    """`subscribe` returns when a private feed is bound, or after `publish_timeout` seconds while the broker is away."""
 
     def __init__(
         self,
@@ -56,7 +57,8 @@ class RabbitBus:
             return
         subscription.start()
         if queue is None:
-            await asyncio.wait([asyncio.ensure_future(subscription.joined.wait())], timeout=self._publish_timeout)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(subscription.joined.wait(), self._publish_timeout)
 
     async def stop_receiving(self) -> None:
         self._receiving = False

@@ -45,6 +45,7 @@ class Link:
         self._name = name
         self._connection: Connection | None = None
         self._up = asyncio.Event()
+        self._given_up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closings: set[asyncio.Task[None]] = set()
         self.problem: str | None = "RabbitMQ has not been reached yet."
@@ -59,10 +60,11 @@ class Link:
             await self._up.wait()
         return self._connection
 
-    def throw_away(self, connection: Connection) -> None:
+    def throw_away(self, connection: Connection, why: str) -> None:
         """Closes in the background: a broker that doesn't answer must not keep anybody waiting."""
         if self._connection is connection:
-            self._lost()
+            self._lost(why)
+            self._given_up.set()
         closing = asyncio.create_task(_close(connection))
         self._closings.add(closing)
         closing.add_done_callback(self._closings.discard)
@@ -72,7 +74,8 @@ class Link:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         if self._connection is not None:
-            self.throw_away(self._connection)
+            closed, self._connection = self._connection, None
+            self.throw_away(closed, "")
         await asyncio.gather(*self._closings, return_exceptions=True)
         self.problem = "The connection to RabbitMQ was closed."
 
@@ -89,9 +92,17 @@ class Link:
                 continue
             pauses.begin_anew()
             self._found(connection)
-            await asyncio.wait([connection.closing])
-            self._lost()
+            await self._until_lost(connection)
+            self._lost("The connection to RabbitMQ was lost.")
             await pauses.pause()
+
+    async def _until_lost(self, connection: Connection) -> None:
+        """Or thrown away: a connection to a broker that answers nothing can take long to close."""
+        given_up = asyncio.create_task(self._given_up.wait())
+        try:
+            await asyncio.wait([connection.closing, given_up], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            given_up.cancel()
 
     def _found(self, connection: Connection) -> None:
         version = str(connection.server_properties.get("version", ""))
@@ -100,13 +111,14 @@ class Link:
             log.error("This RabbitMQ is older than 3.10: upgrade it, its quorum queues may lose order", version=version)
         self.problem = None
         self._connection = connection
+        self._given_up.clear()
         self._up.set()
 
-    def _lost(self) -> None:
+    def _lost(self, why: str) -> None:
         if self._connection is not None:
             self._connection = None
             self._up.clear()
-            self._note("The connection to RabbitMQ was lost.")
+            self._note(why)
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:

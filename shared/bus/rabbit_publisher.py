@@ -1,4 +1,4 @@
-"""Publishing to RabbitMQ: a window of messages in one write, and the proof that each lasting one is in a durable queue."""
+"""Publishing to RabbitMQ: a window of messages in one write, and the proof that each is in a durable queue."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ MOST_UNANSWERED = 1_000
 log = structlog.get_logger()
 
 
+class Refused(NotPublished):
+    """The broker answered, and said no: the channel is as good as before, but the topology may have a hole."""
+
+
 class Window:
     """The lasting messages of one `publish`: settled when the broker has answered for each."""
 
@@ -45,13 +49,13 @@ class Window:
         if self._unanswered or self.settled.done():
             return
         if self._failures:
-            self.settled.set_exception(NotPublished("; ".join(sorted(set(self._failures))[:5])))
+            self.settled.set_exception(Refused("; ".join(sorted(set(self._failures))[:5])))
         else:
             self.settled.set_result(None)
 
 
 class PublishingChannel(Channel):
-    """A channel with confirms that keeps its own account of them: one future per window instead of one task per message."""
+    """A channel with its own account of confirms: one future per window instead of one task per message."""
 
     def __init__(self, connection: AbstractConnection, number: int) -> None:
         super().__init__(connection, number, publisher_confirms=True)
@@ -134,6 +138,7 @@ class Publisher:
         self._timeout = timeout
         self._channel: PublishingChannel | None = None
         self._spoiled = asyncio.Event()
+        self._declare_now = asyncio.Event()
         self.problem: str | None = "Publishing has not begun."
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -146,6 +151,9 @@ class Publisher:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._publish_on(channel, messages, lasting)
+        except Refused:
+            self._declare_now.set()
+            raise
         except BaseException as failed:
             self._throw_away(channel)
             if isinstance(failed, NotPublished) or not isinstance(failed, Exception):
@@ -159,7 +167,7 @@ class Publisher:
             return
         await asyncio.wait([settled])  # not awaited itself: a channel that closes would look like our own cancellation
         failure = None if settled.cancelled() else settled.exception()
-        if isinstance(failure, NotPublished):
+        if isinstance(failure, Refused):
             raise failure
         if settled.cancelled() or failure is not None:
             raise NotPublished(f"The channel was closed before RabbitMQ confirmed: {failure!r}")
@@ -180,30 +188,40 @@ class Publisher:
                 self.problem = f"Publishing to RabbitMQ is impossible: {failed!r}"
                 log.warning("Publishing failed", error=repr(failed))
             self._channel = None
+            self.problem = self.problem or "The publishing channel was lost."
             await self._until_unblocked(connection)
-            self._link.throw_away(connection)
+            self._link.throw_away(connection, self.problem)
             await pauses.pause()
 
     async def _session(self, connection: Connection, pauses: Pauses) -> None:
-        """Publishing is possible from the time the topology is complete until the first failure."""
+        """Publishing is possible from the time the topology is complete until the first failure.
+
+        The topology is declared again now and then, and whenever the broker finds no queue for a message, so that a
+        binding that somebody deleted comes back.
+        """
         await declare(connection, self._topology)
         channel = await open_channel(connection, PublishingChannel)
         self._spoiled.clear()
         self._channel, self.problem = channel, None
-        spoiled = asyncio.create_task(self._spoiled.wait())
+        while await self._is_still_good(channel):
+            self._declare_now.clear()
+            await declare(connection, self._topology)
+            pauses.begin_anew()
+
+    async def _is_still_good(self, channel: PublishingChannel) -> bool:
+        """Waits for the next time to declare the topology."""
+        events = [asyncio.create_task(event.wait()) for event in (self._spoiled, self._declare_now)]
         try:
-            while not channel.is_closed and not spoiled.done():
-                await asyncio.wait(
-                    [spoiled, channel.closing], timeout=DECLARE_AGAIN_EVERY, return_when=asyncio.FIRST_COMPLETED
-                )
-                if not channel.is_closed and not spoiled.done():
-                    await declare(connection, self._topology)
-                    pauses.begin_anew()
+            await asyncio.wait(
+                [*events, channel.closing], timeout=DECLARE_AGAIN_EVERY, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            spoiled.cancel()
+            for event in events:
+                event.cancel()
+        return not channel.is_closed and not self._spoiled.is_set()
 
     async def _until_unblocked(self, connection: Connection) -> None:
-        """A connection held by a memory or disk alarm is not replaced: the broker would collect them, one per attempt."""
+        """A connection held by an alarm is not replaced: the broker would collect them, one per attempt."""
         unblocked = asyncio.create_task(connection.ready())
         try:
             await asyncio.wait([unblocked], timeout=0.05)

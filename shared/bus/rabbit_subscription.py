@@ -1,4 +1,4 @@
-"""Receiving from RabbitMQ: what has arrived is received together, then acknowledged together; on any doubt it comes again."""
+"""Receiving from RabbitMQ: what arrived is received together, then acknowledged together; in doubt it comes again."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ class Subscription:
                 await pauses.pause()
 
     async def _session(self, connection: Connection, pauses: Pauses) -> None:
-        """One channel, from its opening to its first failure. What it did not acknowledge comes again, in order, on the next."""
+        """One channel, until its first failure. What it did not acknowledge comes again, in order, on the next."""
         channel = await open_channel(connection, ReceivingChannel)
         try:
             async with asyncio.timeout(SET_UP_TIMEOUT):
                 await self._set_up(channel)
             if self._queue is None:
-                await self._call([])
+                await self._receive_and_acknowledge(channel, [])
             self.problem = None
             self.joined.set()
             while True:
@@ -136,14 +136,11 @@ class Subscription:
             await channel.basic_consume(self._queue.name, _put_aside)
 
     async def _receive_and_acknowledge(self, channel: ReceivingChannel, arrived: Sequence[tuple[int, bytes]]) -> None:
-        await self._call([body for _, body in arrived])
-        if self._queue is not None:
-            await channel.basic_ack(arrived[-1][0], multiple=True)
-
-    async def _call(self, bodies: Sequence[bytes]) -> None:
         self._busy = True
         try:
-            await self._receive(bodies)
+            await self._receive([body for _, body in arrived])
+            if self._queue is not None:
+                await channel.basic_ack(arrived[-1][0], multiple=True)
         finally:
             self._busy = False
 

@@ -117,14 +117,14 @@ class Envelope:
                 source=_text(raw, "source").removeprefix("/services/"),
                 type=_text(raw, "type"),
                 subject=_text(raw, "subject"),
-                time=datetime.fromisoformat(_text(raw, "time")),
+                time=_moment(raw, "time"),
                 data=_object(raw, "data"),
                 sequence=_whole(raw, "sequence"),
-                org_id=raw.get("orgid"),
-                actor_id=raw.get("actorid"),
-                correlation_id=raw.get("correlationid"),
-                causation_id=raw.get("causationid"),
-                traceparent=raw.get("traceparent"),
+                org_id=_text_or_none(raw, "orgid"),
+                actor_id=_text_or_none(raw, "actorid"),
+                correlation_id=_text_or_none(raw, "correlationid"),
+                causation_id=_text_or_none(raw, "causationid"),
+                traceparent=_text_or_none(raw, "traceparent"),
             )
         except KeyError as missing:
             raise ValueError(f"the attribute {missing} is missing") from None
@@ -135,6 +135,17 @@ def _text(raw: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value or "\x00" in value:
         raise ValueError(f"{name} must be text")
     return value
+
+
+def _text_or_none(raw: dict[str, Any], name: str) -> str | None:
+    return None if raw.get(name) is None else _text(raw, name)
+
+
+def _moment(raw: dict[str, Any], name: str) -> datetime:
+    moment = datetime.fromisoformat(_text(raw, name))
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} must say its offset from UTC")
+    return moment
 
 
 def _object(raw: dict[str, Any], name: str) -> dict[str, Any]:

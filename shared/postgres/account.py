@@ -1,4 +1,4 @@
-"""Which account runs the server, and programs and folders that this account can reach: PostgreSQL refuses to run as root."""
+"""Which account runs the server, and from where: PostgreSQL refuses to be root, and only root enters its home."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def server_user(data: Path) -> ServerUser:
         except KeyError:
             continue
     raise PostgresFailed(
-        "PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody` to run it as.",
+        "PostgreSQL refuses to be root, and there is no account `postgres` or `nobody` to run it as.",
         "Add one (useradd --system postgres), or run Tenantry as an ordinary user.",
     )
 
@@ -84,7 +84,7 @@ def _account(uid: int) -> ServerUser:
 
 
 def programs_for(user: ServerUser) -> Path:
-    """The `bin` folder of the installed wheel, or, where the account can't reach that (a 0700 home), of a copy made once."""
+    """The `bin` folder of the installed wheel, or of a copy made once where the account can't reach that."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise PostgresFailed("The private PostgreSQL isn't installed.", "Run ./tenantry, which installs it.")
@@ -117,7 +117,7 @@ def programs_for(user: ServerUser) -> Path:
 
 
 def reachable_place(data: Path, user: ServerUser) -> Path:
-    """`data`, or, where root's data lies in a folder that the account can't enter, a folder elsewhere that `data` then links to."""
+    """`data`, or, where the account can't enter root's folder, one elsewhere that `data` then links to."""
     if data.exists():
         return data.resolve()
     if data.is_symlink():
@@ -142,6 +142,7 @@ def home_for_root() -> Path:
             home.chmod(0o755)
             return home
     raise PostgresFailed(
-        f"Root's private PostgreSQL needs a folder that others may enter, and none of {', '.join(map(str, HOMES_FOR_ROOT))} is root's own.",
+        "Root's private PostgreSQL needs a folder that others may enter,"
+        f" and neither {' nor '.join(map(str, HOMES_FOR_ROOT))} is root's own.",
         "Make one (mkdir -m 755 /var/lib/tenantry), or run Tenantry as an ordinary user.",
     )

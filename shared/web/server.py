@@ -1,4 +1,4 @@
-"""Serving HTTP safely: aiohttp, with deadlines, one shape for every refusal, a request id, and an end that drops nobody."""
+"""Serving HTTP safely: aiohttp with deadlines, one shape for refusals, a request id, and an end that drops nobody."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shared.errors import Problem
 from shared.web.address import Address
 from shared.web.connection import Connection
 from shared.web.paths import safe_path
-from shared.web.problems import problem_of_exception, problem_response
+from shared.web.problems import close_after, problem_of_exception, problem_response
 
 Handler = Callable[["Request"], Awaitable[web.StreamResponse]]
 
@@ -66,7 +66,7 @@ class Request(web.Request):
         return not (self._message.should_close or self._message.upgrade or self.gate.draining)
 
     async def body(self, limit: int | None = None) -> bytes:
-        """The whole body; 413 past `limit` (or the listener's), 415 when compressed. `Expect: 100-continue` is met here."""
+        """The whole body: 413 past `limit` (or the listener's), 415 when compressed. Meets `Expect: 100-continue`."""
         if limit is not None and limit < self._client_max_size:
             self._client_max_size = limit
         if (self.content_length or 0) > self._client_max_size:
@@ -141,7 +141,7 @@ class Gate(web.Server):
                 self._check_size(request)
             path = safe_path(message.path)
             if path is None:
-                raise Problem("malformed_request", "The path isn't written in its one plain form.")
+                raise _unreadable("The path isn't written in its one plain form.")
             request.safe_path = path
             response = await self._handler(request)
             if not isinstance(response, web.StreamResponse):
@@ -168,23 +168,27 @@ class Gate(web.Server):
         if request.writer.output_size > 0:
             raise ConnectionResetError("the answer had begun and can't be taken back")
         response = problem_response(problem, request.id)
-        if not request._payload.is_eof() or problem.code == "malformed_request":
-            response.force_close()
+        if "Connection" in problem.headers or not request._payload.is_eof():
+            close_after(response)
         return response
 
 
 def _check_framing(message: RawRequestMessage) -> None:
     """What llhttp lets pass (tests/web/test_framing.py lists what it doesn't)."""
     if message.version not in (HttpVersion11, HttpVersion10):
-        raise Problem("malformed_request", "Speak HTTP/1.1.")
+        raise _unreadable("Speak HTTP/1.1.")
     if message.chunked:
         codings = message.headers.get("Transfer-Encoding", "")
         if message.version != HttpVersion11 or codings.strip().lower() != "chunked":
-            raise Problem("malformed_request", "Send one Content-Length, or Transfer-Encoding: chunked alone.")
+            raise _unreadable("Send one Content-Length, or Transfer-Encoding: chunked alone.")
+
+
+def _unreadable(detail: str) -> Problem:
+    return Problem("malformed_request", detail, headers={"Connection": "close"})
 
 
 class Listening:
-    """A server that listens."""
+    """A server that listens, for as long as somebody refers to it (uvloop closes what nobody does)."""
 
     def __init__(self, runner: web.BaseRunner, gate: Gate, server: asyncio.Server, address: Address) -> None:
         self._runner = runner
@@ -203,7 +207,7 @@ class Listening:
         return self.address.port
 
     async def drain(self, grace_seconds: float) -> None:
-        """Accepts no more, closes what is idle at once, finishes what is under way (answering `Connection: close`), then closes."""
+        """Accepts no more, closes the idle at once, lets the busy finish (with `Connection: close`), then closes."""
         self._server.close()
         self._gate.draining = True
         connections = [c for c in self._gate.connections if isinstance(c, Connection)]
@@ -233,7 +237,7 @@ async def serve(
     reuse_port: bool = False,
     accept_request_ids: bool = False,
 ) -> Listening:
-    """Listens and answers. `accept_request_ids`: take a well-formed `Request-Id` from the client (internal listeners only)."""
+    """Listens and answers. `accept_request_ids`: take a client's well-formed `Request-Id` (internal ports only)."""
     if isinstance(app_or_handler, web.Application):
         runner: web.BaseRunner = web.AppRunner(app_or_handler, handle_signals=False)
         await runner.setup()

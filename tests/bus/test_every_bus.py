@@ -172,7 +172,9 @@ async def test_a_private_feed_that_fails_or_hangs_stops_nobody(bus: Bus) -> None
 
 async def test_what_does_not_last_reaches_a_queue_and_needs_no_listener(bus: Bus) -> None:
     audit, _ = await listen(bus)
-    await bus.publish([Message("heartbeat.nobody", b"unheard", lasting=False), Message("probe.org", b"probe", lasting=False)])
+    await bus.publish(
+        [Message("heartbeat.nobody", b"unheard", lasting=False), Message("probe.org", b"probe", lasting=False)]
+    )
     await audit.has("probe")
 
 

@@ -12,7 +12,7 @@ from shared.bus.amqp_frames import publish_frames
 
 
 def decoded(payload: bytes) -> list[tuple[int, object]]:
-    frames = []
+    frames: list[tuple[int, object]] = []
     while payload:
         size, channel, frame = pamqp.frame.unmarshal(payload)
         frames.append((channel, frame))

@@ -1,4 +1,4 @@
-"""What the bus tests speak of: receivers that remember, waiting for a condition, and an operator's hands on the broker."""
+"""What the bus tests speak of: receivers that remember, conditions to wait for, an operator's hands on the broker."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import aiormq
+from aiormq.abc import DeliveredMessage
 
 from shared.bus import Bus, Message, NotPublished
 
@@ -43,7 +44,7 @@ async def published(bus: Bus, *messages: Message, within: float = PATIENCE) -> i
                 return failures
 
 
-def said(*bodies: object, key: str = "org.member.joined.v1") -> list[Message]:
+def said(*bodies: object, key: str = "org.member.joined") -> list[Message]:
     return [Message(key, str(body).encode()) for body in bodies]
 
 
@@ -115,3 +116,14 @@ class Admin:
     async def consumers(self, queue: str) -> int:
         async with self.channel() as channel:
             return (await channel.queue_declare(queue, passive=True)).consumer_count or 0
+
+    async def take(self, queue: str, count: int) -> list[DeliveredMessage]:
+        taken: list[DeliveredMessage] = []
+
+        async def take(message: DeliveredMessage) -> None:
+            taken.append(message)
+
+        async with self.channel() as channel:
+            await channel.basic_consume(queue, take)
+            await until(lambda: len(taken) >= count, f"{count} messages in {queue}")
+        return taken

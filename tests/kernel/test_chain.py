@@ -22,7 +22,9 @@ async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def heard(world: World, actor: Actor, after: str | None = None) -> list[str]:
-    reply = await world.ask("sharing", "GET", "/v1/heard", actor=actor, headers={"Tenantry-After": after} if after else None)
+    reply = await world.ask(
+        "sharing", "GET", "/v1/heard", actor=actor, headers={"Tenantry-After": after} if after else None
+    )
     return reply.ok()["heard"]  # type: ignore[no-any-return]
 
 
@@ -36,7 +38,13 @@ async def test_a_read_after_a_write_never_answers_from_an_older_state(world: Wor
 
 async def test_concurrent_writes_are_heard_once_each_without_gap_or_inversion(world: World) -> None:
     ana, ben = an_admin(), an_admin()
-    await asyncio.gather(*(world.ask("org", "POST", "/v1/notes", {"text": f"n{n}"}, actor=actor) for n in range(40) for actor in (ana, ben)))
+    await asyncio.gather(
+        *(
+            world.ask("org", "POST", "/v1/notes", {"text": f"n{n}"}, actor=actor)
+            for n in range(40)
+            for actor in (ana, ben)
+        )
+    )
     await world.settle()
     for actor in (ana, ben):
         said = [e for e in await world.said("org", NoteWritten) if e.subject == actor.org_id]
@@ -60,7 +68,10 @@ async def test_a_poison_event_is_parked_and_holds_back_only_its_own_organization
     assert await heard(world, ana) == []
     database = world.started["sharing"].env.database
     async with database.tx("", lambda e: e) as tx:
-        await tx.run("update inbox set state = 'dead', attempts = 8 where attempts >= 0 and sequence = 1 and org_id = $1", ana.org_id)
+        await tx.run(
+            "update inbox set state = 'dead', attempts = 8 where attempts >= 0 and sequence = 1 and org_id = $1",
+            ana.org_id,
+        )
     dead = (await world.ask("sharing", "GET", "/internal/dead-events", actor=Actor("service", service="gateway"))).ok()
     assert [event["type"] for event in dead] == ["org.note.written.v1"]
 
@@ -68,7 +79,10 @@ async def test_a_poison_event_is_parked_and_holds_back_only_its_own_organization
 async def test_the_same_key_gives_one_effect_and_the_same_bytes(world: World) -> None:
     ana = an_admin()
     replies = await asyncio.gather(
-        *(world.ask("org", "POST", "/v1/notes", {"text": "once"}, actor=ana, headers={"Idempotency-Key": "k1"}) for _ in range(20))
+        *(
+            world.ask("org", "POST", "/v1/notes", {"text": "once"}, actor=ana, headers={"Idempotency-Key": "k1"})
+            for _ in range(20)
+        )
     )
     done = [r for r in replies if r.status == 201]
     assert {r.status for r in replies} <= {201, 409}
@@ -85,8 +99,12 @@ async def test_a_foreign_note_answers_like_one_that_does_not_exist(world: World)
     ana, eve = an_admin(), an_admin()
     note = (await world.ask("org", "POST", "/v1/notes", {"text": "mine"}, actor=ana)).ok()
     for method, body in (("GET", None), ("PATCH", {"text": "yours"})):
-        foreign = await world.ask("org", method, f"/v1/notes/{note['id']}", body, actor=eve, headers={"If-Match": '"1"'})
-        missing = await world.ask("org", method, f"/v1/notes/{new_id('grp')}", body, actor=eve, headers={"If-Match": '"1"'})
+        foreign = await world.ask(
+            "org", method, f"/v1/notes/{note['id']}", body, actor=eve, headers={"If-Match": '"1"'}
+        )
+        missing = await world.ask(
+            "org", method, f"/v1/notes/{new_id('grp')}", body, actor=eve, headers={"If-Match": '"1"'}
+        )
         assert (foreign.status, foreign.code) == (missing.status, missing.code) == (404, "not_found")
 
 
@@ -98,10 +116,14 @@ async def test_checks_come_in_the_published_order(world: World) -> None:
     assert (await world.ask("org", "PATCH", path, {})).code == "unauthenticated"
     assert (await world.ask("org", "PATCH", f"/v1/notes/{new_id('grp')}", raw=b"{", actor=viewer)).code == "not_found"
     assert (await world.ask("org", "PATCH", path, raw=b"{", actor=viewer)).code == "forbidden"
-    assert (await world.ask("org", "PATCH", path, raw=b"{", actor=ana, headers={"Content-Type": "text/plain"})).code == "unsupported_media_type"
+    assert (
+        await world.ask("org", "PATCH", path, raw=b"{", actor=ana, headers={"Content-Type": "text/plain"})
+    ).code == "unsupported_media_type"
     assert (await world.ask("org", "PATCH", path, raw=b"{", actor=ana)).code == "malformed_request"
     assert (await world.ask("org", "PATCH", path, {"text": "", "x": 1}, actor=ana)).code == "invalid"
     assert (await world.ask("org", "PATCH", path, {"text": "new"}, actor=ana)).code == "precondition_required"
-    assert (await world.ask("org", "PATCH", path, {"text": "new"}, actor=ana, headers={"If-Match": '"7"'})).code == "precondition_failed"
+    assert (
+        await world.ask("org", "PATCH", path, {"text": "new"}, actor=ana, headers={"If-Match": '"7"'})
+    ).code == "precondition_failed"
     changed = await world.ask("org", "PATCH", path, {"text": "new"}, actor=ana, headers={"If-Match": '"1"'})
     assert (changed.status, changed.headers["etag"]) == (200, '"2"')

@@ -83,7 +83,12 @@ class CountQuery(Message):
 async def count_note(ctx: Ctx, told: NoteWritten) -> None:
     """Counts; texts that begin with "poison" can't be."""
     async with ctx.tx() as tx:
-        await tx.run("insert into heard (org_id, event_id, text) values ($1, $2, $3)", told.org_id, ctx.cause.id if ctx.cause else "", told.text)
+        await tx.run(
+            "insert into heard (org_id, event_id, text) values ($1, $2, $3)",
+            told.org_id,
+            ctx.cause.id if ctx.cause else "",
+            told.text,
+        )
         if told.text.startswith("poison"):
             raise ValueError("poison")
 
@@ -105,4 +110,10 @@ notes = Service(
     ],
     publishes=[NoteWritten],
 )
-counter = Service(name="sharing", migrations=COUNTER, routes=[get("/v1/heard", heard_notes, member("notes.read"))], consumers=[on(NoteWritten, count_note)], sources=["org"])
+counter = Service(
+    name="sharing",
+    migrations=COUNTER,
+    routes=[get("/v1/heard", heard_notes, member("notes.read"))],
+    consumers=[on(NoteWritten, count_note)],
+    sources=["org"],
+)

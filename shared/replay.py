@@ -1,0 +1,93 @@
+"""Replays: whoever missed events asks their source, which sends them again, a piece at a time, while everything else goes on.
+
+A piece ends with a probe through the same queue: who has received it and is still behind asks for the next.
+So however much was missed, no queue ever holds more than a piece of it per subscriber and source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+import structlog
+
+from shared.bus import Bus, Message, NotPublished
+from shared.db import Database
+from shared.errors import Problem
+from shared.outbox import signal
+
+log = structlog.get_logger()
+
+PIECE = 2000  # events
+SUBJECTS_AT_ONCE = 20
+SINCE = """
+select found.type, found.body from unnest($1::text[], $2::bigint[]) as wanted (subject, after),
+    lateral (select type, body, sequence from outbox where outbox.subject = wanted.subject and sequence > wanted.after
+        order by sequence limit $3) as found
+order by wanted.subject, found.sequence
+"""
+HEADS = "select subject, sequence from outbox_subjects where subject = any($1::text[])"
+
+
+class Replays:
+    """One service's answers to the subscribers that ask it. What is asked again while it waits is answered once."""
+
+    def __init__(self, source: str, database: Database, bus: Bus) -> None:
+        self.source = source
+        self._database = database
+        self._bus = bus
+        self._asked: dict[str, dict[str, int]] = {}
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=f"replays of {self.source}")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def ask(self, queue: str, after: Mapping[str, int]) -> None:
+        """Sends the named subjects' events, from after the given sequences, to one subscriber's queue, soon."""
+        self._asked.setdefault(queue, {}).update(after)
+        self._news.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._asked:
+                for queue in list(self._asked):
+                    piece = self._taken(queue)
+                    try:
+                        await self._send(queue, piece)
+                    except (NotPublished, Problem, asyncpg.PostgresError, OSError) as why:
+                        self._asked.pop(queue, None)  # who still misses something asks again
+                        log.warning("a replay was broken off", source=self.source, queue=queue, error=str(why))
+
+    def _taken(self, queue: str) -> dict[str, int]:
+        subjects = self._asked[queue]
+        piece = {subject: subjects.pop(subject) for subject in list(subjects)[:SUBJECTS_AT_ONCE]}
+        if not subjects:
+            del self._asked[queue]
+        return piece
+
+    async def _send(self, queue: str, after: Mapping[str, int]) -> None:
+        subjects = list(after)
+        async with self._database.read("") as tx:
+            rows = await tx.rows(SINCE, subjects, [after[subject] for subject in subjects], PIECE // len(subjects))
+            heads = await tx.rows(HEADS, subjects)
+        if rows:
+            await self._bus.publish([Message(row["type"], row["body"], to=queue) for row in rows])
+        await self._bus.publish([probe(self.source, {row["subject"]: row["sequence"] for row in heads}, to=queue)])
+
+
+def probe(source: str, heads: Mapping[str, int], *, to: str | None = None) -> Message:
+    """Says where subjects stand. One that follows a replay (`to` a queue) may be answered by asking on at once."""
+    content: dict[str, Any] = {"heads": heads} if to is None else {"heads": heads, "replayed": True}
+    return Message(f"probe.{source}", signal("probe", source, content), lasting=False, to=to)
