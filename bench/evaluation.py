@@ -26,7 +26,7 @@ async def scene() -> AsyncIterator[Place]:
     async with product("bare") as running:
         organization = await an_organization(running.gateway, members=5)
         admin = organization.admin
-        group = (await admin.write("POST", "/v1/groups", {"name": "Finance"})).ok()["group_id"]
+        group = (await admin.write("POST", "/v1/groups", {"name": "Finance"})).ok()["id"]
         for member in organization.members:
             (await admin.write("PUT", f"/v1/groups/{group}/members/{member.user_id}")).ok()
         await applied(admin)
