@@ -235,5 +235,5 @@ async def proven_but_held(
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
-        while not await happened():  # noqa: ASYNC110
+        while not await happened():
             await asyncio.sleep(0.005)

@@ -51,7 +51,7 @@ async def test_sessions_are_listed_newest_first_page_by_page(world: World) -> No
         )
     ).ok()
     rows = first["data"] + rest["data"]
-    assert [row["session_id"] for row in rows] == [held["session_id"] for held in reversed(ana.held)]
+    assert [row["id"] for row in rows] == [held["session_id"] for held in reversed(ana.held)]
     assert [(row["kind"], row["current"]) for row in rows] == [("bearer", True), ("cookie", False), ("bearer", False)]
     assert (first["page"]["total"], rest["page"]["next_cursor"]) == (3, None)
     assert set(rows[0]) == {

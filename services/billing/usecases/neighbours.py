@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
+from shared.capabilities import SlotUse
 from shared.errors import Problem
 from shared.events.billing import Entitlements
 from shared.fields import View
@@ -24,13 +25,6 @@ class GroupEffect(View):
     group_id: str
     name: str
     members: int
-
-
-class Slots(View):
-    """Slots in use against the target plan's limit; null means unlimited."""
-
-    used: int
-    limit: int | None
 
 
 class SlotLoser(View):
@@ -67,8 +61,8 @@ class GainingDashboard(View):
 class OrgEffects(View):
     groups_suspended: Sequence[GroupEffect]
     groups_resumed: Sequence[GroupEffect]
-    author_slots: Slots
-    viewer_slots: Slots
+    author_slots: SlotUse
+    viewer_slots: SlotUse
     losing_author_slot: Sequence[SlotLoser]
 
 
