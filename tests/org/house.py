@@ -202,9 +202,11 @@ async def at_once(*asks: Any) -> list[Reply]:
     """Requests that race. A server that is too busy says so (503); then it is asked again, as a client would."""
 
     async def patient(ask: Any) -> Reply:
-        while (reply := await ask()).status == 503:
-            await asyncio.sleep(0.05)
-        return reply  # type: ignore[no-any-return]
+        reply: Reply = await ask()
+        if reply.status != 503:
+            return reply
+        await asyncio.sleep(0.05)
+        return await patient(ask)
 
     return await asyncio.gather(*(patient(ask) for ask in asks))
 

@@ -170,8 +170,10 @@ async def test_a_suspended_group_is_labelled_can_be_renamed_and_shrunk_but_not_f
 async def test_an_upgrade_restores_exactly_what_a_downgrade_suspended(world: World) -> None:
     house = await founded(world)
     people = [
-        await house.member(role, name) for role, name in (("analyst", "Ben"), ("analyst", "Cleo"), ("viewer", "Dan"))
-    ]  # type: ignore[arg-type]
+        await house.member("analyst", "Ben"),
+        await house.member("analyst", "Cleo"),
+        await house.member("viewer", "Dan"),
+    ]
     for n in range(4):
         await house.group(f"G{n}", *people[: n % 3 + 1])
     before = await picture(house)

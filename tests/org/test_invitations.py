@@ -225,7 +225,7 @@ async def test_a_person_whom_org_has_not_heard_of_yet_is_asked_of_identity(
     token = house.token((await house.invite(f"ben@{house.domain}")).ok())
     ben = replace(house.admin, user_id=new_id("usr"), org_id=None, role=None, session_id=new_id("ses"))
     assert (await house.accept(token, ben)).code == "session_ended"
-    known = {
+    known: dict[str, object] = {
         "session_id": ben.session_id,
         "live": True,
         "user_id": ben.user_id,
@@ -328,7 +328,8 @@ async def test_racing_batches_never_exceed_the_slots(world: World) -> None:
 async def test_a_batch_has_at_most_five_hundred_rows(world: World) -> None:
     house = await founded(world)
     rows = [{"email": f"p{n}@{house.domain}"} for n in range(501)]
-    for body in ({"invitations": rows}, {"invitations": []}, {}):
+    bodies: list[dict[str, object]] = [{"invitations": rows}, {"invitations": []}, {}]
+    for body in bodies:
         assert (
             await house.ask("POST", "/v1/invitations/batches", body, headers={"Idempotency-Key": str(len(str(body)))})
         ).status == 422

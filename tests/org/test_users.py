@@ -259,7 +259,7 @@ async def test_who_is_demoted_while_their_write_waits_is_refused(world: World) -
         slow = asyncio.create_task(house.ask("POST", f"/v1/users/{cleo.user_id}/deactivation", by=ben))
         async with asyncio.timeout(10):
             while not await tx.value("select count(*) from pg_locks where not granted"):
-                await asyncio.sleep(0.005)
+                await tx.value("select pg_sleep(0.005)")
         await tx.run("update members set role = 'viewer' where org_id = $1 and user_id = $2", house.org_id, ben.user_id)
     assert (await slow).code == "forbidden"
     assert (await house.user(cleo))["status"] == "active"
