@@ -149,7 +149,7 @@ async def _invite(admin: Person, rows: Sequence[RosterRow], group_ids: dict[str,
             for row in rows[begin : begin + BATCH]
         ]
         answer = (await admin.write("POST", "/v1/invitations/batches", {"invitations": invitations})).ok()
-        refused = [row for row in answer["data"] if row.get("problem")]
+        refused = [row for row in answer["results"] if row.get("problem")]
         expect(not refused, f"{len(refused)} invitations were refused, the first: {refused[:1]}")
 
 
