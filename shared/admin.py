@@ -39,15 +39,18 @@ class Readiness:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._started: Mapping[str, Running] = {}
-        self._more: Mapping[str, Check] = {}
+        self._faulty: Mapping[str, Check] = {}
+        self._remarkable: Mapping[str, Check] = {}
         self._migrated: set[str] = set()
         self._serving = False
         self._bus_well_since: float | None = None
         self._was_connected = False
 
-    def serves(self, started: Mapping[str, Running], more: Mapping[str, Check]) -> None:
+    def serves(
+        self, started: Mapping[str, Running], faulty: Mapping[str, Check], remarkable: Mapping[str, Check]
+    ) -> None:
         """From now on the process is as ready as its parts."""
-        self._started, self._more, self._serving = started, more, True
+        self._started, self._faulty, self._remarkable, self._serving = started, faulty, remarkable, True
 
     async def findings(self) -> tuple[dict[str, str], dict[str, str]]:
         """Every fault by the name of its check, none when ready; and what is worth knowing besides."""
@@ -57,9 +60,8 @@ class Readiness:
         remarks: dict[str, str] = {}
         if (broken := self._bus_fault()) is not None:
             (remarks if self._was_connected else faults)["bus"] = broken
-        for name, check in self._more.items():
-            if (broken := await check()) is not None:
-                faults[name] = broken
+        for checks, found in ((self._faulty, faults), (self._remarkable, remarks)):
+            found |= {name: said for name, check in checks.items() if (said := await check()) is not None}
         for one in self._started.values():
             await self._look_at(one, faults, remarks)
         return faults, remarks

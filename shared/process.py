@@ -51,11 +51,11 @@ async def process(product: Product, settings: Settings, *, clock: Clock | None =
         stack.push_async_callback(admin.close)
         mine = [product.service(name) for name in settings.services if name in product.storing]
         started = await stack.enter_async_context(running(mine, settings, bus, clock=clock))
-        more = {}
+        faulty, remarkable = {}, {}
         if "gateway" in settings.services:
             door = await stack.enter_async_context(product.gateway()(settings, bus, clock, published_documents()))
-            more["gateway"] = door.fault
-        readiness.serves(started, more)
+            faulty["gateway"], remarkable["gateway"] = door.fault, door.remark
+        readiness.serves(started, faulty, remarkable)
         watch = asyncio.create_task(watch_loop())
         stack.callback(watch.cancel)
         yield readiness

@@ -132,7 +132,7 @@ class Subscriber:
             running = Running(env, inbox, Relay(self.service, database, bus))  # never started: it says nothing
             if self.admin is not None:
                 readiness = Readiness(bus)
-                readiness.serves({self.service: running}, {})
+                readiness.serves({self.service: running}, {}, {})
                 admin = await serve_admin(self.admin, readiness)
                 stack.push_async_callback(admin.close)
             log.info("subscribed", service=self.service, queue=self.queue.name, sources=self.sources)

@@ -51,9 +51,11 @@ class RunningGateway:
         return self.listening.url
 
     async def fault(self) -> str | None:
-        """Why it should get no requests now; None when it can serve at its best."""
-        if self.draining:
-            return "this process is stopping"
+        """Why it should get no requests now; None when it can serve."""
+        return "this process is stopping" if self.draining else None
+
+    async def remark(self) -> str | None:
+        """What makes it slower, and concerns all gateways alike: none of them leaves service for that."""
         silent = self.feed.silent()
         return f"no heartbeat of {' and '.join(silent)}: each request asks its owners" if silent else None
 

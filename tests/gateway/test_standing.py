@@ -183,7 +183,7 @@ async def test_when_an_owner_is_silent_each_request_asks_both(own_house: House, 
     own_house.watch.offset += 3.1
     await heard_from(own_house, ({"identity", "org"} - {silent}).pop())
     assert own_house.running.feed.silent() == [silent]
-    assert silent in (await own_house.running.fault() or "")
+    assert silent in (await own_house.running.remark() or "")
     before = list(own_house.people.asked)
     for _ in range(3):
         assert await status(own_house, ana) == (200, None)

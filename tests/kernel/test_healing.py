@@ -253,7 +253,7 @@ async def test_readiness_tells_lost_ears_from_an_absent_broker(
     async with world_of([notes, counter], databases, tmp_path, bus=bus) as world:
         readiness = Readiness(bus)
         assert await readiness.findings() == ({"process": "it is starting"}, {})
-        readiness.serves(world.started, {})
+        readiness.serves(world.started, {}, {})
         faults, _ = await readiness.findings()
         assert "bus" in faults, "who never reached the broker isn't ready"
         broken[0] = None
