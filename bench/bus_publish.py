@@ -1,113 +1,106 @@
-"""How many events per second the bus carries: ours beside aio-pika's windowed publish, in alternating rounds."""
+"""How many events per second reach a quorum queue, each confirmed: our bus beside aio-pika's windowed publish."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from uuid import uuid4
 
 import aio_pika
 import aiormq
+from aio_pika.abc import AbstractExchange
 
-from shared.bus import Message, Queue
+from bench.suite.shape import Benchmark, Contender, Figures, Goal, Unmeasurable
+from bench.suite.surroundings import QUEUE, broker, ready
+from shared.bus import Message
 from shared.bus.rabbit import RabbitBus
 from shared.bus.rabbit_topology import EVENTS
 
-QUEUE = Queue("bench.events", ("bench.#",))
 BODY = b"x" * 700  # about the size of a member event in its envelope
 KEY = "bench.member.joined"
+WINDOW = 500
 
-Publish = Callable[[int], Awaitable[None]]
+
+@dataclass
+class Brokered:
+    """A broker, our bus on it, and aio-pika's exchange on it."""
+
+    url: str
+    bus: RabbitBus
+    exchange: AbstractExchange
 
 
-async def aio_pika_publishes(url: str, window: int) -> tuple[Publish, Callable[[], Awaitable[None]]]:
-    connection = await aio_pika.connect(url)
-    channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
-    exchange = await channel.get_exchange(EVENTS, ensure=False)
-
-    async def publish(count: int) -> None:
-        for _ in range(0, count, window):
-            await asyncio.gather(
-                *(
-                    exchange.publish(
-                        aio_pika.Message(BODY, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, message_id=uuid4().hex),
-                        KEY,
-                        mandatory=True,
-                    )
-                    for _ in range(window)
-                )
-            )
-
-    async def close() -> None:
+@asynccontextmanager
+async def both() -> AsyncIterator[Brokered | None]:
+    async with broker() as url:
+        if url is None:
+            yield None
+            return
+        bus = RabbitBus(url, [QUEUE], publish_timeout=30.0)
+        await bus.start()
+        await ready(bus)
+        connection = await aio_pika.connect(url)
+        channel = await connection.channel(publisher_confirms=True, on_return_raises=True)
+        yield Brokered(url, bus, await channel.get_exchange(EVENTS, ensure=False))
         await connection.close()
-
-    return publish, close
-
-
-async def rate(publish: Publish, count: int) -> float:
-    began = time.perf_counter()
-    await publish(count)
-    return count / (time.perf_counter() - began)
+        await bus.close()
+        await emptied(url, delete=True)
 
 
-async def received(bus: RabbitBus, count: int) -> float:
-    seen = 0
-    all_seen = asyncio.Event()
-
-    async def receive(batch: Sequence[bytes]) -> None:
-        nonlocal seen
-        seen += len(batch)
-        if seen >= count:
-            all_seen.set()
-
-    began = time.perf_counter()
-    await bus.subscribe(receive, queue=QUEUE.name)
-    await all_seen.wait()
-    return count / (time.perf_counter() - began)
+async def by_aio_pika(place: Brokered | None, seconds: float) -> Figures:
+    place = present(place)
+    count, took = 0, 0.0
+    while took < seconds:
+        began = time.perf_counter()
+        await publish_by_aio_pika(place.exchange, [BODY] * WINDOW)
+        count, took = count + WINDOW, took + time.perf_counter() - began
+    await emptied(place.url)
+    return {"/s": count / took}
 
 
-async def purge(url: str, *, delete: bool = False) -> None:
+async def publish_by_aio_pika(exchange: AbstractExchange, bodies: Sequence[bytes], key: str = KEY) -> None:
+    """As its documentation advises: persistent, mandatory, confirmed, a window at a time."""
+    await asyncio.gather(
+        *(
+            exchange.publish(
+                aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, message_id=uuid4().hex),
+                key,
+                mandatory=True,
+            )
+            for body in bodies
+        )
+    )
+
+
+async def by_us(place: Brokered | None, seconds: float) -> Figures:
+    place = present(place)
+    count, took = 0, 0.0
+    while took < seconds:
+        began = time.perf_counter()
+        await place.bus.publish([Message(KEY, BODY)] * WINDOW)
+        count, took = count + WINDOW, took + time.perf_counter() - began
+    await emptied(place.url)
+    return {"/s": count / took}
+
+
+def present(place: Brokered | None) -> Brokered:
+    if place is None:
+        raise Unmeasurable("no RabbitMQ on this machine")
+    return place
+
+
+async def emptied(url: str, *, delete: bool = False) -> None:
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
         await (channel.queue_delete(QUEUE.name) if delete else channel.queue_purge(QUEUE.name))
 
 
-async def run(url: str, count: int, window: int, rounds: int) -> None:
-    bus = RabbitBus(url, [QUEUE], publish_timeout=30.0)
-    await bus.start()
-    while bus.healthy():  # noqa: ASYNC110 - health is a state, nobody announces it
-        await asyncio.sleep(0.05)
-
-    async def ours(count: int) -> None:
-        for _ in range(0, count, window):
-            await bus.publish([Message(KEY, BODY)] * window)
-
-    theirs, close = await aio_pika_publishes(url, window)
-    rates: dict[str, list[float]] = {"aio-pika": [], "ours": []}
-    for _ in range(rounds):
-        for name, publish in (("aio-pika", theirs), ("ours", ours)):
-            rates[name].append(await rate(publish, count))
-            await purge(url)
-    await close()
-    for name, those in rates.items():
-        print(
-            f"publish, window of {window}: {name:10} {statistics.median(those):9,.0f}/s  of {[round(r) for r in those]}"
-        )
-    print(f"ratio {statistics.median(rates['ours']) / statistics.median(rates['aio-pika']):.2f}")
-    await ours(count * 5)
-    print(f"receive, prefetch 200: {await received(bus, count * 5):9,.0f}/s")
-    await bus.close()
-    await purge(url, delete=True)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", default="amqp://guest:guest@127.0.0.1/")
-    parser.add_argument("--count", type=int, default=5_000)
-    parser.add_argument("--window", type=int, default=500)
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
-    asyncio.run(run(given.url, given.count, given.window, given.rounds))
+BENCHMARK = Benchmark(
+    what=f"Events of 700 bytes published in windows of {WINDOW} to one quorum queue, each persistent, mandatory and confirmed.",
+    opens=both,
+    contenders=[Contender("aio-pika", by_aio_pika), Contender("our bus", by_us)],
+    goals=[Goal("our bus", "/s", "aio-pika", least=0.7)],
+)

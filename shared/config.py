@@ -22,6 +22,7 @@ class Misconfigured(Exception):
     """The text lists every fault with its way out."""
 
     def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
         super().__init__(
             "Tenantry can't start with this configuration:\n" + "\n".join(f"  - {fault}" for fault in faults)
         )

@@ -76,6 +76,7 @@ class Tx(Read):
         super().__init__(connection)
         self._say = say
         self.said: list[Envelope] = []
+        self.wakes: list[Callable[[], None]] = []
 
     async def run(self, sql: str, *args: Any) -> int:
         """Executes a statement and tells how many rows it touched."""
@@ -90,6 +91,10 @@ class Tx(Read):
         envelope = self._say(event)
         self.said.append(envelope)
         return envelope
+
+    def after_commit(self, wake: Callable[[], None]) -> None:
+        """`wake` is called if and only if this transaction commits, right after it."""
+        self.wakes.append(wake)
 
 
 class Database:
@@ -211,9 +216,8 @@ class Database:
 
                 await write_outbox(tx)
             await _commit(connection)
-        if tx.said:
-            for wake in self._after_commit:
-                wake()
+        for wake in (*tx.wakes, *(self._after_commit if tx.said else ())):
+            wake()
 
 
 def scope_statement(org_id: str) -> str:

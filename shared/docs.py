@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from shared.errors import KINDS
+from shared.errors import KINDS, Problem
 from shared.events import Event
-from shared.service import Answer, Route, Service
+from shared.service import Answer, Consumer, Route, Service
 
 REF = "#/components/schemas/{model}"
 JSON = "application/json"
@@ -23,14 +24,11 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
     routes = [
         (service, route) for service in services for route in service.routes if not route.path.startswith("/internal/")
     ]
-    models = {model for _, route in routes for model in (route.message, _answer_model(route)) if _is_model(model)}
+    asked = {(route.message, "validation") for _, route in routes}
+    answered = {(_answer_model(route), "serialization") for _, route in routes}
+    wanted: set[Any] = {pair for pair in asked | answered if _is_model(pair[0])}
     references, definitions = models_json_schema(
-        [
-            (model, mode)
-            for model in sorted(models, key=lambda m: m.__name__)
-            for mode in ("validation", "serialization")
-        ],
-        ref_template=REF,
+        sorted(wanted, key=lambda pair: (pair[0].__name__, pair[1])), ref_template=REF
     )
     schemas = dict(definitions.get("$defs", {}))
     paths: dict[str, Any] = {}
@@ -90,7 +88,7 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
     for service in services:
         for consumer in service.consumers:
             for address in sorted(channels):
-                if consumer.event is not None and address.endswith(consumer.event.TYPE):
+                if _hears(service, consumer, address):
                     operations[f"{service.name} {consumer.name} {address}"] = {
                         "action": "receive",
                         "channel": {"$ref": f"#/channels/{address}"},
@@ -104,6 +102,12 @@ def asyncapi(services: Sequence[Service]) -> dict[str, Any]:
         "operations": dict(sorted(operations.items())),
         "components": {"messages": dict(sorted(messages.items()))},
     }
+
+
+def _hears(service: Service, consumer: Consumer, address: str) -> bool:
+    if consumer.event is None:
+        return address.partition(".")[0] in service.sources
+    return address.endswith(consumer.event.TYPE)
 
 
 def event_schema(event: type[Event]) -> dict[str, Any]:
@@ -192,6 +196,8 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         "security": [] if route.may.anyone else [{"bearer": []}, {"session": []}],
         "x-tenantry": {"service": service.name, "action": route.may.action, "roles": _who(route), "fresh": route.fresh},
     }
+    if route.body_bytes != Route.body_bytes:
+        operation["x-tenantry"]["body_bytes"] = route.body_bytes
     if description:
         operation["description"] = " ".join(description.split())
     if in_body:
@@ -215,7 +221,7 @@ def _who(route: Route) -> str | list[str]:
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
     headers: list[tuple[str, bool, str]] = []
-    if route.writes:
+    if route.writes and not route.unrecorded:
         headers.append(
             (
                 "Idempotency-Key",
@@ -223,9 +229,9 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "A repetition with the same key has one effect and gets the same answer; kept 7 days.",
             )
         )
-        if route.if_match:
-            headers.append(("If-Match", True, "The ETag that was read."))
-    else:
+    if route.writes and route.if_match:
+        headers.append(("If-Match", True, "The ETag that was read."))
+    if not route.writes:
         headers.append(
             (
                 "Tenantry-After",
@@ -250,20 +256,17 @@ def _success(route: Route, references: Any) -> dict[str, Any]:
         }
     model = _answer_model(route)
     if _is_model(model):
-        response["content"] = {JSON: {"schema": references[model, "serialization"]}}
+        response["content"] = {route.media: {"schema": references[model, "serialization"]}}
     elif model is not None and model is not type(None):
-        response["content"] = {JSON: {"schema": TypeAdapter(model).json_schema(ref_template=REF)}}
+        response["content"] = {route.media: {"schema": TypeAdapter(model).json_schema(ref_template=REF)}}
     return response
 
 
 def _answer_model(route: Route) -> Any:
     answer = route.answer
-    if get_origin(answer) is Answer:
-        answer = get_args(answer)[0]
-    options = [option for option in get_args(answer) if isinstance(option, type) and not issubclass(option, Exception)]
-    if get_origin(answer) is not None and options and "UnionType" in type(answer).__name__:
-        return options[0]
-    return answer
+    if get_origin(answer) in (Union, UnionType):
+        answer = next((option for option in get_args(answer) if option not in (Problem, NoneType)), None)
+    return get_args(answer)[0] if get_origin(answer) is Answer else answer
 
 
 def _is_model(model: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from pydantic_core import to_json
 from shared.auth import FRESH_SECONDS, Actor, Keyring
 from shared.db import RETRYABLE, TOO_SLOW
 from shared.errors import FieldError, Problem
-from shared.fields import Versioned
+from shared.fields import Composed, Versioned
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
@@ -74,11 +75,12 @@ class Endpoints:
         facts = RequestFacts(
             id=request.id,
             if_match=headers.get("If-Match"),
+            after=headers.get("Tenantry-After"),
             source_ip=headers.get("Tenantry-Source-Ip"),
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),
         )
-        key = headers.get("Idempotency-Key") if route.writes else None
+        key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
         keyed = IdempotentRequest.of(actor, request.method, request.safe_path, key, body) if key else None
@@ -104,6 +106,10 @@ class Endpoints:
         if route.known_by is not None:
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.known_by(read, actor.org_id or "", **path):
+                    raise Problem("not_found")
+        if route.seen_by is not None and actor.kind == "person":
+            async with self._env.database.read(actor.org_id or "") as read:
+                if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
         if not may.allows(actor):
             raise Problem(
@@ -164,7 +170,10 @@ def render(result: Any, status: int, ctx: Ctx) -> Kept:
     headers.setdefault("Content-Type", "application/json")
     if isinstance(result, bytes):
         return Kept(status, headers, result)
-    return Kept(status, headers, to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result))
+    body = to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result)
+    if isinstance(result, Composed):
+        headers["ETag"] = f'"{result.version}-{hashlib.sha256(body).hexdigest()[:12]}"'
+    return Kept(status, headers, body)
 
 
 def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: bytes, content_type: str) -> Any:

@@ -58,6 +58,9 @@ KINDS: dict[str, Kind] = {
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
     ),
+    "invitation_of_another": Kind(
+        403, "This invitation is for another address", "Sign in with the address that was invited."
+    ),
     "not_found": Kind(404, "There is no such thing", "Check the address and the id."),
     "method_not_allowed": Kind(405, "This address doesn't take that method", "See the Allow header."),
     "conflict": Kind(409, "The state of things doesn't allow this", "Read the detail, and load the current state."),
@@ -77,6 +80,7 @@ KINDS: dict[str, Kind] = {
     "built_in": Kind(409, "Built-in groups maintain themselves", "Create a group of your own."),
     "name_taken": Kind(409, "That name is taken", "Choose another; names are compared regardless of case."),
     "already_exists": Kind(409, "That exists already", "Use the one that exists."),
+    "by_contract": Kind(409, "This plan is agreed by contract", "Write to your contact, or to the operator."),
     "trial_used": Kind(409, "The trial was used already", "Choose a plan."),
     "gone": Kind(410, "This link is no longer valid", "Ask for a new one."),
     "precondition_failed": Kind(

@@ -31,6 +31,13 @@ class Versioned(View):
     version: int = Field(exclude=True)
 
 
+class Composed(Versioned):
+    """A row's version and more: what it shows can change without the row (a count, a suspension), so its ETag adds a digest.
+
+    `If-Match` looks at the version alone.
+    """
+
+
 class Nothing(Message):
     """A request without input."""
 

@@ -20,6 +20,12 @@ from shared.outbox import lock_key
 KEPT = timedelta(days=7)
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
+# Takes the lock and looks, in one statement. Its snapshot may be older than the lock: then `keep` finds the key taken.
+HOLD = """
+select held, kept.* from (select pg_try_advisory_xact_lock($1) as held) as tried
+left join idempotent_requests as kept on kept.scope = $2 and kept.key = $3
+"""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -32,7 +38,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """One request under its key. `scope` is principal + method + path."""
+    """One request under its key. `scope` is a digest of principal + method + path (a path may hold a mailed token)."""
 
     scope: str
     key: str
@@ -42,22 +48,23 @@ class IdempotentRequest:
     def of(cls, actor: Actor, method: str, path: str, key: str, body: bytes) -> IdempotentRequest:
         if not KEY.fullmatch(key):
             raise Problem("malformed_request", "An Idempotency-Key has 1 to 255 visible ASCII characters.")
-        return cls(f"{actor.id} {actor.org_id} {method} {path}", key, hashlib.sha256(body).hexdigest())
+        scope = hashlib.sha256(f"{actor.id} {actor.org_id} {method} {path}".encode()).hexdigest()
+        return cls(scope, key, hashlib.sha256(body).hexdigest())
 
     async def earlier(self, tx: Tx) -> Kept | None:
         """The kept answer, or None when this is the first; from then on this transaction holds the key."""
-        if not await tx.value("select pg_try_advisory_xact_lock($1)", lock_key(f"{self.scope} {self.key}")):
+        row = await tx.row(HOLD, lock_key(f"{self.scope} {self.key}"), self.scope, self.key)
+        if row is None or not row["held"]:
             raise Problem("idempotency_running", retry_after=1)
-        row = await tx.row("select * from idempotent_requests where scope = $1 and key = $2", self.scope, self.key)
-        if row is None:
+        if row["fingerprint"] is None:
             return None
         if row["fingerprint"] != self.fingerprint:
             raise Problem("idempotency_key_reused")
         return Kept(row["status"], orjson.loads(row["headers"]), row["body"])
 
     async def keep(self, tx: Tx, answer: Kept) -> None:
-        await tx.run(
-            "insert into idempotent_requests (scope, key, fingerprint, status, headers, body) values ($1, $2, $3, $4, $5, $6)",
+        kept = await tx.run(
+            "insert into idempotent_requests (scope, key, fingerprint, status, headers, body) values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
             self.scope,
             self.key,
             self.fingerprint,
@@ -65,3 +72,5 @@ class IdempotentRequest:
             orjson.dumps(answer.headers).decode(),
             answer.body,
         )
+        if not kept:
+            raise Problem("idempotency_running", retry_after=1)

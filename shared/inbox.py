@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ import asyncpg
 import structlog
 
 from shared.bus import Bus
+from shared.bus.patterns import matches
 from shared.db import EVERY_ORG, RETRYABLE, Database, DatabaseAway, Tx
 from shared.errors import Problem
 from shared.events import Envelope
@@ -29,6 +30,7 @@ MAX_ATTEMPTS = 8
 NEVER = 2**31 - 1
 BACKOFF_SECONDS = (0.2, 1, 5, 15, 60, 300, 900)
 POLL_SECONDS = 1.0
+FINISH_SECONDS = 5.0
 LONGEST_WAIT_FOR_OTHERS = 60
 FAIR_SHARE = 50  # events of one subject before the next one's turn
 
@@ -75,7 +77,7 @@ select asked.applied_at, asked.concerned, (
 
 @dataclass(frozen=True)
 class Handler:
-    """A consumer function under its name, and the event types that it hears."""
+    """A consumer function under its name, and the event types that it hears (or patterns of them, as a bus has them)."""
 
     name: str
     types: frozenset[str]
@@ -98,13 +100,18 @@ class Inbox:
     ) -> None:
         self.service = service
         self.sources = frozenset(sources)
-        self.receiver = Receiver(service, database, bus, sources, _handlers_by_type(handlers), self._make_ready)
+        self._handlers: dict[str, list[Handler]] = defaultdict(list)
+        for handler in handlers:
+            self._handlers[handler.name].append(handler)
+        heard = {name: frozenset[str]().union(*(one.types for one in same)) for name, same in self._handlers.items()}
+        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready)
         self._database = database
         self._bus = bus
-        self._handlers = {handler.name: handler for handler in handlers}
         self._workers = workers
         self._ready: asyncio.Queue[Subject] = asyncio.Queue()
         self._queued: set[Subject] = set()
+        self._busy: set[asyncio.Task[None]] = set()
+        self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
         self._applied = asyncio.Condition()
 
@@ -118,7 +125,13 @@ class Inbox:
         await self._bus.subscribe(self.receiver.receive, queue=self.receiver.queue)
 
     async def stop(self) -> None:
-        """What is under way is rolled back or finished by the database; nothing is marked that was not done."""
+        """What is under way may finish; after that it is rolled back: nothing is marked that was not done."""
+        self._stopping = True
+        for task in self._tasks:
+            if task not in self._busy:
+                task.cancel()
+        if self._busy:
+            await asyncio.wait(self._busy, timeout=FINISH_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -145,9 +158,13 @@ class Inbox:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _work(self) -> None:
-        while True:
+        me = asyncio.current_task()
+        assert me is not None
+        while not self._stopping:
+            self._busy.discard(me)
             subject = await self._ready.get()
             self._queued.discard(subject)
+            self._busy.add(me)
             try:
                 await self._handle_some(subject)
             except (asyncpg.PostgresError, Problem, OSError) as away:
@@ -160,7 +177,7 @@ class Inbox:
 
     async def _handle_some(self, subject: Subject) -> None:
         for _ in range(FAIR_SHARE):
-            if not await self._handle_next(subject):
+            if self._stopping or not await self._handle_next(subject):
                 return
         self._make_ready(subject)
 
@@ -175,7 +192,7 @@ class Inbox:
                 if row is None:
                     return False
                 envelope = Envelope.parse(row["body"])
-                handler = self._handlers[row["handler"]]
+                handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
                 await handler.handle(tx, envelope)
                 await tx.run(DONE, row["id"], row["handler"])
@@ -192,6 +209,9 @@ class Inbox:
         async with self._applied:
             self._applied.notify_all()
         return True
+
+    def _handler(self, event_type: str, name: str) -> Handler:
+        return next(one for one in self._handlers[name] if any(matches(pattern, event_type) for pattern in one.types))
 
     async def _note_failure(self, row: asyncpg.Record, error: Exception) -> bool:
         seconds = BACKOFF_SECONDS[min(row["attempts"], len(BACKOFF_SECONDS) - 1)]
@@ -256,11 +276,3 @@ def _passes(error: Exception) -> bool:
 def _told(error: Exception) -> str:
     """As PostgreSQL can keep it, whatever is in it."""
     return f"{type(error).__name__}: {error}"[:2000].replace("\x00", "").encode(errors="replace").decode()
-
-
-def _handlers_by_type(handlers: Sequence[Handler]) -> Mapping[str, list[str]]:
-    by_type: dict[str, list[str]] = defaultdict(list)
-    for handler in handlers:
-        for event_type in handler.types:
-            by_type[event_type].append(handler.name)
-    return {event_type: sorted(names) for event_type, names in by_type.items()}

@@ -13,7 +13,7 @@ import structlog
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn|database_url|amqp_url", re.I)
 SECRET_VALUES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
-    r"|\b(?:tky|trt|tms)_[\w-]+"  # API keys, refresh tokens, mailed tokens
+    r"|\b(?:tky|trt|tcs|tms)_[\w-]+"  # API keys, refresh tokens, console cookies, mailed tokens
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
 )
 REDACTED = "[redacted]"
@@ -36,6 +36,7 @@ def set_up_logging(*, level: str = "info", readable: bool = False) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_ToStructlog()], force=True)
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # a traceback per loss; shared.bus says each in one line
 
 
 def redact(_logger: object, _method: str, entry: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -30,16 +30,17 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
-def migrations_of(folder: Path) -> list[Migration]:
-    """The kernel's migrations, then the service's."""
+def migrations_of(folder: Path | None) -> list[Migration]:
+    """The kernel's migrations, then the service's (None: it has none of its own)."""
     return [
         Migration(f"{owner}/{file.name}", file.read_text())
         for owner, place in (("kernel", KERNEL), ("service", folder))
+        if place is not None
         for file in sorted(place.glob("[0-9]*.sql"))
     ]
 
 
-async def pending(dsn: str, folder: Path) -> list[str]:
+async def pending(dsn: str, folder: Path | None) -> list[str]:
     """The names of migrations that this database hasn't seen."""
     connection = await asyncpg.connect(dsn, timeout=5)
     try:
@@ -49,7 +50,7 @@ async def pending(dsn: str, folder: Path) -> list[str]:
     return [migration.name for migration in migrations_of(folder) if migration.name not in done]
 
 
-async def migrate(dsn: str, folder: Path) -> list[str]:
+async def migrate(dsn: str, folder: Path | None) -> list[str]:
     """Brings a database up to date and returns what was applied. Concurrent calls wait for each other."""
     connection = await asyncpg.connect(dsn, timeout=5, server_settings={"lock_timeout": "5000", "timezone": "UTC"})
     try:

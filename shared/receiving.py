@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from shared.bus import Bus, Message, NotPublished
+from shared.bus.patterns import matches
 from shared.db import Database, Tx
 from shared.events import Envelope
 from shared.ids import may_come_from
@@ -26,7 +27,7 @@ from shared.replay import Replays
 log = structlog.get_logger()
 
 ASK_AGAIN_SECONDS = 2.0
-EVERY_TYPE = "*"
+EVERY_TYPE = "#"
 
 Subject = tuple[str, str]  # source, subject
 Parked = tuple[str, bytes]  # reason, body
@@ -65,7 +66,7 @@ class Impostors(Exception):
 
 
 class Receiver:
-    """Stores what one service hears. `make_ready` is told of each subject that has something new to handle."""
+    """Stores what one service hears: `handlers` names the types, or patterns of them, of each. `make_ready` is told of each subject that has something new to handle."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Receiver:
         database: Database,
         bus: Bus,
         sources: Sequence[str],
-        handlers: Mapping[str, Sequence[str]],
+        handlers: Mapping[str, Collection[str]],
         make_ready: Callable[[Subject], None],
     ) -> None:
         self.service = service
@@ -83,6 +84,7 @@ class Receiver:
         self._bus = bus
         self._sources = frozenset(sources)
         self._handlers = handlers
+        self._heard_by: dict[str, list[str]] = {}
         self._make_ready = make_ready
         self._asked: dict[Subject, tuple[float, int]] = {}
 
@@ -154,7 +156,7 @@ class Receiver:
         rows = [
             (e.id, handler, e.source, e.subject, e.sequence, e.type, e.org_id, body if handler else None)
             for e, body in accepted
-            for handler in (*self._handlers.get(e.type, ()), *self._handlers.get(EVERY_TYPE, ())) or ("",)
+            for handler in self._who_hears(e.type) or ("",)
         ]
         if not rows:
             return
@@ -167,6 +169,13 @@ class Receiver:
             [subject for _, subject in places],
             [moved[place] for place in places],
         )
+
+    def _who_hears(self, event_type: str) -> list[str]:
+        if event_type not in self._heard_by:
+            self._heard_by[event_type] = [
+                name for name, types in self._handlers.items() if any(matches(pattern, event_type) for pattern in types)
+            ]
+        return self._heard_by[event_type]
 
     async def _refuse_impostors(self, tx: Tx, accepted: Sequence[Envelope]) -> None:
         """Some were there already: of another replica, which had just stored the same, or under an id that is taken."""

@@ -79,7 +79,11 @@ def service(action: str) -> Permission:
 
 @dataclass(frozen=True)
 class Route:
-    """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else."""
+    """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else.
+
+    `seen_by(read, actor, **path)` does the same for what not every member may know of.
+    `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    """
 
     method: str
     path: str
@@ -87,11 +91,14 @@ class Route:
     may: Permission
     status: int = 200
     known_by: Callable[..., Awaitable[bool]] | None = None
+    seen_by: Callable[..., Awaitable[bool]] | None = None
     if_match: bool = False
     needs_key: bool = False
     fresh: bool = False
     query: tuple[str, ...] = ()
+    unrecorded: bool = False
     body_bytes: int = 1024 * 1024
+    media: str = "application/json"
 
     @property
     def writes(self) -> bool:
@@ -170,7 +177,7 @@ class Service:
     """The table of contents of a service. `sources` are the services whose events it hears."""
 
     name: str
-    migrations: Path
+    migrations: Path | None
     routes: Sequence[Route] = ()
     publishes: Sequence[type[Event]] = ()
     consumers: Sequence[Consumer] = ()
@@ -274,7 +281,8 @@ class Ctx:
     def check_version(self, version: int, changed_by: str | None = None, changed_at: datetime | None = None) -> None:
         """412 unless `If-Match` (when sent) names this version."""
         wanted = self.request.if_match
-        if wanted is not None and wanted != "*" and wanted != f'"{version}"':
+        fits = wanted in (None, "*", f'"{version}"') or str(wanted).startswith(f'"{version}-')
+        if not fits:
             meta = {
                 "current_version": version,
                 "changed_by": changed_by,
@@ -293,6 +301,7 @@ class RequestFacts:
 
     id: str | None = None
     if_match: str | None = None
+    after: str | None = None
     source_ip: str | None = None
     user_agent: str | None = None
     traceparent: str | None = None

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from shared.auth import Actor
+from shared.auth import ANONYMOUS, Actor
 from shared.bus import Bus, Message, connect
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
@@ -77,7 +77,7 @@ class World:
         path: str,
         body: Any = None,
         *,
-        actor: Actor = Actor("anonymous"),
+        actor: Actor = ANONYMOUS,
         headers: Mapping[str, str] | None = None,
         raw: bytes | None = None,
     ) -> Reply:
@@ -153,22 +153,28 @@ class Databases:
     """Makes databases on the test run's own PostgreSQL: migrated once per service, then cloned."""
 
     postgres: PrivatePostgres
-    _templates: dict[str, str] = field(default_factory=dict)
+    _templates: dict[Path, str] = field(default_factory=dict)
 
     async def fresh(self, service: Service) -> str:
         """The DSN of a new, migrated database of this service."""
-        template = self._templates.get(service.name)
+        template = self._templates.get(service.migrations)
         if template is None:
             template = f"template_{service.name}_{secrets.token_hex(4)}"
             await prepare_database(self.postgres.admin_dsn, template, "tester")
             await migrate(self.postgres.dsn(template, "tester"), service.migrations)
-            self._templates[service.name] = template
+            self._templates[service.migrations] = template
         name = f"{service.name}_{next(counter)}_{secrets.token_hex(3)}"
         admin = await asyncpg.connect(self.postgres.admin_dsn)
         try:
             await admin.execute(f"create database {name} template {template} owner tester")
         finally:
             await admin.close()
+        return self.postgres.dsn(name, "tester")
+
+    async def empty(self, name: str) -> str:
+        """The DSN of a new database without anything in it, for who isn't a service of the product."""
+        name = f"{name}_{next(counter)}_{secrets.token_hex(3)}"
+        await prepare_database(self.postgres.admin_dsn, name, "tester")
         return self.postgres.dsn(name, "tester")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.bus import Message, Queue, Receive
 from shared.bus.rabbit_link import Link
@@ -56,7 +57,8 @@ class RabbitBus:
             return
         subscription.start()
         if queue is None:
-            await asyncio.wait([asyncio.ensure_future(subscription.joined.wait())], timeout=self._publish_timeout)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(subscription.joined.wait(), self._publish_timeout)
 
     async def stop_receiving(self) -> None:
         self._receiving = False

@@ -45,6 +45,7 @@ class Link:
         self._name = name
         self._connection: Connection | None = None
         self._up = asyncio.Event()
+        self._given_up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closings: set[asyncio.Task[None]] = set()
         self.problem: str | None = "RabbitMQ has not been reached yet."
@@ -63,6 +64,7 @@ class Link:
         """Closes in the background: a broker that doesn't answer must not keep anybody waiting."""
         if self._connection is connection:
             self._lost(why)
+            self._given_up.set()
         closing = asyncio.create_task(_close(connection))
         self._closings.add(closing)
         closing.add_done_callback(self._closings.discard)
@@ -90,9 +92,17 @@ class Link:
                 continue
             pauses.begin_anew()
             self._found(connection)
-            await asyncio.wait([connection.closing])
+            await self._until_lost(connection)
             self._lost("The connection to RabbitMQ was lost.")
             await pauses.pause()
+
+    async def _until_lost(self, connection: Connection) -> None:
+        """Or thrown away: a connection to a broker that answers nothing can take long to close."""
+        given_up = asyncio.create_task(self._given_up.wait())
+        try:
+            await asyncio.wait([connection.closing, given_up], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            given_up.cancel()
 
     def _found(self, connection: Connection) -> None:
         version = str(connection.server_properties.get("version", ""))
@@ -101,6 +111,7 @@ class Link:
             log.error("This RabbitMQ is older than 3.10: upgrade it, its quorum queues may lose order", version=version)
         self.problem = None
         self._connection = connection
+        self._given_up.clear()
         self._up.set()
 
     def _lost(self, why: str) -> None:

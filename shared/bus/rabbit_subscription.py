@@ -105,7 +105,7 @@ class Subscription:
             async with asyncio.timeout(SET_UP_TIMEOUT):
                 await self._set_up(channel)
             if self._queue is None:
-                await self._call([])
+                await self._receive_and_acknowledge(channel, [])
             self.problem = None
             self.joined.set()
             while True:
@@ -136,14 +136,11 @@ class Subscription:
             await channel.basic_consume(self._queue.name, _put_aside)
 
     async def _receive_and_acknowledge(self, channel: ReceivingChannel, arrived: Sequence[tuple[int, bytes]]) -> None:
-        await self._call([body for _, body in arrived])
-        if self._queue is not None:
-            await channel.basic_ack(arrived[-1][0], multiple=True)
-
-    async def _call(self, bodies: Sequence[bytes]) -> None:
         self._busy = True
         try:
-            await self._receive(bodies)
+            await self._receive([body for _, body in arrived])
+            if self._queue is not None:
+                await channel.basic_ack(arrived[-1][0], multiple=True)
         finally:
             self._busy = False
 

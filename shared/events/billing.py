@@ -79,6 +79,13 @@ class ChangeCancelled(OrgEvent):
     change: ScheduledChange
 
 
+class SubscriptionRenewed(OrgEvent):
+    """The next period of a paid subscription began; plan and price are the same."""
+
+    TYPE: ClassVar[str] = "billing.subscription.renewed.v1"
+    subscription: Subscription
+
+
 class TrialStarted(OrgEvent):
     TYPE: ClassVar[str] = "billing.trial.started.v1"
     subscription: Subscription
@@ -112,6 +119,7 @@ PUBLISHED = (
     PlanChanged,
     ChangeScheduled,
     ChangeCancelled,
+    SubscriptionRenewed,
     TrialStarted,
     TrialEnding,
     TrialEnded,

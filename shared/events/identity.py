@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import PersonEvent, Shape
@@ -64,6 +65,15 @@ class SessionStarted(PersonEvent):
     user_agent: str | None = None
 
 
+class SessionChanged(PersonEvent):
+    """A session speaks for another organization, or its person has proven themselves anew: what was known of it is outdated."""
+
+    TYPE: ClassVar[str] = "identity.session.changed.v1"
+    session_id: SessionId
+    org_id: OrgId | None = None
+    authenticated_at: datetime
+
+
 class SessionEnded(PersonEvent):
     """One session is over; its tokens are refused from now on."""
 
@@ -97,6 +107,7 @@ PUBLISHED = (
     UserClosed,
     PasswordChanged,
     SessionStarted,
+    SessionChanged,
     SessionEnded,
     AllSessionsEnded,
     SignInFailed,

@@ -1,9 +1,8 @@
-"""The buses under test: in memory, and on a RabbitMQ of our own (or the one that TENANTRY_TEST_AMQP_URL names)."""
+"""The buses under test: in memory, and on RabbitMQ."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,34 +10,12 @@ from shared.bus import Bus, Queue
 from shared.bus.memory import MemoryBus
 from shared.bus.rabbit import RabbitBus
 
-from .private_broker import PrivateBroker
 from .world import AUDIT, SHARING, Admin, healthy
 
 TOPOLOGY = (
     Queue(AUDIT, ("org.#", "identity.#", "probe.org")),
     Queue(SHARING, ("org.member.*",)),
 )
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBroker]:
-    if os.environ.get("TENANTRY_TEST_AMQP_URL") or not PrivateBroker.is_installed():
-        pytest.skip("needs a RabbitMQ node of its own")
-    broker = PrivateBroker(tmp_path_factory.mktemp("rabbit"))
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.remove()
-
-
-@pytest.fixture(scope="session")
-def amqp_url(request: pytest.FixtureRequest) -> str:
-    given = os.environ.get("TENANTRY_TEST_AMQP_URL")
-    if given:
-        return given
-    private: PrivateBroker = request.getfixturevalue("broker")
-    return private.url
 
 
 @pytest.fixture
@@ -60,14 +37,14 @@ async def rabbit(admin: Admin) -> AsyncIterator[RabbitBus]:
 
 
 @pytest.fixture(params=["memory", "rabbit"])
-async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
+async def bus(request: pytest.FixtureRequest, amqp_url: str) -> AsyncIterator[Bus]:
     if request.param == "memory":
         bus = MemoryBus(TOPOLOGY)
         await bus.start()
         yield bus
         await bus.close()
         return
-    admin = Admin(request.getfixturevalue("amqp_url"))
+    admin = Admin(amqp_url)
     await admin.delete(AUDIT, SHARING)
     rabbit = RabbitBus(admin.url, TOPOLOGY, publish_timeout=3.0)
     await rabbit.start()

@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from shared.bus import Message, NotPublished
 from shared.bus.rabbit import RabbitBus
 from shared.bus.rabbit_topology import QUORUM
+from shared.cli.embedded import free_port
 
 from .conftest import TOPOLOGY
-from .private_broker import free_port
 from .world import AUDIT, SHARING, Admin, Receiver, first_of_each, healthy, published, said, until
 
 Another = Callable[[], RabbitBus]

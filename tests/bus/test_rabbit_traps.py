@@ -9,9 +9,9 @@ import pytest
 
 from shared.bus import NotPublished
 from shared.bus.rabbit import RabbitBus
+from tests.broker import Broker
 
 from .conftest import TOPOLOGY
-from .private_broker import PrivateBroker
 from .world import AUDIT, SHARING, Admin, Receiver, first_of_each, healthy, published, said, until
 
 NUMBERS = [str(number) for number in range(40)]
@@ -26,11 +26,10 @@ async def audit(rabbit: RabbitBus) -> Receiver:
 
 
 @pytest.fixture
-async def up(broker: PrivateBroker) -> AsyncIterator[PrivateBroker]:
+async def up(broker: Broker) -> AsyncIterator[Broker]:
     """A broker that the test may break, and that is whole again afterwards."""
     yield broker
-    if broker.process is not None and broker.process.poll() is not None:
-        await asyncio.to_thread(broker.start)
+    await broker.start()
 
 
 async def publish_all_along(bus: RabbitBus, until_done: asyncio.Event) -> list[str]:
@@ -93,29 +92,30 @@ async def test_two_publishes_in_flight_of_one_message_are_told_apart(rabbit: Rab
     ids=["memory", "disk"],
 )
 async def test_an_alarm_stops_publishing_only_and_only_while_it_lasts(
-    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: PrivateBroker, raised: tuple[str, ...], over: tuple[str, ...]
+    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: Broker, raised: tuple[str, ...], over: tuple[str, ...]
 ) -> None:
+    more_than_the_prefetch = [str(number) for number in range(500)]
     audit.gate.clear()
-    await rabbit.publish(said(*NUMBERS))
-    await asyncio.to_thread(up.control, *raised)
+    await rabbit.publish(said(*more_than_the_prefetch))
+    await up.ctl(*raised)
     try:
         for attempt in range(2):
             with pytest.raises(NotPublished):
                 await asyncio.wait_for(publish_until_refused(rabbit, f"attempt {attempt}"), 10)
         await until(lambda: "short" in (rabbit.healthy() or ""), "the alarm in words")
         audit.gate.set()
-        await audit.has(*NUMBERS)
+        await audit.has(*more_than_the_prefetch)
     finally:
-        await asyncio.to_thread(up.control, *over)
+        await up.ctl(*over)
     await published(rabbit, *said("over"))
     await audit.has("over")
     await healthy(rabbit)
-    assert [body for body in first_of_each(audit.bodies) if body in NUMBERS] == NUMBERS
+    assert [body for body in first_of_each(audit.bodies) if body in more_than_the_prefetch] == more_than_the_prefetch
 
 
-async def test_a_channel_that_timed_out_is_thrown_away(rabbit: RabbitBus, audit: Receiver, up: PrivateBroker) -> None:
+async def test_a_channel_that_timed_out_is_thrown_away(rabbit: RabbitBus, audit: Receiver, up: Broker) -> None:
     poisoned = rabbit._publisher._channel
-    up.freeze()
+    await up.freeze()
     try:
         with pytest.raises(NotPublished):
             await rabbit.publish(said("unknown"))
@@ -124,7 +124,7 @@ async def test_a_channel_that_timed_out_is_thrown_away(rabbit: RabbitBus, audit:
             async with asyncio.timeout(1):
                 await rabbit.publish(said("refused at once"))
     finally:
-        up.thaw()
+        await up.thaw()
     await published(rabbit, *said("afterwards"))
     await audit.has("afterwards")
     assert rabbit._publisher._channel is not poisoned
@@ -185,12 +185,12 @@ async def test_channels_that_the_broker_closes_are_replaced(rabbit: RabbitBus, a
 
 
 async def test_connections_that_the_broker_closes_are_replaced_and_nothing_is_lost_or_reordered(
-    rabbit: RabbitBus, audit: Receiver, up: PrivateBroker
+    rabbit: RabbitBus, audit: Receiver, up: Broker
 ) -> None:
     done = asyncio.Event()
     publishing = asyncio.create_task(publish_all_along(rabbit, done))
     for _ in range(2):
-        await asyncio.to_thread(up.control, "close_all_connections", "by a test")
+        await up.ctl("close_all_connections", "by a test")
         await healthy(rabbit)
     done.set()
     sent = await publishing
@@ -199,16 +199,16 @@ async def test_connections_that_the_broker_closes_are_replaced_and_nothing_is_lo
 
 
 async def test_a_broker_that_is_killed_and_started_again_has_kept_everything(
-    rabbit: RabbitBus, audit: Receiver, up: PrivateBroker
+    rabbit: RabbitBus, audit: Receiver, up: Broker
 ) -> None:
     feed = Receiver()
     await rabbit.subscribe(feed, keys=["org.#"])
-    await asyncio.to_thread(up.settle)
+    await up.settle()
     done = asyncio.Event()
     publishing = asyncio.create_task(publish_all_along(rabbit, done))
-    await asyncio.to_thread(up.kill)
+    await up.kill()
     await until(lambda: rabbit.healthy() is not None, "the loss being noticed")
-    await asyncio.to_thread(up.start)
+    await up.start()
     await healthy(rabbit)
     done.set()
     sent = await publishing
@@ -218,12 +218,12 @@ async def test_a_broker_that_is_killed_and_started_again_has_kept_everything(
 
 
 async def test_a_broker_that_lost_everything_is_made_whole(
-    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: PrivateBroker
+    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: Broker
 ) -> None:
-    await asyncio.to_thread(up.kill)
-    await asyncio.to_thread(up.wipe)
+    await up.kill()
+    await up.wipe()
     await until(lambda: rabbit.healthy() is not None, "the loss being noticed")
-    await asyncio.to_thread(up.start)
+    await up.start()
     await published(rabbit, *said("afterwards"))
     await audit.has("afterwards")
     await healthy(rabbit)

@@ -12,7 +12,7 @@ import shared.outbox as outbox
 from shared.bus import Bus, Message, NotPublished
 from shared.db import Database, Tx
 from shared.events import Envelope
-from shared.inbox import Inbox
+from shared.inbox import EVERY_TYPE, Inbox
 from shared.outbox import Relay, routing_key
 from shared.receiving import Receiver, Subject
 
@@ -104,7 +104,7 @@ def _handle_at_once(*, remember: bool) -> None:
                 continue
             envelope = Envelope.parse(body)
             for handler in inbox._handlers.values():
-                if not handler.types & {envelope.type, "*"}:
+                if not handler.types & {envelope.type, EVERY_TYPE}:
                     continue
                 async with database.tx(envelope.org_id or "", handler.say(envelope)) as tx:
                     if remember and not await tx.run(

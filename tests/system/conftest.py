@@ -1,4 +1,4 @@
-"""One RabbitMQ of our own per test module: it may be killed and wiped; where it can't be had, those tests are skipped."""
+"""What system tests share: the whole product in this process, and a RabbitMQ of our own that may be killed and wiped."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.broker import Broker, private_broker
-from tests.broker_programs import BrokerMissing
+from tests.system.whole import WholeProduct, whole_product
+from tests.world import Databases
+
+
+@pytest.fixture(scope="module")
+async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeProduct]:
+    async with whole_product(databases, tmp_path_factory.mktemp("product")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broker]:
-    try:
-        broker = await private_broker(tmp_path_factory.mktemp("faults-rabbit"))
-    except BrokerMissing as missing:
-        pytest.skip(str(missing))
+    broker = await private_broker(tmp_path_factory.mktemp("faults-rabbit"))
     await broker.start()
     try:
         yield broker

@@ -78,11 +78,22 @@ async def test_an_answer_of_each_framing_leaves_the_connection_usable(
         ("GET", b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"until the end"),
         ("GET", OK + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", b"ok"),
         ("GET", OK + b"garbage", b"ok"),
+        ("HEAD", b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 6\r\n\r\n", b""),
         ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", b""),
         ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 6\r\n\r\npoison", b""),
         ("GET", b"HTTP/1.1 204 No Content\r\n\r\npoison", b""),
     ],
-    ids=["close", "1.0", "until EOF", "two answers", "garbage", "body after HEAD", "body after 304", "body after 204"],
+    ids=[
+        "close",
+        "1.0",
+        "until EOF",
+        "two answers",
+        "garbage",
+        "HEAD close",
+        "body after HEAD",
+        "body after 304",
+        "body after 204",
+    ],
 )
 async def test_a_connection_that_said_too_much_or_goodbye_is_not_used_again(
     method: str, answer: bytes, body: bytes
@@ -364,6 +375,17 @@ def test_a_mangled_answer_never_crashes_the_reader(answer: bytes, changes: list[
         answer = answer[:place] + data + answer[place + 1 :]
     *_, complete, fine = read([answer])
     assert complete or not fine
+
+
+def test_a_connection_on_which_bytes_come_unasked_is_ended_at_once() -> None:
+    exchange, paper = Exchange(), Paper()
+    exchange.connection_made(paper)
+    exchange.request(b"", bodiless=False, limit=0)
+    exchange.data_received(OK)
+    assert exchange.finish()
+    exchange.data_received(b"H")
+    assert paper.closed
+    assert not exchange.usable
 
 
 @pytest.mark.parametrize("answer", ANSWERS[:3])

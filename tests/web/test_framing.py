@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from aiohttp import web
 
 from shared.web.server import Limits, Request
-from tests.web.raw import serving, wire
+from tests.web.raw import PATIENCE, serving, wire
 
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -91,9 +93,16 @@ async def test_ambiguous_bytes_get_400_and_a_closed_connection(name: str) -> Non
 
 @pytest.mark.parametrize("name", [name for name, data in BY_LLHTTP.items() if data.startswith(CHUNKED)])
 async def test_a_fault_in_a_chunk_that_comes_later_ends_the_waiting_handler_too(name: str) -> None:
-    async with serving(echo) as listening, wire(listening.port) as client:
+    entered = asyncio.Event()
+
+    async def read(request: Request) -> web.Response:
+        entered.set()
+        return await echo(request)
+
+    limits = Limits(body_seconds=60)
+    async with serving(read, limits) as listening, wire(listening.port) as client:
         client.send(CHUNKED + b"1\r\nx\r\n")
-        await client.writer.drain()
+        await asyncio.wait_for(entered.wait(), PATIENCE)
         client.send(AMBIGUOUS[name].removeprefix(CHUNKED))
         assert (await client.answer()).code == "malformed_request"
         assert b" 200 OK" not in await client.rest()

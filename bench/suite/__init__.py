@@ -1,0 +1,1 @@
+"""What every benchmark is made of: contenders, goals, alternating rounds, and the report."""

@@ -1,0 +1,166 @@
+"""The plan catalogue: data that an operator edits, checked whole when billing starts; every fault is named at once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from services.billing.rules import Interval, Terms
+from shared.config import Misconfigured
+from shared.errors import invalid
+from shared.events.billing import Entitlements
+
+DEFAULT = Path(__file__).parent / "catalogue.yaml"
+
+
+def _unlimited(value: Any) -> Any:
+    if value is None:
+        raise ValueError('write "unlimited" or a number')
+    return None if value == "unlimited" else value
+
+
+Limit = Annotated[Annotated[int, Field(ge=0, strict=True)] | None, BeforeValidator(_unlimited)]
+Amount = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+PlanId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlanEntitlements(_Strict):
+    """What a plan lets an organization set up; the fields of `Entitlements` that don't say whose they are."""
+
+    author_slots: Limit
+    viewer_slots: Limit
+    share_all_analysts: bool
+    custom_groups: bool
+    additional_domains: Literal["none", "proven", "any"]
+    single_sign_on: bool
+    scim: bool
+    sharing_links: bool
+    interactive_embedding: bool
+    api_keys: bool
+    audit_days: Days
+
+
+class Prices(_Strict):
+    month: dict[Currency, Amount]
+    year: dict[Currency, Amount]
+
+
+class Plan(_Strict):
+    id: PlanId
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    order: int
+    prices: Prices | None = None
+    entitlements: PlanEntitlements
+
+    def price(self, interval: Interval, currency: str) -> int | None:
+        return None if self.prices is None else getattr(self.prices, interval)[currency]
+
+    def terms(self, interval: Interval, currency: str) -> Terms:
+        return Terms(self.id, self.name, self.order, interval, self.price(interval, currency))
+
+    def granted(self, version: int) -> Entitlements:
+        """This plan's entitlements as an organization's, under a version."""
+        return Entitlements(version=version, plan=self.id, plan_name=self.name, **self.entitlements.model_dump())
+
+
+class Trial(_Strict):
+    plan: PlanId
+    days: Days
+    notice_days: Annotated[int, Field(ge=0, strict=True)]
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(days=self.days)
+
+    @property
+    def notice(self) -> timedelta:
+        return timedelta(days=self.notice_days)
+
+
+class Catalogue(_Strict):
+    version: Annotated[int, Field(ge=1, strict=True)]
+    currency: Currency
+    starts_with: PlanId
+    trial: Trial
+    plans: Annotated[tuple[Plan, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        faults = list(_faults(self))
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @cached_property
+    def by_id(self) -> dict[str, Plan]:
+        return {plan.id: plan for plan in self.plans}
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def first(self) -> Plan:
+        """The plan that every organization starts with."""
+        return self.by_id[self.starts_with]
+
+    def plan(self, plan_id: str) -> Plan:
+        return self.by_id[plan_id]
+
+    def chosen(self, plan_id: str) -> Plan:
+        """A plan that a client named."""
+        if plan_id not in self.by_id:
+            raise invalid("/plan", "unknown_plan", f"The plans are {', '.join(self.by_id)}.")
+        return self.by_id[plan_id]
+
+
+def _faults(catalogue: Catalogue) -> Iterable[str]:
+    ids = [plan.id for plan in catalogue.plans]
+    orders = [plan.order for plan in catalogue.plans]
+    if len(set(ids)) < len(ids):
+        yield "two plans have the same id"
+    if len(set(orders)) < len(orders):
+        yield "two plans have the same order"
+    for plan in catalogue.plans:
+        if plan.prices is not None and not {catalogue.currency} <= set(plan.prices.month) == set(plan.prices.year):
+            yield f"the plan {plan.id} needs a price per month and per year in {catalogue.currency}, and in the same currencies"
+    for use, plan_id in (("starts_with", catalogue.starts_with), ("trial.plan", catalogue.trial.plan)):
+        if plan_id not in ids:
+            yield f"{use} names {plan_id!r}, which isn't among the plans"
+    first = next((plan for plan in catalogue.plans if plan.id == catalogue.starts_with), None)
+    if first is not None and (first.prices is None or any(first.prices.month.values())):
+        yield f"the plan {first.id} must cost nothing: organizations start with it"
+    if catalogue.trial.notice_days >= catalogue.trial.days:
+        yield "trial.notice_days must be fewer than trial.days"
+
+
+def read_catalogue(path: Path = DEFAULT) -> Catalogue:
+    """The catalogue of a file, or `Misconfigured` with all that is wrong in it."""
+    try:
+        return Catalogue.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as away:
+        raise Misconfigured([f"the plan catalogue {path} can't be read: {away.strerror}"]) from None
+    except yaml.YAMLError as wrong:
+        raise Misconfigured([f"the plan catalogue {path} isn't YAML: {' '.join(str(wrong).split())}"]) from None
+    except ValidationError as wrong:
+        raise Misconfigured(_words(path, wrong)) from None
+
+
+def _words(path: Path, wrong: ValidationError) -> Sequence[str]:
+    return [
+        f"the plan catalogue {path}: {'.'.join(map(str, fault['loc'])) or 'as a whole'}: {fault['msg'].removeprefix('Value error, ')}"
+        for fault in wrong.errors(include_url=False, include_context=False)
+    ]

@@ -1,0 +1,20 @@
+"""Billing's endpoints."""
+
+from __future__ import annotations
+
+from services.billing.usecases.capabilities import read_capabilities
+from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
+from services.billing.usecases.plans import list_plans
+from services.billing.usecases.subscription import read_entitlements, read_subscription, start_trial
+from shared.service import admin, anyone, delete, get, person, post, service
+
+ROUTES = (
+    get("/v1/plans", list_plans, anyone("plans.read")),
+    get("/v1/subscription", read_subscription, admin("billing.manage")),
+    post("/v1/subscription/trial", start_trial, admin("trial.start"), status=201),
+    post("/v1/subscription/change-previews", preview_change, admin("plan.change")),
+    post("/v1/subscription/changes", change_plan, admin("plan.change"), status=201, needs_key=True),
+    delete("/v1/subscription/changes/scheduled", cancel_scheduled_change, admin("plan.change")),
+    get("/internal/entitlements/{org_id}", read_entitlements, service("entitlements.read")),
+    get("/internal/capabilities", read_capabilities, person("me.read")),
+)

@@ -1,0 +1,65 @@
+"""The plans on offer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.billing.catalogue import Catalogue, Plan, PlanEntitlements
+from services.billing.rules import Interval
+from shared.fields import Money, Nothing, View
+from shared.service import Ctx
+
+
+class PlanPrices(View):
+    """What the plan costs per interval; null when it is agreed by contract."""
+
+    month: Money | None
+    year: Money | None
+
+
+class PlanView(View):
+    """`order` compares plans: going to a higher one is an upgrade. Limits that are null mean unlimited."""
+
+    plan: str
+    name: str
+    order: int
+    by_contract: bool
+    prices: PlanPrices
+    entitlements: PlanEntitlements
+
+
+class TrialOffer(View):
+    plan: str
+    days: int
+
+
+class Plans(View):
+    data: Sequence[PlanView]
+    trial: TrialOffer
+    catalogue_version: int
+
+
+async def list_plans(ctx: Ctx, _: Nothing) -> Plans:
+    """All plans with their prices and what they include, the smallest first."""
+    catalogue: Catalogue = ctx.own
+    return Plans(
+        data=[_plan_view(plan, catalogue.currency) for plan in sorted(catalogue.plans, key=lambda plan: plan.order)],
+        trial=TrialOffer(plan=catalogue.trial.plan, days=catalogue.trial.days),
+        catalogue_version=catalogue.version,
+    )
+
+
+def _plan_view(plan: Plan, currency: str) -> PlanView:
+    return PlanView(
+        plan=plan.id,
+        name=plan.name,
+        order=plan.order,
+        by_contract=plan.prices is None,
+        prices=PlanPrices(month=_price(plan, "month", currency), year=_price(plan, "year", currency)),
+        entitlements=plan.entitlements,
+    )
+
+
+def _price(plan: Plan, interval: Interval, currency: str) -> Money | None:
+    amount = plan.price(interval, currency)
+    return None if amount is None else Money(amount_minor=amount, currency=currency)

@@ -1,0 +1,94 @@
+"""All of courier's SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from shared.db import Row, Tx
+from shared.events.courier import MailLink, MailRequested
+
+# A lease is measured by the database's own clock: it says how long a sender may be silent, not when a mail is due.
+CLAIM = """
+update mails set attempts = attempts + 1, leased_until = clock_timestamp() + $2::interval
+where id = (
+    select id from mails where state = 'waiting' and due_at <= $1 and (leased_until is null or leased_until < clock_timestamp())
+    order by due_at limit 1 for update skip locked
+) returning *
+"""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that this sender has leased; `attempts` tells its attempt from later ones."""
+
+    id: str
+    recipient: str
+    template: str
+    language: str
+    content: dict[str, Any]
+    link: MailLink | None
+    requested_at: datetime
+    attempts: int
+
+
+async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: datetime) -> bool:
+    """False when this event has its mail already."""
+    return (
+        await tx.run(
+            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, requested_at, due_at)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) on conflict (event_id) do nothing",
+            mail_id,
+            asked.org_id or "",
+            event_id,
+            asked.to,
+            asked.template,
+            asked.language,
+            orjson.dumps(asked.values).decode(),
+            asked.link.model_dump_json() if asked.link else None,
+            now,
+        )
+        == 1
+    )
+
+
+async def lease_next(tx: Tx, now: datetime, lease: timedelta) -> Mail | None:
+    """The mail that has been due longest and that nobody is sending; it is the caller's until the lease is over."""
+    row = await tx.row(CLAIM, now, lease)
+    return None if row is None else _mail(row)
+
+
+def _mail(row: Row) -> Mail:
+    return Mail(
+        id=row["id"],
+        recipient=row["recipient"],
+        template=row["template"],
+        language=row["language"],
+        content=orjson.loads(row["content"]),
+        link=MailLink.model_validate_json(row["link"]) if row["link"] else None,
+        requested_at=row["requested_at"],
+        attempts=row["attempts"],
+    )
+
+
+async def mark_sent(tx: Tx, mail: Mail, now: datetime) -> None:
+    """Holds even if the lease ran out meanwhile: what was sent was sent."""
+    await tx.run(
+        "update mails set state = 'sent', sent_at = $2, leased_until = null, error = null where id = $1", mail.id, now
+    )
+
+
+async def mark_refused(tx: Tx, mail: Mail, due_at: datetime | None, error: str) -> None:
+    """Due again at `due_at`, or failed for good; unless a later attempt has taken over."""
+    await tx.run(
+        "update mails set state = case when $3::timestamptz is null then 'failed' else 'waiting' end,"
+        " due_at = coalesce($3, due_at), leased_until = null, error = $4"
+        " where id = $1 and attempts = $2 and state = 'waiting'",
+        mail.id,
+        mail.attempts,
+        due_at,
+        error,
+    )

@@ -1,0 +1,129 @@
+"""The sender: takes mails that are due one by one, and never lets go of one before it is sent, or refused for good."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+from jinja2 import TemplateError
+
+from services.courier import rules, store
+from services.courier.store import Mail
+from services.courier.usecases.rendering import Letterhead, address_of, every_wording, message_of
+from services.courier.usecases.transports import NotTaken, Transport
+from shared.db import AWAY, EVERY_ORG, RETRYABLE
+from shared.errors import Problem
+from shared.events import Envelope
+from shared.links import link_token
+from shared.service import Environment
+
+log = structlog.get_logger()
+
+AT_ONCE = 4
+POLL_SECONDS = 1.0
+SEND_SECONDS = 240.0
+LEASE = timedelta(seconds=300)  # longer than sending may take, so that no two senders have one mail
+GRACE_SECONDS = 5.0
+
+
+class Sender:
+    """A few tasks that send. Woken right after a mail was stored; a look every second finds what is due again, and what a sender that died left."""
+
+    def __init__(self, env: Environment, transport: Transport) -> None:
+        self._env = env
+        self._transport = transport
+        self._wording = every_wording()
+        self._letterhead = Letterhead(env.settings.mail_from, env.settings.public_url)
+        self._links = env.settings.secrets.bytes("links")
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._run(), name=f"mail sender {n}") for n in range(AT_ONCE)]
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def stop(self) -> None:
+        """Ends what is under way; what takes too long is left to its lease."""
+        self._stopping = True
+        self.wake()
+        _, unfinished = await asyncio.wait(self._tasks, timeout=GRACE_SECONDS)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def send_next(self) -> bool:
+        """Sends the mail that is due longest; False when none is due."""
+        async with self._tx() as tx:
+            mail = await store.lease_next(tx, self._env.clock.now(), LEASE)
+        if mail is None:
+            return False
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._transport.take(mail.id, mail.requested_at, self._written(mail))
+        except NotTaken as why:
+            await self._refused(mail, str(why), for_good=why.for_good)
+        except TimeoutError:
+            await self._refused(mail, f"it took longer than {SEND_SECONDS:.0f} s", for_good=False)
+        except (TemplateError, LookupError, ValueError) as wrong:
+            await self._refused(mail, f"it can't be written: {type(wrong).__name__}: {wrong}", for_good=True)
+        else:
+            async with self._tx() as tx:
+                await store.mark_sent(tx, mail, self._env.clock.now())
+            log.info("sent a mail", mail_id=mail.id, template=mail.template, attempts=mail.attempts)
+        return True
+
+    def _written(self, mail: Mail) -> Any:
+        token = None
+        if mail.link is not None:
+            token = link_token(self._links, mail.link.purpose, mail.link.id, mail.link.version)
+        url = address_of(mail, self._letterhead, token)
+        words = self._wording[mail.language].words(mail.template, mail.content, url)
+        return message_of(mail, words, self._letterhead, self._env.clock.now())
+
+    async def _refused(self, mail: Mail, why: str, *, for_good: bool) -> None:
+        now = self._env.clock.now()
+        due_at = None if for_good else rules.due_again(mail.requested_at, now, mail.attempts)
+        async with self._tx() as tx:
+            await store.mark_refused(tx, mail, due_at, why[:1000])
+        say = log.warning if due_at else log.error
+        say(
+            "a mail wasn't sent",
+            mail_id=mail.id,
+            template=mail.template,
+            attempts=mail.attempts,
+            due_at=due_at,
+            why=why,
+        )
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                if await self.send_next():
+                    continue
+            except (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError) as away:
+                log.warning("sending mail waits for the database", error=str(away))
+            except Exception:
+                log.exception("sending a mail failed unexpectedly; its lease brings it back")
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        if not self._stopping:
+            self._woken.clear()
+
+    def _tx(self) -> Any:
+        return self._env.database.tx(EVERY_ORG, _says_nothing)
+
+
+def _says_nothing(event: Any) -> Envelope:
+    raise TypeError("sending has nothing to say")

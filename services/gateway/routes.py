@@ -1,0 +1,26 @@
+"""The gateway's own endpoints; all others belong to the services behind it."""
+
+from __future__ import annotations
+
+from services.gateway.usecases import changes, documents, mail, me
+from shared.service import anyone, get, person
+
+HTML = "text/html"
+
+ROUTES = (
+    get("/v1/me", me.read_me, person("me.read")),
+    get("/v1/me/capabilities", me.read_capabilities, person("me.read")),
+    get("/v1/changes/{event_id}", changes.read_change, person("changes.read")),
+    get("/", documents.read_home, anyone("documents.read"), media=HTML),
+    get("/docs", documents.read_docs, anyone("documents.read"), media=HTML),
+    get("/docs/events", documents.read_event_docs, anyone("documents.read"), media=HTML),
+    get("/openapi.json", documents.read_openapi, anyone("documents.read")),
+    get("/asyncapi.json", documents.read_asyncapi, anyone("documents.read")),
+    get("/schemas/events/{type}", documents.read_event_schema, anyone("documents.read")),
+    get("/problems/{code}", documents.read_problem, anyone("documents.read")),
+    get("/.well-known/security.txt", documents.read_security_contact, anyone("documents.read"), media="text/plain"),
+    get("/dev/mail", mail.list_mail, anyone("dev.mail.read")),
+    get("/dev/mail/{id}", mail.read_mail, anyone("dev.mail.read")),
+)
+
+FROM_CALLER_ALONE = frozenset({me.read_me})

@@ -1,0 +1,35 @@
+"""Identity: accounts, credentials and sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.identity import consumers
+from services.identity.routes import ROUTES
+from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
+from services.identity.usecases.opened import opens
+from shared.events import org
+from shared.events.courier import MailRequested
+from shared.events.identity import PUBLISHED
+from shared.service import Job, Service, on
+
+service = Service(
+    name="identity",
+    migrations=Path(__file__).parent / "migrations",
+    routes=ROUTES,
+    publishes=[*PUBLISHED, MailRequested],
+    consumers=[
+        on(org.MemberJoined, consumers.project_joined),
+        on(org.MemberReactivated, consumers.project_reactivated),
+        on(org.MemberDeactivated, consumers.project_deactivated),
+        on(org.MemberRemoved, consumers.project_removed),
+        on(org.InvitationSent, consumers.project_invitation_sent),
+        on(org.InvitationResent, consumers.project_invitation_resent),
+        on(org.InvitationRevoked, consumers.project_invitation_revoked),
+        on(org.InvitationExpired, consumers.project_invitation_expired),
+        on(org.InvitationAccepted, consumers.project_invitation_accepted),
+    ],
+    sources=["org"],
+    jobs=[Job(end_expired_sessions, every_seconds=30), Job(forget_the_past, every_seconds=600)],
+    opens=opens,
+)

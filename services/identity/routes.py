@@ -1,0 +1,26 @@
+"""Identity's endpoints. `unrecorded` marks those whose request or answer holds a secret."""
+
+from __future__ import annotations
+
+from services.identity.usecases import introspection, invited, passwords, profile, sessions, signups, tokens
+from shared.service import anyone, delete, get, patch, person, post, put, service
+
+ROUTES = [
+    post("/v1/signups", signups.sign_up, anyone("signups.begin"), status=202, unrecorded=True),
+    post("/v1/signups/{signup_id}/confirmation", signups.confirm_signup, anyone("signups.confirm"), status=201),
+    post("/v1/invitation-tokens/{token}/account", invited.open_invited_account, anyone("signups.invited"), status=201, unrecorded=True),
+    post("/v1/auth/discovery", sessions.discover, anyone("auth.discover")),
+    post("/v1/auth/sessions", sessions.sign_in, anyone("auth.sign_in"), status=201, unrecorded=True),
+    post("/v1/auth/tokens", tokens.refresh, anyone("auth.refresh"), unrecorded=True),
+    post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
+    get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
+    delete("/v1/me/sessions", sessions.end_other_sessions, person("sessions.end")),
+    delete("/v1/me/sessions/{session_id}", sessions.end_session, person("sessions.end")),
+    patch("/v1/me/profile", profile.change_profile, person("profile.change")),
+    put("/v1/me/password", passwords.change_password, person("password.change"), status=204, unrecorded=True),
+    post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
+    get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
+    get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
+    post("/internal/cookie-sessions", introspection.cookie_standing, service("sessions.introspect"), unrecorded=True),
+    get("/internal/capabilities", profile.capabilities, person("me.read")),
+]  # fmt: skip

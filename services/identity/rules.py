@@ -1,0 +1,268 @@
+"""What identity decides: how long things live, how often one may try, what a token proves, which words a password may not hold."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+Kind = Literal["bearer", "cookie"]
+
+SIGNUP_LIFE = timedelta(hours=24)
+BEARER_LIFE = timedelta(days=30)
+COOKIE_LIFE = timedelta(hours=12)
+COOKIE_IDLE = timedelta(hours=1)
+GRACE = timedelta(seconds=10)
+TOUCHED_EVERY = timedelta(minutes=1)
+
+# -- accounts and sessions, as they are stored
+
+
+@dataclass(frozen=True)
+class Account:
+    user_id: str
+    email: str
+    canonical_email: str
+    name: str
+    password_hash: str
+    last_org_id: str | None
+    version: int
+
+
+@dataclass(frozen=True)
+class Signup:
+    """An account that waits for its address to be confirmed."""
+
+    canonical_email: str
+    signup_id: str
+    user_id: str
+    email: str
+    name: str
+    company: str
+    location: Literal["eu", "us"]
+    product_mails: bool
+    password_hash: str
+    source_ip: str | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Session:
+    """`generation` counts the tokens given out so far: only the newest one works. `ends_at` is when it is over unless used before."""
+
+    session_id: str
+    user_id: str
+    org_id: str | None
+    kind: Kind
+    root: bytes
+    generation: int
+    rotated_at: datetime
+    amr: Sequence[str]
+    authenticated_at: datetime
+    started_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    ends_at: datetime
+    source_ip: str | None
+    user_agent: str | None
+
+    def used(self, now: datetime) -> Session:
+        return replace(self, last_used_at=now, ends_at=ends_at(self.kind, now, self.expires_at))
+
+    def rotated(self, now: datetime) -> Session:
+        return replace(self.used(now), generation=self.generation + 1, rotated_at=now)
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """An invitation as org last told of it."""
+
+    org_id: str
+    invitation_id: str
+    email: str
+    status: Literal["open", "accepted", "revoked", "expired"]
+    link_version: int
+    expires_at: datetime
+
+    def is_open(self, link_version: int, now: datetime) -> bool:
+        return self.status == "open" and self.link_version == link_version and now < self.expires_at
+
+
+def life_of(kind: Kind) -> timedelta:
+    """A program holds its tokens; a browser may stand open on somebody's desk."""
+    return BEARER_LIFE if kind == "bearer" else COOKIE_LIFE
+
+
+def ends_at(kind: Kind, used_at: datetime, expires_at: datetime) -> datetime:
+    return expires_at if kind == "bearer" else min(expires_at, used_at + COOKIE_IDLE)
+
+
+# -- session tokens
+
+TOKEN = re.compile(r"(trt|tcs)_([0-9a-hjkmnp-tv-z]{26})(0|[1-9][0-9]{0,8})-([A-Za-z0-9_-]{43})")
+PREFIX: Mapping[Kind, str] = {"bearer": "trt", "cookie": "tcs"}
+
+
+def derived_key(master: bytes, purpose: str) -> bytes:
+    """One key per purpose, so that what is made for one can't be used for another."""
+    return hmac.digest(master, f"tenantry identity {purpose}".encode(), hashlib.sha256)
+
+
+def session_token(session: Session, key: bytes) -> str:
+    """The token of a session's present generation: 256 bits that follow from the session's root and a key outside the database.
+
+    It is made again whenever it is needed, so it is stored nowhere, and the same generation always has the same token.
+    """
+    mac = _mac(session.kind, session.session_id, session.generation, session.root, key)
+    number = session.session_id.removeprefix("ses_")
+    return f"{PREFIX[session.kind]}_{number}{session.generation}-{mac}"
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A token that looks like one of ours; whether it is, `is_genuine` tells."""
+
+    kind: Kind
+    session_id: str
+    generation: int
+    mac: str
+
+    def is_genuine(self, session: Session, keys: Sequence[bytes]) -> bool:
+        macs = [_mac(session.kind, session.session_id, self.generation, session.root, key) for key in keys]
+        matches = [hmac.compare_digest(self.mac, mac) for mac in macs]
+        return any(matches) and self.kind == session.kind and self.session_id == session.session_id
+
+
+def read_session_token(token: str, kind: Kind) -> Presented | None:
+    match = TOKEN.fullmatch(token)
+    if match is None or match[1] != PREFIX[kind]:
+        return None
+    return Presented(kind, f"ses_{match[2]}", int(match[3]), match[4])
+
+
+def standing_of(generation: int, session: Session, now: datetime) -> Literal["newest", "replaced", "reused"]:
+    """What presenting a genuine token means.
+
+    The one just replaced is good for a moment, because answers get lost and tabs race: it gets what its first use got.
+    Any other that isn't the newest was copied (or the database was set back): somebody has tokens who shouldn't.
+    """
+    if generation == session.generation:
+        return "newest"
+    if generation == session.generation - 1 and now - session.rotated_at <= GRACE:
+        return "replaced"
+    return "reused"
+
+
+def _mac(kind: Kind, session_id: str, generation: int, root: bytes, key: bytes) -> str:
+    family = hmac.digest(key, root, hashlib.sha256)
+    digest = hmac.digest(family, f"{kind}\n{session_id}\n{generation}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+# -- throttles
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many attempts in a window; then a pause, either until the window is over or growing with every further attempt."""
+
+    name: str
+    attempts: int
+    window: timedelta
+    grows: bool = False
+
+
+BY_ACCOUNT = Limit("account", 10, timedelta(minutes=15), grows=True)
+BY_SOURCE = Limit("source", 100, timedelta(hours=1))
+SIGNUPS_BY_ADDRESS = Limit("signup address", 5, timedelta(hours=1))
+SIGNUPS_BY_SOURCE = Limit("signup source", 60, timedelta(hours=1))
+BY_INVITATION = Limit("invitation", 20, timedelta(hours=1))
+
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(minutes=15)
+REMEMBERED = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Budget:
+    spent: int
+    blocked_until: datetime | None
+    forgotten_at: datetime
+
+    def wait(self, now: datetime) -> timedelta:
+        """How long until the next attempt."""
+        return max(self.blocked_until - now, timedelta()) if self.blocked_until else timedelta()
+
+
+def spend(budget: Budget | None, limit: Limit, now: datetime) -> Budget:
+    """Counts an attempt before it is known how it ends. Only for a budget without `wait`."""
+    if budget is None or now >= budget.forgotten_at:
+        budget = Budget(0, None, now + limit.window)
+    spent = budget.spent + 1
+    if spent < limit.attempts:
+        return replace(budget, spent=spent)
+    if not limit.grows:
+        return Budget(spent, budget.forgotten_at, budget.forgotten_at)
+    pause = min(FIRST_PAUSE * 2 ** min(spent - limit.attempts, 10), LONGEST_PAUSE)
+    return Budget(spent, now + pause, now + pause + REMEMBERED)
+
+
+def take_back(budget: Budget, limit: Limit, now: datetime) -> Budget:
+    """The attempt ended well. An account is then trusted anew; a source only gets that one attempt back."""
+    if limit.grows:
+        return Budget(0, None, now)
+    spent = max(budget.spent - 1, 0)
+    return Budget(spent, budget.blocked_until if spent >= limit.attempts else None, budget.forgotten_at)
+
+
+def source_of(ip: str | None) -> str:
+    """Whose attempts are counted together: an IPv4 address, or the /64 that one subscriber has."""
+    try:
+        address = ipaddress.ip_address(ip or "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def is_this_machine(source: str) -> bool:
+    return source == "::/64" or source.startswith("127.")
+
+
+# -- passwords and names
+
+SHORTEST_WORD = 4
+
+
+def password_text(password: str) -> str:
+    """One spelling per password, however a keyboard composes it (NIST SP 800-63B)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def word_held(password: str, words: Mapping[str, str]) -> str | None:
+    """The name of the first of `words` that a password contains, whatever the case and whatever stands between."""
+    text = _letters(password)
+    for name, word in words.items():
+        pieces = {_letters(piece) for piece in (word, *re.split(r"[\s._+-]+", word))}
+        if any(len(piece) >= SHORTEST_WORD and piece in text for piece in pieces):
+            return name
+    return None
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+
+
+def device_of(user_agent: str | None) -> str | None:
+    """A User-Agent header as far as it is safe to keep and to show."""
+    return "".join(c for c in user_agent or "" if " " <= c <= "~")[:300].strip() or None

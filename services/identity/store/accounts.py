@@ -1,0 +1,62 @@
+"""Accounts."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+
+from services.identity.rules import Account
+from shared.db import Read, Row, Tx
+
+NAMES = [field.name for field in fields(Account)]
+
+
+async def by_email(read: Read, canonical_email: str) -> Account | None:
+    row = await read.row("select * from accounts where canonical_email = $1 and closed_at is null", canonical_email)
+    return _account(row)
+
+
+async def by_id(read: Read, user_id: str) -> Account | None:
+    return _account(await read.row("select * from accounts where user_id = $1 and closed_at is null", user_id))
+
+
+async def lock(tx: Tx, user_id: str) -> Account | None:
+    """The account, which from now on nobody else changes: what a person's sessions and memberships are is decided one after the other."""
+    row = await tx.row("select * from accounts where user_id = $1 and closed_at is null for no key update", user_id)
+    return _account(row)
+
+
+async def create(
+    tx: Tx, user_id: str, email: str, canonical_email: str, name: str, password_hash: str, now: datetime
+) -> bool:
+    """False when the address has an account."""
+    return bool(
+        await tx.run(
+            "insert into accounts (user_id, email, canonical_email, name, password_hash, created_at)"
+            " values ($1, $2, $3, $4, $5, $6) on conflict (canonical_email) do nothing",
+            user_id,
+            email,
+            canonical_email,
+            name,
+            password_hash,
+            now,
+        )
+    )
+
+
+async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
+    await tx.run(
+        "update accounts set password_hash = $2, version = version + 1 where user_id = $1", user_id, password_hash
+    )
+
+
+async def set_name(tx: Tx, user_id: str, name: str) -> None:
+    await tx.run("update accounts set name = $2, version = version + 1 where user_id = $1", user_id, name)
+
+
+async def set_last_org(tx: Tx, user_id: str, org_id: str) -> None:
+    await tx.run("update accounts set last_org_id = $2 where user_id = $1", user_id, org_id)
+
+
+def _account(row: Row | None) -> Account | None:
+    return Account(**{name: row[name] for name in NAMES}) if row is not None else None

@@ -1,0 +1,65 @@
+"""What org has told: who is a member where, and which invitations are open."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+
+from services.identity.rules import Invitation
+from shared.db import Read, Row, Tx
+
+NAMES = [field.name for field in fields(Invitation)]
+
+
+async def keep_membership(tx: Tx, org_id: str, user_id: str, status: str, joined_at: datetime) -> None:
+    await tx.run(
+        "insert into memberships (org_id, user_id, status, joined_at) values ($1, $2, $3, $4)"
+        " on conflict (org_id, user_id) do update set status = excluded.status, joined_at = excluded.joined_at",
+        org_id,
+        user_id,
+        status,
+        joined_at,
+    )
+
+
+async def is_active_member(read: Read, org_id: str, user_id: str) -> bool:
+    return bool(
+        await read.value(
+            "select true from memberships where org_id = $1 and user_id = $2 and status = 'active'", org_id, user_id
+        )
+    )
+
+
+async def active_organizations(read: Read, user_id: str) -> list[str]:
+    """The person's organizations, the one joined first at the head. Needs a look across organizations."""
+    rows = await read.rows(
+        "select org_id from memberships where user_id = $1 and status = 'active' order by joined_at, org_id", user_id
+    )
+    return [row["org_id"] for row in rows]
+
+
+async def keep_invitation(tx: Tx, invitation: Invitation) -> None:
+    await tx.run(
+        "insert into invitations (org_id, invitation_id, email, status, link_version, expires_at) values ($1, $2, $3, $4, $5, $6)"
+        " on conflict (org_id, invitation_id) do update set"
+        " email = excluded.email, status = excluded.status, link_version = excluded.link_version, expires_at = excluded.expires_at",
+        invitation.org_id,
+        invitation.invitation_id,
+        invitation.email,
+        invitation.status,
+        invitation.link_version,
+        invitation.expires_at,
+    )
+
+
+async def invitation(read: Read, invitation_id: str) -> Invitation | None:
+    """Needs a look across organizations: who follows a mailed link is in none yet."""
+    return _invitation(await read.row("select * from invitations where invitation_id = $1", invitation_id))
+
+
+async def lock_invitation(tx: Tx, invitation_id: str) -> Invitation | None:
+    return _invitation(await tx.row("select * from invitations where invitation_id = $1 for share", invitation_id))
+
+
+def _invitation(row: Row | None) -> Invitation | None:
+    return Invitation(**{name: row[name] for name in NAMES}) if row is not None else None

@@ -1,0 +1,47 @@
+"""How often one may try: an attempt is paid for before it is looked at, in a transaction of its own, and given back when it ends well."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+from dataclasses import dataclass
+
+from services.identity.rules import Limit, spend, take_back
+from services.identity.store import throttles
+from services.identity.usecases.opened import opened
+from shared.db import Tx
+from shared.errors import Problem
+from shared.service import Ctx
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What was paid for one attempt. `last` tells that the next one has to wait."""
+
+    limits: dict[str, Limit]
+    last: bool
+
+    async def forgive(self, tx: Tx, ctx: Ctx) -> None:
+        budgets = await throttles.lock(tx, list(self.limits), ctx.now)
+        await throttles.keep(tx, {name: take_back(budgets[name], self.limits[name], ctx.now) for name in self.limits})
+
+
+async def pay(ctx: Ctx, *charges: tuple[Limit, str]) -> Attempt:
+    """Counts an attempt against each limit, or refuses it with `rate_limited`, which costs nothing.
+
+    Whether an account exists makes no difference: what is counted is the address that was typed.
+    """
+    limits = {_bucket(ctx, limit, of): limit for limit, of in charges}
+    async with ctx.env.database.tx("", ctx.say) as tx:
+        budgets = await throttles.lock(tx, list(limits), ctx.now)
+        wait = max(budget.wait(ctx.now) for budget in budgets.values())
+        if wait:
+            raise Problem("rate_limited", retry_after=math.ceil(wait.total_seconds()))
+        after = {name: spend(budgets[name], limit, ctx.now) for name, limit in limits.items()}
+        await throttles.keep(tx, after)
+    return Attempt(limits, last=any(budget.wait(ctx.now) for budget in after.values()))
+
+
+def _bucket(ctx: Ctx, limit: Limit, of: str) -> str:
+    return hmac.new(opened(ctx).keys.throttles, f"{limit.name}\n{of}".encode(), hashlib.sha256).hexdigest()

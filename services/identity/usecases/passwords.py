@@ -1,0 +1,126 @@
+"""Passwords: what a new one must be like, and proving that one knows one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from services.identity import rules
+from services.identity.rules import Account
+from services.identity.store import accounts, sessions
+from services.identity.usecases.attempts import Attempt, pay
+from services.identity.usecases.hashing import Hasher, is_outdated
+from services.identity.usecases.opened import opened
+from shared.errors import Problem, invalid
+from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
+from shared.fields import Message
+from shared.service import Ctx
+
+LONGEST = 256
+
+
+def _one_spelling(given: object) -> object:
+    return rules.password_text(given) if isinstance(given, str) and len(given) <= LONGEST else given
+
+
+Password = Annotated[SecretStr, BeforeValidator(_one_spelling), Field(max_length=LONGEST)]
+NewPassword = Annotated[
+    SecretStr,
+    BeforeValidator(_one_spelling),
+    Field(min_length=12, max_length=LONGEST, description="At least 12 characters of any kind."),
+]
+
+REFUSAL_SECONDS = 0.025
+
+
+async def check_new_password(
+    hasher: Hasher, password: str, words: Mapping[str, str], pointer: str = "/password"
+) -> None:
+    """422 with the reason for a password that is common, or that holds what anybody knows of the person (`words`: what it is → the word)."""
+    held = rules.word_held(password, {**words, "the product's name": "tenantry"})
+    if held is not None:
+        raise invalid(pointer, "password_personal", f"must not contain {held}")
+    if await hasher.is_guessable(password):
+        raise invalid(pointer, "password_common", "is a common password, or close to one")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A person has just shown that they know their password."""
+
+    account: Account
+    attempt: Attempt
+    new_hash: str | None
+
+
+async def prove_password(ctx: Ctx, canonical_email: str, password: str) -> Proof | Problem:
+    """The proof, or one refusal for all that can be wrong, in the same time. Call it before the first `ctx.tx()`."""
+    source = rules.source_of(ctx.request.source_ip)
+    with opened(ctx).hasher.place() as hasher:
+        attempt = await pay(ctx, (rules.BY_ACCOUNT, canonical_email), (rules.BY_SOURCE, source))
+        async with ctx.read("") as read:
+            account = await accounts.by_email(read, canonical_email)
+        if await hasher.verify(account.password_hash if account else None, password) and account is not None:
+            outdated = is_outdated(account.password_hash)
+            return Proof(account, attempt, await hasher.hash(password) if outdated else None)
+    return await refuse(ctx, account, attempt)
+
+
+async def refuse(ctx: Ctx, account: Account | None, attempt: Attempt) -> Problem:
+    """Notes the failure. Only an existing account has a note to write, so it is written inside a pause that every refusal takes."""
+    loop = asyncio.get_running_loop()
+    answered_at = loop.time() + REFUSAL_SECONDS
+    if account is not None:
+        async with ctx.env.database.tx("", ctx.say) as tx:
+            reason: Literal["throttled", "password"] = "throttled" if attempt.last else "password"
+            failed = SignInFailed(user_id=account.user_id, reason=reason, source_ip=ctx.request.source_ip)
+            await tx.emit(failed)
+    await asyncio.sleep(max(answered_at - loop.time(), 0))
+    return Problem("invalid_credentials")
+
+
+class ChangePassword(Message):
+    current_password: Password
+    new_password: NewPassword
+
+
+async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
+    """Sets a new password and ends all other sessions at once."""
+    person = await me(ctx)
+    new = wanted.new_password.get_secret_value()
+    if new == wanted.current_password.get_secret_value():
+        raise invalid("/new_password", "password_unchanged", "is the current password")
+    words = {"your e-mail address": person.email.partition("@")[0], "your name": person.name}
+    with opened(ctx).hasher.place() as hasher:
+        await check_new_password(hasher, new, words, "/new_password")
+    proof = await prove_password(ctx, person.canonical_email, wanted.current_password.get_secret_value())
+    if isinstance(proof, Problem):
+        return proof
+    with opened(ctx).hasher.place() as hasher:
+        new_hash = await hasher.hash(new)
+    async with ctx.tx() as tx:
+        session_id = ctx.actor.session_id or ""
+        locked = await accounts.lock(tx, person.user_id)
+        if locked is None or await sessions.lock(tx, session_id, ctx.now) is None:
+            raise Problem("session_ended")
+        if locked.password_hash != proof.account.password_hash:
+            raise Problem("conflict", "The password was changed meanwhile.")
+        await accounts.set_password(tx, person.user_id, new_hash)
+        await sessions.end_others(tx, person.user_id, session_id)
+        await proof.attempt.forgive(tx, ctx)
+        await tx.emit(PasswordChanged(user_id=person.user_id))
+        await tx.emit(AllSessionsEnded(user_id=person.user_id, reason="password_changed", except_session_id=session_id))
+    return None
+
+
+async def me(ctx: Ctx) -> Account:
+    """The acting person's account."""
+    async with ctx.read("") as read:
+        account = await accounts.by_id(read, ctx.actor.person())
+    if account is None:
+        raise Problem("session_ended")
+    return account

@@ -1,0 +1,57 @@
+"""What a person says about themselves, and what they may do with their own account."""
+
+from __future__ import annotations
+
+from services.identity.store import accounts, projections
+from shared.capabilities import Because, Capabilities, Capability
+from shared.db import EVERY_ORG
+from shared.errors import Problem
+from shared.events.identity import Person, UserNameChanged
+from shared.fields import Message, Name, Nothing, Versioned
+from shared.service import Ctx
+
+ON_ONESELF = (
+    "me.read",
+    "profile.change",
+    "password.change",
+    "reauthentication.answer",
+    "sessions.read",
+    "sessions.end",
+)
+SWITCH = "active_organization.choose"
+
+
+class ChangeProfile(Message):
+    name: Name
+
+
+class Profile(Versioned):
+    user_id: str
+    email: str
+    name: str
+
+
+async def change_profile(ctx: Ctx, wanted: ChangeProfile) -> Profile:
+    """Changes the name that one goes by."""
+    async with ctx.tx("") as tx:
+        account = await accounts.lock(tx, ctx.actor.person())
+        if account is None:
+            raise Problem("session_ended")
+        ctx.check_version(account.version)
+        if wanted.name == account.name:
+            return Profile(user_id=account.user_id, email=account.email, name=account.name, version=account.version)
+        await accounts.set_name(tx, account.user_id, wanted.name)
+        person = Person(email=account.email, name=wanted.name)
+        await tx.emit(UserNameChanged(user_id=account.user_id, person=person, previous_name=account.name))
+    return Profile(user_id=account.user_id, email=account.email, name=wanted.name, version=account.version + 1)
+
+
+async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
+    """What the acting person may do with their own account."""
+    async with ctx.read(EVERY_ORG) as read:
+        orgs = await projections.active_organizations(read, ctx.actor.person())
+    listed = [Capability(action=action) for action in ON_ONESELF]
+    if any(org_id != ctx.actor.org_id for org_id in orgs):
+        return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
+    alone = Because(kind="state", detail="There is no other organization that you are a member of.")
+    return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])

@@ -1,0 +1,39 @@
+"""org: organizations, their legal record, domains, members, invitations and groups."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from services.org import consumers
+from services.org.routes import ROUTES
+from services.org.usecases.invitations import expire_invitations
+from services.org.usecases.own import Own
+from shared.events.billing import EntitlementsChanged
+from shared.events.courier import MailRequested
+from shared.events.identity import UserClosed, UserNameChanged, UserRegistered
+from shared.events.org import PUBLISHED
+from shared.service import Environment, Job, Service, on
+
+
+@asynccontextmanager
+async def opened(env: Environment) -> AsyncIterator[Own]:
+    yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"))
+
+
+service = Service(
+    name="org",
+    migrations=Path(__file__).parent / "migrations",
+    routes=ROUTES,
+    publishes=(*PUBLISHED, MailRequested),
+    consumers=(
+        on(UserRegistered, consumers.know_person),
+        on(UserNameChanged, consumers.rename_person),
+        on(UserClosed, consumers.let_person_go),
+        on(EntitlementsChanged, consumers.apply_entitlements),
+    ),
+    sources=("identity", "billing"),
+    jobs=(Job(expire_invitations, every_seconds=60),),
+    opens=opened,
+)

@@ -1,0 +1,139 @@
+"""What org hears: persons from identity, entitlements from billing."""
+
+from __future__ import annotations
+
+import structlog
+
+from services.org import rules
+from services.org.store import groups, members, organizations
+from services.org.store.organizations import Person
+from services.org.usecases.holding import Held, holding
+from services.org.usecases.own import own
+from shared.db import Tx
+from shared.events import org as said
+from shared.events.billing import EntitlementsChanged
+from shared.events.identity import Signup, UserClosed, UserNameChanged, UserRegistered
+from shared.fields import domain_of
+from shared.ids import new_id
+from shared.service import Ctx
+
+log = structlog.get_logger()
+
+
+async def know_person(ctx: Ctx, told: UserRegistered) -> None:
+    """Keeps who the person is; when they signed up for an organization, it exists from now on."""
+    async with ctx.tx() as tx:
+        person = Person(told.user_id, told.person.email, told.person.name)
+        await organizations.keep_person(tx, person.user_id, person.email, person.name)
+        await _rename_everywhere(ctx, tx, person.user_id, person.name)
+    if told.signup is not None:
+        await _found_organization(ctx, person, told.signup)
+
+
+async def rename_person(ctx: Ctx, told: UserNameChanged) -> None:
+    """The person goes by their new name in each of their organizations."""
+    async with ctx.tx() as tx:
+        await organizations.keep_person(tx, told.user_id, told.person.email, told.person.name)
+        await _rename_everywhere(ctx, tx, told.user_id, told.person.name)
+
+
+async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
+    """The person is no longer a member anywhere.
+
+    The last Admin stays on the books, because an organization keeps one at every commit: identity has to refuse
+    to close such an account, and if it didn't, an operator is told.
+    """
+    async with ctx.tx() as tx:
+        await organizations.forget_person(tx, told.user_id)
+        for org_id in await organizations.organizations_of(tx, told.user_id):
+            async with holding(ctx, tx, org_id) as held:
+                await _remove(held, told.user_id)
+
+
+async def apply_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
+    """What the organization may set up from now on. Nothing is rewritten: groups and slots follow when they are looked at."""
+    at = ctx.cause.time if ctx.cause else ctx.now
+    async with ctx.tx(told.org_id) as tx:
+        if await organizations.find(tx, told.org_id) is None:
+            plan = (await organizations.plan(tx, told.org_id)).followed_by(told.entitlements, at)
+            await organizations.keep_plan(tx, told.org_id, plan)
+            return
+        async with holding(ctx, tx, told.org_id) as held:
+            before = held.plan
+            if await organizations.keep_plan(tx, held.id, before.followed_by(told.entitlements, at)):
+                await held.look_again()
+                await _tell_groups(held, before)
+
+
+async def _tell_groups(held: Held, before: rules.Plan) -> None:
+    had, has = before.entitlements.custom_groups, held.plan.entitlements.custom_groups
+    group_ids = [group.group_id for group in await groups.custom(held.tx, held.id)] if had != has else []
+    if not group_ids:
+        return
+    plan = held.plan.entitlements.plan
+    if has:
+        await held.tx.emit(said.GroupsResumed(org_id=held.id, group_ids=group_ids, plan=plan))
+    else:
+        since = held.plan.groups_lost_at or held.now
+        await held.tx.emit(
+            said.GroupsSuspended(org_id=held.id, group_ids=group_ids, cause="plan", plan=plan, suspended_at=since)
+        )
+
+
+async def _found_organization(ctx: Ctx, person: Person, signup: Signup) -> None:
+    org_id = new_id("org")
+    state = said.Organization(
+        name=signup.company,
+        location=signup.location,
+        contact_email=person.email,
+        product_mails=signup.product_mails,
+    )
+    async with ctx.tx(org_id) as tx:
+        await organizations.add(tx, org_id, state, person.user_id, ctx.now)
+        await tx.emit(said.OrganizationCreated(org_id=org_id, organization=state, created_by=person.user_id))
+        await _register_domain(ctx, tx, org_id, domain_of(person.email))
+        for kind, (name, description) in rules.BUILT_IN_GROUPS.items():
+            group = await groups.add(tx, org_id, new_id("grp"), kind, name, description, None, ctx.now)
+            await tx.emit(said.GroupCreated(org_id=org_id, group=group.state()))
+        first = await members.join(tx, org_id, person, "admin", person.user_id, ctx.now)
+        await tx.emit(said.MemberJoined(org_id=org_id, member=rules.Overlay(rules.Plan()).state(first)))
+        if signup.terms_accepted:
+            await _record_acceptance(ctx, tx, org_id, person, signup.source_ip)
+
+
+async def _register_domain(ctx: Ctx, tx: Tx, org_id: str, name: str) -> None:
+    if own(ctx).can_be_registered(name):
+        domain = said.Domain(domain_id=new_id("dom"), name=name, status="claimed")
+        await organizations.add_domain(tx, org_id, domain, ctx.now)
+        await tx.emit(said.DomainClaimed(org_id=org_id, domain=domain))
+
+
+async def _record_acceptance(ctx: Ctx, tx: Tx, org_id: str, person: Person, source_ip: str | None) -> None:
+    for document, version in rules.LEGAL_DOCUMENTS.items():
+        await organizations.add_acceptance(
+            tx, org_id, new_id("acc"), document, version, person.user_id, person.name, person.email, source_ip, ctx.now
+        )
+        await tx.emit(said.TermsAccepted(org_id=org_id, document=document, version=version, accepted_by=person.user_id))
+
+
+async def _rename_everywhere(ctx: Ctx, tx: Tx, user_id: str, name: str) -> None:
+    for org_id in await organizations.organizations_of(tx, user_id):
+        async with holding(ctx, tx, org_id) as held:
+            member = await members.find(tx, org_id, user_id)
+            if member is not None and member.name != name:
+                renamed = await members.rename(tx, org_id, user_id, name, ctx.now)
+                await tx.emit(said.MemberRenamed(org_id=org_id, member=held.state(renamed)))
+
+
+async def _remove(held: Held, user_id: str) -> None:
+    member = await members.one(held.tx, held.id, user_id)
+    if (
+        member.role == "admin"
+        and member.status == "active"
+        and not await members.other_admins(held.tx, held.id, user_id)
+    ):
+        log.error("the account of an organization's last admin was closed", org_id=held.id, user_id=user_id)
+        return
+    removed = await members.remove(held.tx, held.id, user_id, None, held.now)
+    await held.look_again()
+    await held.tx.emit(said.MemberRemoved(org_id=held.id, member=held.state(removed)))

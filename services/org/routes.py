@@ -1,0 +1,103 @@
+"""One line per endpoint."""
+
+from __future__ import annotations
+
+from services.org.rules import ACTIONS
+from services.org.store import groups, invitations, members
+from services.org.usecases.acceptance import accept_invitation, show_invitation
+from services.org.usecases.groups import (
+    add_group_member,
+    change_group,
+    create_group,
+    delete_group,
+    group_and_member_exist,
+    list_group_members,
+    list_groups,
+    read_group,
+    remove_group_member,
+)
+from services.org.usecases.invitations import (
+    invite,
+    invite_many,
+    list_invitations,
+    resend_invitation,
+    revoke_invitation,
+)
+from services.org.usecases.neighbours import list_capabilities, plan_effects, standing_of
+from services.org.usecases.organization import (
+    change_organization,
+    list_acceptances,
+    list_domains,
+    read_dpa,
+    read_organization,
+)
+from services.org.usecases.users import (
+    change_role_and_groups,
+    deactivate_user,
+    list_users,
+    reactivate_user,
+    read_user,
+    remove_user,
+)
+from shared.service import Permission, anyone, delete, get, patch, person, post, put, service
+
+
+def may(action: str) -> Permission:
+    return Permission(action, ACTIONS[action])
+
+
+ROUTES = (
+    get("/v1/organization", read_organization, may("organization.read")),
+    patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
+    get("/v1/legal/dpa", read_dpa, may("legal.read")),
+    get("/v1/legal/acceptances", list_acceptances, may("legal.read")),
+    get("/v1/domains", list_domains, may("domains.read")),
+    get("/v1/users", list_users, may("users.read")),
+    get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists),
+    put(
+        "/v1/users/{user_id}/role-and-groups",
+        change_role_and_groups,
+        may("users.manage"),
+        known_by=members.exists,
+        if_match=True,
+    ),
+    post("/v1/users/{user_id}/deactivation", deactivate_user, may("users.manage"), known_by=members.exists),
+    post("/v1/users/{user_id}/reactivation", reactivate_user, may("users.manage"), known_by=members.exists),
+    delete("/v1/users/{user_id}", remove_user, may("users.manage"), known_by=members.exists),
+    get("/v1/invitations", list_invitations, may("invitations.read")),
+    post("/v1/invitations", invite, may("invitations.manage"), status=201),
+    post("/v1/invitations/batches", invite_many, may("invitations.manage"), needs_key=True),
+    post(
+        "/v1/invitations/{invitation_id}/resends",
+        resend_invitation,
+        may("invitations.manage"),
+        known_by=invitations.exists,
+    ),
+    delete(
+        "/v1/invitations/{invitation_id}", revoke_invitation, may("invitations.revoke"), known_by=invitations.exists
+    ),
+    get("/v1/invitation-tokens/{token}", show_invitation, anyone("invitations.show")),
+    post("/v1/invitation-tokens/{token}/acceptance", accept_invitation, person("invitations.accept"), status=201),
+    get("/v1/groups", list_groups, may("groups.read")),
+    post("/v1/groups", create_group, may("groups.manage"), status=201),
+    get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists),
+    patch("/v1/groups/{group_id}", change_group, may("groups.edit"), known_by=groups.exists),
+    delete("/v1/groups/{group_id}", delete_group, may("groups.edit"), known_by=groups.exists),
+    get("/v1/groups/{group_id}/members", list_group_members, may("groups.read_members"), known_by=groups.exists),
+    put(
+        "/v1/groups/{group_id}/members/{user_id}",
+        add_group_member,
+        may("groups.manage"),
+        status=204,
+        known_by=group_and_member_exist,
+    ),
+    delete(
+        "/v1/groups/{group_id}/members/{user_id}",
+        remove_group_member,
+        may("groups.edit"),
+        known_by=group_and_member_exist,
+    ),
+    get("/internal/standings/{user_id}", standing_of, service("standings.read")),
+    post("/internal/plan-effects", plan_effects, service("plan_effects.read")),
+    get("/internal/capabilities", list_capabilities, person("me.read")),
+)

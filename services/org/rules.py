@@ -1,0 +1,285 @@
+"""Pure decisions about an organization: who has a slot, what the plan suspends, and what is refused."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from shared.errors import Problem, invalid
+from shared.events import org as said
+from shared.events.billing import Entitlements
+from shared.events.org import Role as Role
+
+Status = Literal["active", "inactive", "removed"]
+Kind = Literal["author", "viewer"]
+GroupKind = Literal["all_users", "all_analysts", "custom"]
+InvitationStatus = Literal["open", "accepted", "revoked", "expired"]
+
+AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
+INVITATION_LIFE = timedelta(days=14)
+PLAN_WITH_GROUPS = "business"
+LEGAL_DOCUMENTS: Mapping[Literal["terms", "privacy"], str] = {"terms": "2026-01", "privacy": "2026-01"}
+BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
+    "all_users": ("All Users", "Every active member."),
+    "all_analysts": ("All Analysts", "Every active Admin and Analyst."),
+}
+
+# Every action on an organization and the roles it is open to: the routes and the capabilities both read it.
+ADMINS = frozenset({"admin"})
+ACTIONS: Mapping[str, frozenset[str]] = {
+    "organization.read": ADMINS,
+    "organization.manage": ADMINS,
+    "legal.read": ADMINS,
+    "domains.read": ADMINS,
+    "users.read": ADMINS,
+    "users.filter_by_group": ADMINS,
+    "users.manage": ADMINS,
+    "invitations.read": ADMINS,
+    "invitations.manage": ADMINS,
+    "invitations.invite_author": ADMINS,
+    "invitations.invite_viewer": ADMINS,
+    "invitations.revoke": ADMINS,
+    "groups.read": AUTHORS,
+    "groups.read_members": ADMINS,
+    "groups.manage": ADMINS,
+    "groups.edit": ADMINS,
+}
+NEEDS_GROUPS = frozenset({"groups.manage", "users.filter_by_group"})
+NEEDS_SLOT: Mapping[str, tuple[Kind, ...]] = {
+    "invitations.manage": ("author", "viewer"),
+    "invitations.invite_author": ("author",),
+    "invitations.invite_viewer": ("viewer",),
+}
+
+# What an organization may set up while billing hasn't been heard: nothing.
+NOTHING_KNOWN = Entitlements(
+    version=0,
+    plan="unknown",
+    plan_name="Unknown",
+    author_slots=0,
+    viewer_slots=0,
+    share_all_analysts=False,
+    custom_groups=False,
+    additional_domains="none",
+    single_sign_on=False,
+    scim=False,
+    sharing_links=False,
+    interactive_embedding=False,
+    api_keys=False,
+    audit_days=0,
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member as stored: the role given, whatever the plan makes of it."""
+
+    user_id: str
+    email: str
+    name: str
+    role: Role
+    status: Status
+    joined_at: datetime
+    deactivated_at: datetime | None
+    version: int
+    changed_by: str | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group as stored, without its members."""
+
+    group_id: str
+    kind: GroupKind
+    name: str
+    description: str
+    created_at: datetime
+    version: int
+    changed_by: str | None
+    changed_at: datetime
+
+    def state(self) -> said.Group:
+        return said.Group(group_id=self.group_id, kind=self.kind, name=self.name, description=self.description)
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """An invitation as stored."""
+
+    invitation_id: str
+    email: str
+    role: Role
+    group_ids: tuple[str, ...]
+    status: InvitationStatus
+    link_version: int
+    invited_by: str
+    invited_at: datetime
+    sent_at: datetime
+    expires_at: datetime
+    accepted_at: datetime | None
+
+    def at(self, now: datetime) -> Invitation:
+        """As it is at this moment: what is overdue has expired, whether or not the job has been by."""
+        return replace(self, status="expired") if self.status == "open" and self.expires_at <= now else self
+
+    def state(self) -> said.Invitation:
+        return said.Invitation(
+            invitation_id=self.invitation_id,
+            email=self.email,
+            role=self.role,
+            group_ids=list(self.group_ids),
+            status=self.status,
+            expires_at=self.expires_at,
+            link_version=self.link_version,
+        )
+
+
+@dataclass(frozen=True)
+class Author:
+    """What decides who keeps an author slot."""
+
+    user_id: str
+    role: str
+    joined_at: datetime
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The entitlements as last heard, and since when custom groups have been suspended."""
+
+    entitlements: Entitlements = NOTHING_KNOWN
+    groups_lost_at: datetime | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.entitlements.version > 0
+
+    def followed_by(self, entitlements: Entitlements, at: datetime) -> Plan:
+        if entitlements.custom_groups:
+            return Plan(entitlements, None)
+        since = self.groups_lost_at if self.known and not self.entitlements.custom_groups else at
+        return Plan(entitlements, since)
+
+    def limit(self, kind: Kind) -> int | None:
+        return self.entitlements.author_slots if kind == "author" else self.entitlements.viewer_slots
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What the plan lays over the facts, computed whenever it is needed and never stored."""
+
+    plan: Plan
+    slotless: frozenset[str] = frozenset()
+
+    @property
+    def groups_suspended(self) -> bool:
+        return not self.plan.entitlements.custom_groups
+
+    def effective_role(self, member: Member) -> Role:
+        return "viewer" if member.user_id in self.slotless and member.status == "active" else member.role
+
+    def state(self, member: Member) -> said.Member:
+        return said.Member(
+            user_id=member.user_id,
+            email=member.email,
+            name=member.name,
+            role=member.role,
+            effective_role=self.effective_role(member),
+            status=member.status,
+            joined_at=member.joined_at,
+            deactivated_at=member.deactivated_at,
+        )
+
+
+def overlay(plan: Plan, authors: Iterable[Author]) -> Overlay:
+    """Admins keep their slots first, then Analysts in the order they joined; the first Admin keeps theirs on any plan."""
+    limit = plan.entitlements.author_slots
+    if limit is None or not plan.known:
+        return Overlay(plan)
+    in_order = sorted(authors, key=lambda author: (author.role != "admin", author.joined_at, author.user_id))
+    return Overlay(plan, frozenset(author.user_id for author in in_order[max(limit, 1) :]))
+
+
+def kind_of(role: str) -> Kind:
+    return "author" if role in AUTHORS else "viewer"
+
+
+def belongs_to(kind: GroupKind, member: said.Member) -> bool:
+    """Whether a member is in a built-in group: All Users have every active one, All Analysts those who act as Admin or Analyst."""
+    return member.status == "active" and (kind == "all_users" or member.effective_role in AUTHORS)
+
+
+def key_of(name: str) -> str:
+    """The form in which names are compared: regardless of case and of how an accent is composed."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def check_slot(plan: Plan, kind: Kind, used: int, more: int = 1) -> None:
+    """Refuses when `more` slots of this kind don't fit beside those in use."""
+    limit = plan.limit(kind)
+    if limit is not None and used + more > limit:
+        raise Problem(
+            "slots_exhausted",
+            f"All {limit} {kind} slots are taken."
+            if plan.known
+            else "The plan of this organization isn't known here yet.",
+            meta={"kind": kind, "used": used, "limit": limit, "plan": plan.entitlements.plan},
+        )
+
+
+def check_may_have_groups(plan: Plan) -> None:
+    """Refuses to set up custom groups on a plan without them."""
+    if not plan.entitlements.custom_groups:
+        raise Problem(
+            "plan_required", meta={"plan": PLAN_WITH_GROUPS, "current": plan.entitlements.plan, "for": "custom_groups"}
+        )
+
+
+def check_may_gain_members(group_kinds: Collection[GroupKind], plan: Plan) -> None:
+    """Refuses to add anybody to built-in groups, and to any group while the plan suspends them."""
+    if any(kind != "custom" for kind in group_kinds):
+        raise Problem("built_in")
+    if group_kinds and not plan.entitlements.custom_groups:
+        since = plan.groups_lost_at
+        raise Problem(
+            "suspended",
+            "Nobody can be added to a group while the plan suspends it.",
+            meta={
+                "cause": "plan",
+                "plan": plan.entitlements.plan,
+                "since": since.isoformat() if since else None,
+                "plan_required": PLAN_WITH_GROUPS,
+            },
+        )
+
+
+def check_groups_known(asked: Collection[str], known: Collection[str]) -> None:
+    """A group of another organization is as unknown as one that never was."""
+    for place, group_id in enumerate(asked):
+        if group_id not in known:
+            raise invalid(f"/group_ids/{place}", "unknown_group", "There is no such group.")
+
+
+def check_keeps_an_admin(member: Member, other_admins: int) -> None:
+    """Refuses to take the role or the standing of an Admin from the last one."""
+    if member.role == "admin" and member.status == "active" and other_admins == 0:
+        raise Problem("last_admin")
+
+
+def check_registered(domain: str, registered: Collection[str]) -> None:
+    """Only addresses in the organization's own domains can be invited."""
+    if domain not in registered:
+        known = ", ".join(sorted(registered)) or "none yet"
+        raise invalid(
+            "/email", "domain_not_registered", f"{domain} isn't a registered domain of this organization ({known})."
+        )
+
+
+def check_role(role: str | None, action: str) -> None:
+    """The Admin of the token must still be one."""
+    if role != "admin":
+        raise Problem("forbidden", meta={"action": action, "because": "role", "role": role, "roles": ["admin"]})

@@ -1,0 +1,204 @@
+"""Groups and who is in them. Membership in the built-in ones is derived from the members, so it has no rows."""
+
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from services.org.rules import Group, GroupKind, key_of
+from shared.db import Read, Tx
+from shared.errors import Problem
+
+COLUMNS = "group_id, kind, name, description, created_at, version, changed_by, changed_at"
+
+
+async def find(read: Read, org_id: str, group_id: str) -> Group | None:
+    row = await read.row(f"select {COLUMNS} from groups where org_id = $1 and group_id = $2", org_id, group_id)
+    return Group(**dict(row)) if row else None
+
+
+async def one(read: Read, org_id: str, group_id: str) -> Group:
+    found = await find(read, org_id, group_id)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def exists(read: Read, org_id: str, group_id: str) -> bool:
+    return await find(read, org_id, group_id) is not None
+
+
+async def some(read: Read, org_id: str, group_ids: Sequence[str]) -> dict[str, Group]:
+    """Those of the named groups that this organization has."""
+    rows = await read.rows(
+        f"select {COLUMNS} from groups where org_id = $1 and group_id = any($2) order by place, name_key",
+        org_id,
+        list(group_ids),
+    )
+    return {row["group_id"]: Group(**dict(row)) for row in rows}
+
+
+async def custom(read: Read, org_id: str) -> list[Group]:
+    rows = await read.rows(
+        f"select {COLUMNS} from groups where org_id = $1 and kind = 'custom' order by name_key", org_id
+    )
+    return [Group(**dict(row)) for row in rows]
+
+
+async def built_in(read: Read, org_id: str) -> list[Group]:
+    rows = await read.rows(f"select {COLUMNS} from groups where org_id = $1 and place < 2 order by place", org_id)
+    return [Group(**dict(row)) for row in rows]
+
+
+async def add(
+    tx: Tx, org_id: str, group_id: str, kind: GroupKind, name: str, description: str, by: str | None, now: datetime
+) -> Group:
+    try:
+        row = await tx.row(
+            "insert into groups (org_id, group_id, kind, name, name_key, description, created_at, changed_by, changed_at)"
+            f" values ($1, $2, $3, $4, $5, $6, $7, $8, $7) returning {COLUMNS}",
+            org_id,
+            group_id,
+            kind,
+            name,
+            key_of(name),
+            description,
+            now,
+            by,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Problem("name_taken", meta={"name": name}) from None
+    assert row is not None
+    return Group(**dict(row))
+
+
+async def change(tx: Tx, org_id: str, group_id: str, name: str, description: str, by: str, now: datetime) -> Group:
+    try:
+        row = await tx.row(
+            "update groups set name = $3, name_key = $4, description = $5, version = version + 1, changed_by = $6, changed_at = $7"
+            f" where org_id = $1 and group_id = $2 returning {COLUMNS}",
+            org_id,
+            group_id,
+            name,
+            key_of(name),
+            description,
+            by,
+            now,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Problem("name_taken", meta={"name": name}) from None
+    assert row is not None
+    return Group(**dict(row))
+
+
+async def remove(tx: Tx, org_id: str, group_id: str) -> None:
+    """The memberships go with it, and nobody is invited into it any more."""
+    await tx.run("delete from groups where org_id = $1 and group_id = $2", org_id, group_id)
+    await tx.run(
+        "update invitations set group_ids = array_remove(group_ids, $2)"
+        " where org_id = $1 and status in ('open', 'expired') and $2 = any(group_ids)",
+        org_id,
+        group_id,
+    )
+
+
+async def listed(read: Read, org_id: str, q: str | None, after: Sequence[Any] | None, limit: int) -> list[Group]:
+    """Built-in groups first, then by name, after a position (place, name)."""
+    place, name = after or (-1, "")
+    rows = await read.rows(
+        f"select {COLUMNS} from groups where org_id = $1 and (place, name_key) > ($2, $3)"
+        " and ($4::text is null or strpos(name_key, $4) > 0) order by place, name_key limit $5",
+        org_id,
+        place,
+        name,
+        key_of(q) if q else None,
+        limit,
+    )
+    return [Group(**dict(row)) for row in rows]
+
+
+async def counted(read: Read, org_id: str, q: str | None, cap: int) -> int:
+    return int(
+        await read.value(
+            "select count(*) from (select from groups where org_id = $1 and ($2::text is null or strpos(name_key, $2) > 0) limit $3) as found",
+            org_id,
+            key_of(q) if q else None,
+            cap + 1,
+        )
+    )
+
+
+def position(group: Group) -> tuple[int, str]:
+    return {"all_users": 0, "all_analysts": 1, "custom": 2}[group.kind], key_of(group.name)
+
+
+async def sizes(read: Read, org_id: str, groups: Sequence[Group], slotless: frozenset[str]) -> dict[str, int]:
+    """Active members of each group."""
+    ids = [group.group_id for group in groups if group.kind == "custom"]
+    rows = await read.rows(
+        "select group_id, count(*) as how_many from group_members join members using (org_id, user_id)"
+        " where org_id = $1 and group_id = any($2) and status = 'active' group by group_id",
+        org_id,
+        ids,
+    )
+    found = dict.fromkeys(ids, 0) | {row["group_id"]: row["how_many"] for row in rows}
+    built_in = [group for group in groups if group.kind != "custom"]
+    if built_in:
+        row = await read.row(
+            "select count(*) as all_users, count(*) filter (where role <> 'viewer' and user_id <> all($2)) as all_analysts"
+            " from members where org_id = $1 and status = 'active'",
+            org_id,
+            list(slotless),
+        )
+        assert row is not None
+        found |= {group.group_id: row[group.kind] for group in built_in}
+    return found
+
+
+# -- members
+
+
+async def held(read: Read, org_id: str, user_ids: Sequence[str]) -> dict[str, list[Group]]:
+    """The custom groups of each of these members, by name."""
+    rows = await read.rows(
+        "select user_id, group_id, kind, name, description, groups.created_at, version, changed_by, changed_at"
+        " from group_members join groups using (org_id, group_id) where org_id = $1 and user_id = any($2) order by name_key",
+        org_id,
+        list(user_ids),
+    )
+    found: dict[str, list[Group]] = defaultdict(list)
+    for row in rows:
+        values = dict(row)
+        found[values.pop("user_id")].append(Group(**values))
+    return found
+
+
+async def put_in(tx: Tx, org_id: str, group_ids: Sequence[str], user_id: str, by: str | None, now: datetime) -> bool:
+    """False when the member was in all of them."""
+    return bool(
+        await tx.run(
+            "insert into group_members (org_id, group_id, user_id, added_at, added_by)"
+            " select $1, group_id, $3, $4, $5 from unnest($2::text[]) as wanted (group_id) on conflict do nothing",
+            org_id,
+            list(group_ids),
+            user_id,
+            now,
+            by,
+        )
+    )
+
+
+async def take_out(tx: Tx, org_id: str, group_ids: Sequence[str], user_id: str) -> bool:
+    return bool(
+        await tx.run(
+            "delete from group_members where org_id = $1 and group_id = any($2) and user_id = $3",
+            org_id,
+            list(group_ids),
+            user_id,
+        )
+    )

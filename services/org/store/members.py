@@ -1,0 +1,249 @@
+"""Members: who belongs to an organization, in which order, and which slots they take."""
+
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import asyncpg
+
+from services.org.rules import GroupKind, Kind, Member, Role, Status, key_of
+from services.org.store.organizations import Person
+from shared.db import Read, Row, Tx
+from shared.errors import Problem
+from shared.fields import canonical_email
+
+COLUMNS = "user_id, email, name, role, status, joined_at, deactivated_at, version, changed_by, changed_at"
+SORT_KEYS = {"name": "name_key", "email": "email_key", "joined_at": "joined_at", "deactivated_at": "deactivated_at"}
+
+Sort = Literal["name", "email", "joined_at", "deactivated_at"]
+
+
+async def find(read: Read, org_id: str, user_id: str) -> Member | None:
+    row = await read.row(
+        f"select {COLUMNS} from members where org_id = $1 and user_id = $2 and status <> 'removed'", org_id, user_id
+    )
+    return Member(**dict(row)) if row else None
+
+
+async def one(read: Read, org_id: str, user_id: str) -> Member:
+    found = await find(read, org_id, user_id)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def some(read: Read, org_id: str, user_ids: Sequence[str]) -> list[Member]:
+    rows = await read.rows(
+        f"select {COLUMNS} from members where org_id = $1 and user_id = any($2) and status <> 'removed' order by user_id",
+        org_id,
+        list(user_ids),
+    )
+    return [Member(**dict(row)) for row in rows]
+
+
+async def exists(read: Read, org_id: str, user_id: str) -> bool:
+    return await find(read, org_id, user_id) is not None
+
+
+async def join(tx: Tx, org_id: str, person: Person, role: Role, by: str | None, now: datetime) -> Member:
+    """A new member, or one who was removed and comes back: with this role and from now."""
+    try:
+        row = await tx.row(
+            "insert into members as known (org_id, user_id, email, email_key, name, name_key, role, status, joined_at, changed_by, changed_at)"
+            " values ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $8)"
+            " on conflict (org_id, user_id) do update set email = excluded.email, email_key = excluded.email_key, name = excluded.name,"
+            " name_key = excluded.name_key, role = excluded.role, status = 'active', joined_at = excluded.joined_at, deactivated_at = null,"
+            " version = known.version + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at where known.status = 'removed'"
+            f" returning {COLUMNS}",
+            org_id,
+            person.user_id,
+            person.email,
+            canonical_email(person.email),
+            person.name,
+            key_of(person.name),
+            role,
+            now,
+            by,
+        )
+    except asyncpg.UniqueViolationError:
+        row = None
+    if row is None:
+        raise Problem("already_exists", "This person is a member already.")
+    return Member(**dict(row))
+
+
+async def set_role(tx: Tx, org_id: str, user_id: str, role: Role, by: str, now: datetime) -> Member:
+    """Also counts as a change when only the groups are others: role and groups have one version."""
+    return await _changed(tx, org_id, user_id, "role = $5", by, now, role)
+
+
+async def deactivate(tx: Tx, org_id: str, user_id: str, by: str, now: datetime) -> Member:
+    return await _changed(tx, org_id, user_id, "status = 'inactive', deactivated_at = $4", by, now)
+
+
+async def reactivate(tx: Tx, org_id: str, user_id: str, by: str, now: datetime) -> Member:
+    return await _changed(tx, org_id, user_id, "status = 'active', deactivated_at = null", by, now)
+
+
+async def remove(tx: Tx, org_id: str, user_id: str, by: str | None, now: datetime) -> Member:
+    """The row stays, so that the record keeps its names; the group memberships go."""
+    await tx.run("delete from group_members where org_id = $1 and user_id = $2", org_id, user_id)
+    return await _changed(tx, org_id, user_id, "status = 'removed'", by, now)
+
+
+async def rename(tx: Tx, org_id: str, user_id: str, name: str, now: datetime) -> Member:
+    return await _changed(tx, org_id, user_id, "name = $5, name_key = $6", user_id, now, name, key_of(name))
+
+
+async def _changed(
+    tx: Tx, org_id: str, user_id: str, change: str, by: str | None, now: datetime, *values: object
+) -> Member:
+    row = await tx.row(
+        f"update members set {change}, version = version + 1, changed_by = $3, changed_at = $4"
+        f" where org_id = $1 and user_id = $2 returning {COLUMNS}",
+        org_id,
+        user_id,
+        by,
+        now,
+        *values,
+    )
+    assert row is not None
+    return Member(**dict(row))
+
+
+async def other_admins(read: Read, org_id: str, user_id: str) -> int:
+    """How many active Admins there are besides this member."""
+    return int(
+        await read.value(
+            "select count(*) from members where org_id = $1 and user_id <> $2 and role = 'admin' and status = 'active'",
+            org_id,
+            user_id,
+        )
+    )
+
+
+async def known_addresses(read: Read, org_id: str, email_keys: Sequence[str]) -> dict[str, Status]:
+    rows = await read.rows(
+        "select email_key, status from members where org_id = $1 and email_key = any($2) and status <> 'removed'",
+        org_id,
+        list(email_keys),
+    )
+    return {row["email_key"]: row["status"] for row in rows}
+
+
+# -- slots
+
+
+async def slots_used(read: Read, org_id: str, now: datetime) -> dict[Kind, int]:
+    """Active members and open invitations, by the kind of slot that they take."""
+    row = await read.row(
+        "select count(*) filter (where role <> 'viewer') as author, count(*) filter (where role = 'viewer') as viewer from ("
+        " select role from members where org_id = $1 and status = 'active'"
+        " union all select role from invitations where org_id = $1 and status = 'open' and expires_at > $2) as taken",
+        org_id,
+        now,
+    )
+    assert row is not None
+    return {"author": row["author"], "viewer": row["viewer"]}
+
+
+async def members_of_kind(read: Read, org_id: str, kind: Kind) -> int:
+    """Active members who take a slot of this kind, invitations aside."""
+    roles = ["viewer"] if kind == "viewer" else ["admin", "analyst"]
+    return int(
+        await read.value(
+            "select count(*) from members where org_id = $1 and status = 'active' and role = any($2)", org_id, roles
+        )
+    )
+
+
+# -- lists
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which members, in which order. `in_group` is a group's id and kind; `slotless` decides who isn't among All Analysts."""
+
+    status: Status = "active"
+    q: str | None = None
+    role: Role | None = None
+    in_group: tuple[str, GroupKind] | None = None
+    slotless: frozenset[str] = field(default_factory=frozenset)
+    sort: Sort = "name"
+    descending: bool = False
+
+
+async def listed(read: Read, org_id: str, wanted: Wanted, after: Sequence[Any] | None, limit: int) -> list[Member]:
+    """Members after a position (the value sorted by, and the user's id)."""
+    where, values = _conditions(org_id, wanted)
+    key = SORT_KEYS[wanted.sort]
+    direction, beyond = ("desc", "<") if wanted.descending else ("asc", ">")
+    if after is not None:
+        value = datetime.fromisoformat(after[0]) if wanted.sort.endswith("_at") else after[0]
+        values += [value, after[1]]
+        where += f" and ({key}, user_id) {beyond} (${len(values) - 1}, ${len(values)})"
+    rows = await read.rows(
+        f"select {COLUMNS} from members where {where} order by {key} {direction}, user_id {direction} limit {int(limit)}",
+        *values,
+    )
+    return [Member(**dict(row)) for row in rows]
+
+
+async def counted(read: Read, org_id: str, wanted: Wanted, cap: int) -> int:
+    """How many there are, counted no further than one past the cap."""
+    where, values = _conditions(org_id, wanted)
+    return int(
+        await read.value(
+            f"select count(*) from (select from members where {where} limit {int(cap) + 1}) as found", *values
+        )
+    )
+
+
+def position(wanted: Wanted, member: Member) -> tuple[Any, str]:
+    """Where the next page begins: after this member."""
+    if wanted.sort == "name":
+        return key_of(member.name), member.user_id
+    if wanted.sort == "email":
+        return canonical_email(member.email), member.user_id
+    return getattr(member, wanted.sort), member.user_id
+
+
+def _conditions(org_id: str, wanted: Wanted) -> tuple[str, list[Any]]:
+    where, values = ["org_id = $1", "status = $2"], [org_id, wanted.status]
+
+    def add(condition: str, value: Any) -> None:
+        values.append(value)
+        where.append(condition.replace("$", f"${len(values)}"))
+
+    if wanted.q:
+        add("(strpos(name_key, $) > 0 or strpos(email_key, $) > 0)", key_of(wanted.q))
+    if wanted.role:
+        add("role = $", wanted.role)
+    if wanted.in_group is not None and wanted.in_group[1] == "custom":
+        add(
+            "exists (select from group_members as held where held.org_id = members.org_id"
+            " and held.group_id = $ and held.user_id = members.user_id)",
+            wanted.in_group[0],
+        )
+    elif wanted.in_group is not None:
+        where.append("status = 'active'")
+        if wanted.in_group[1] == "all_analysts":
+            where.append("role <> 'viewer'")
+            add("user_id <> all($)", list(wanted.slotless))
+    return " and ".join(where), values
+
+
+# -- across organizations, for standings
+
+
+async def memberships(read: Read, user_id: str) -> list[Row]:
+    """Everywhere the person belongs or belonged, first joined first."""
+    return await read.rows(
+        "select org_id, organizations.name as org_name, members.role, members.status, members.joined_at"
+        " from members join organizations using (org_id) where user_id = $1 order by joined_at, org_id",
+        user_id,
+    )

@@ -1,0 +1,259 @@
+"""Organizations and what hangs on them once: the legal record, domains, plan facts; and the persons that identity told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from services.org.rules import Author, Overlay, Plan, overlay
+from shared.db import Read, Row, Tx
+from shared.errors import Problem
+from shared.events import org as said
+from shared.events.billing import Entitlements
+
+CHANGEABLE = ("name", "contact_email", "product_mails", "time_zone", "week_start")
+
+
+@dataclass(frozen=True)
+class Organization:
+    """An organization as stored."""
+
+    org_id: str
+    name: str
+    location: Literal["eu", "us"]
+    contact_email: str
+    product_mails: bool
+    time_zone: str
+    week_start: Literal["monday", "sunday"]
+    dpa: Literal["undecided", "accepted", "not_applicable"]
+    created_by: str
+    created_at: datetime
+    version: int
+    changed_by: str | None
+    changed_at: datetime
+
+    def state(self) -> said.Organization:
+        return said.Organization(
+            name=self.name,
+            location=self.location,
+            contact_email=self.contact_email,
+            product_mails=self.product_mails,
+            time_zone=self.time_zone,
+            week_start=self.week_start,
+        )
+
+
+async def add(tx: Tx, org_id: str, state: said.Organization, created_by: str, now: datetime) -> None:
+    await tx.run(
+        "insert into organizations (org_id, name, location, contact_email, product_mails, created_by, created_at, changed_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $7)",
+        org_id,
+        state.name,
+        state.location,
+        state.contact_email,
+        state.product_mails,
+        created_by,
+        now,
+    )
+
+
+async def find(read: Read, org_id: str) -> Organization | None:
+    row = await read.row("select * from organizations where org_id = $1", org_id)
+    return Organization(**dict(row)) if row else None
+
+
+async def one(read: Read, org_id: str) -> Organization:
+    found = await find(read, org_id)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def lock(tx: Tx, org_id: str) -> Organization | None:
+    """From here on every other writer of this organization waits."""
+    row = await tx.row("select * from organizations where org_id = $1 for update", org_id)
+    return Organization(**dict(row)) if row else None
+
+
+async def change(tx: Tx, org_id: str, changed: Mapping[str, Any], by: str, now: datetime) -> Organization:
+    row = await tx.row(
+        "update organizations set name = coalesce($2, name), contact_email = coalesce($3, contact_email),"
+        " product_mails = coalesce($4, product_mails), time_zone = coalesce($5, time_zone), week_start = coalesce($6, week_start),"
+        " version = version + 1, changed_by = $7, changed_at = $8 where org_id = $1 returning *",
+        org_id,
+        *(changed.get(name) for name in CHANGEABLE),
+        by,
+        now,
+    )
+    assert row is not None
+    return Organization(**dict(row))
+
+
+async def is_time_zone(read: Read, name: str) -> bool:
+    return bool(await read.value("select exists (select from pg_timezone_names where name = $1)", name))
+
+
+async def sequence(read: Read, org_id: str) -> int:
+    """How much this service has said about the organization: it grows with every change."""
+    return int(await read.value("select sequence from outbox_subjects where subject = $1", org_id) or 0)
+
+
+# -- the legal record
+
+
+async def add_acceptance(
+    tx: Tx,
+    org_id: str,
+    acceptance_id: str,
+    document: str,
+    version: str,
+    user_id: str,
+    name: str,
+    email: str,
+    source_ip: str | None,
+    now: datetime,
+) -> None:
+    await tx.run(
+        "insert into legal_acceptances (org_id, acceptance_id, document, version, accepted_by, name, email, source_ip, accepted_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        org_id,
+        acceptance_id,
+        document,
+        version,
+        user_id,
+        name,
+        email,
+        source_ip,
+        now,
+    )
+
+
+async def acceptances(read: Read, org_id: str, after: str, limit: int) -> list[Row]:
+    """In the order in which they were given."""
+    return await read.rows(
+        "select * from legal_acceptances where org_id = $1 and acceptance_id > $2 order by acceptance_id limit $3",
+        org_id,
+        after,
+        limit,
+    )
+
+
+# -- domains
+
+
+async def add_domain(tx: Tx, org_id: str, domain: said.Domain, now: datetime) -> None:
+    await tx.run(
+        "insert into domains (org_id, domain_id, name, status, created_at) values ($1, $2, $3, $4, $5)",
+        org_id,
+        domain.domain_id,
+        domain.name,
+        domain.status,
+        now,
+    )
+
+
+async def domains(read: Read, org_id: str, after: str, limit: int) -> list[Row]:
+    return await read.rows(
+        "select * from domains where org_id = $1 and status <> 'removed' and domain_id > $2 order by domain_id limit $3",
+        org_id,
+        after,
+        limit,
+    )
+
+
+async def registered_domains(read: Read, org_id: str) -> frozenset[str]:
+    rows = await read.rows("select name from domains where org_id = $1 and status <> 'removed'", org_id)
+    return frozenset(row["name"] for row in rows)
+
+
+# -- what the plan allows
+
+
+async def plan(read: Read, org_id: str) -> Plan:
+    row = await read.row("select body, groups_lost_at from entitlements where org_id = $1", org_id)
+    return Plan(Entitlements.model_validate_json(row["body"]), row["groups_lost_at"]) if row else Plan()
+
+
+async def keep_plan(tx: Tx, org_id: str, plan: Plan) -> bool:
+    """Keeps what is newer than what is known. False when it isn't."""
+    return bool(
+        await tx.run(
+            "insert into entitlements as known (org_id, version, body, groups_lost_at) values ($1, $2, $3, $4)"
+            " on conflict (org_id) do update set version = excluded.version, body = excluded.body, groups_lost_at = excluded.groups_lost_at"
+            " where excluded.version > known.version",
+            org_id,
+            plan.entitlements.version,
+            plan.entitlements.model_dump_json(),
+            plan.groups_lost_at,
+        )
+    )
+
+
+async def overlay_of(read: Read, org_id: str, plan_now: Plan | None = None) -> Overlay:
+    """What the plan (or the one given) makes of the facts."""
+    plan_now = plan_now or await plan(read, org_id)
+    if plan_now.entitlements.author_slots is None or not plan_now.known:
+        return overlay(plan_now, ())
+    rows = await read.rows(
+        "select user_id, role, joined_at from members where org_id = $1 and status = 'active' and role in ('admin', 'analyst')",
+        org_id,
+    )
+    return overlay(plan_now, [Author(**dict(row)) for row in rows])
+
+
+# -- persons
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with an account, in this organization or not."""
+
+    user_id: str
+    email: str
+    name: str
+
+
+async def keep_person(tx: Tx, user_id: str, email: str, name: str) -> None:
+    await tx.run(
+        "insert into persons (user_id, email, name) values ($1, $2, $3)"
+        " on conflict (user_id) do update set email = excluded.email, name = excluded.name",
+        user_id,
+        email,
+        name,
+    )
+
+
+async def knows_person(read: Read, user_id: str) -> bool:
+    return bool(await read.value("select true from persons where user_id = $1", user_id))
+
+
+async def hold_person(tx: Tx, user_id: str) -> Person:
+    """The person, who goes by this name until the transaction ends."""
+    row = await tx.row("select * from persons where user_id = $1 for share", user_id)
+    if row is None:
+        raise Problem("session_ended", "This account was closed.")
+    return Person(**dict(row))
+
+
+async def meet_person(tx: Tx, person: Person) -> None:
+    """Keeps a person whom nobody has told of yet; what was told stays."""
+    await tx.run(
+        "insert into persons (user_id, email, name) values ($1, $2, $3) on conflict do nothing",
+        person.user_id,
+        person.email,
+        person.name,
+    )
+
+
+async def forget_person(tx: Tx, user_id: str) -> None:
+    await tx.run("delete from persons where user_id = $1", user_id)
+
+
+async def organizations_of(read: Read, user_id: str) -> Sequence[str]:
+    """Where the person is a member, in one fixed order, so that those who lock several never wait for each other in a ring."""
+    rows = await read.rows(
+        "select org_id from members where user_id = $1 and status <> 'removed' order by org_id", user_id
+    )
+    return [row["org_id"] for row in rows]

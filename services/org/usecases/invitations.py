@@ -1,0 +1,302 @@
+"""Invitations: who is asked to join, with which role and groups, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from services.org import rules
+from services.org.rules import Role
+from services.org.store import groups, invitations, members, organizations
+from services.org.usecases.holding import Held, administering, holding
+from services.org.usecases.own import own
+from services.org.usecases.users import Search
+from shared.db import EVERY_ORG
+from shared.errors import FieldError, Problem
+from shared.events.courier import MailLink, MailRequested
+from shared.events.org import InvitationExpired, InvitationResent, InvitationRevoked, InvitationSent
+from shared.fields import Email, Message, View, canonical_email
+from shared.ids import GroupId, InvitationId, new_id
+from shared.paging import TOTAL_CAP, ListQuery, Page
+from shared.service import Ctx
+
+ORGANIZATIONS_AT_ONCE = 50
+STATUSES: Mapping[str, Sequence[str]] = {"pending": ("open", "expired")}
+
+Outcome = rules.Invitation | Problem
+
+
+class InvitationView(View):
+    """`invited_by` is the Admin's user id. `link_version` counts the mails; only the last one's link works."""
+
+    id: str
+    email: str
+    role: Role
+    group_ids: list[str]
+    status: rules.InvitationStatus
+    link_version: int
+    invited_by: str
+    invited_at: datetime
+    sent_at: datetime
+    expires_at: datetime
+    accepted_at: datetime | None
+
+
+class Invite(Message):
+    """An address in one of the organization's domains, and what it is to become."""
+
+    email: Email
+    role: Role
+    group_ids: Annotated[list[GroupId], Field(max_length=100, default_factory=list)]
+
+
+class InviteRow(Message):
+    """One line of a batch, taken as it comes: what is wrong with it is answered for this line alone."""
+
+    email: Annotated[str, StringConstraints(max_length=1000)]
+    role: Annotated[str, StringConstraints(max_length=100)] = "viewer"
+    group_ids: Annotated[list[str], Field(max_length=100, default_factory=list)]
+
+
+class InviteMany(Message):
+    invitations: Annotated[list[InviteRow], Field(min_length=1, max_length=500)]
+
+
+class RowResult(View):
+    """Either `invitation` or `problem` (as in `application/problem+json`) is set."""
+
+    row: int
+    email: str
+    invitation: InvitationView | None
+    problem: dict[str, Any] | None
+
+
+class BatchResult(View):
+    """One result for every row, in the order of the rows."""
+
+    created: int
+    refused: int
+    results: list[RowResult]
+
+
+class ListInvitations(ListQuery):
+    """`pending` means open and expired ones."""
+
+    status: Literal["pending", "open", "expired", "accepted", "revoked"] = "pending"
+    q: Search | None = None
+
+
+class WhichInvitation(Message):
+    invitation_id: InvitationId
+
+
+async def invite(ctx: Ctx, wanted: Invite) -> InvitationView:
+    """Invites one address; the mail's link works for 14 days. Takes a slot of the role's kind at once."""
+    async with administering(ctx, "invitations.manage") as held:
+        outcome = (await _invite(ctx, held, [wanted]))[0]
+        if isinstance(outcome, Problem):
+            raise outcome
+        return _view(outcome)
+
+
+async def invite_many(ctx: Ctx, wanted: InviteMany) -> BatchResult:
+    """Invites up to 500 addresses; every row is answered, and rows that are refused don't hold up the others."""
+    async with administering(ctx, "invitations.manage") as held:
+        outcomes = await _invite(ctx, held, [_checked(place, row) for place, row in enumerate(wanted.invitations)])
+    results = [
+        RowResult(
+            row=place,
+            email=row.email,
+            invitation=None if isinstance(outcome, Problem) else _view(outcome),
+            problem=outcome.json() if isinstance(outcome, Problem) else None,
+        )
+        for place, (row, outcome) in enumerate(zip(wanted.invitations, outcomes, strict=True))
+    ]
+    refused = sum(result.problem is not None for result in results)
+    return BatchResult(created=len(results) - refused, refused=refused, results=results)
+
+
+async def list_invitations(ctx: Ctx, query: ListInvitations) -> Page[InvitationView]:
+    """Invitations, the newest first; those that still wait for somebody unless another status is asked for."""
+    org_id, cursors = ctx.actor.org(), own(ctx).cursors
+    statuses = STATUSES.get(query.status, (query.status,))
+    async with ctx.read() as read:
+        found = await invitations.listed(read, org_id, statuses, query.q, ctx.now, cursors.read(query), query.limit + 1)
+        total = await invitations.counted(read, org_id, statuses, query.q, ctx.now, TOTAL_CAP)
+    views = [_view(one.at(ctx.now)) for one in found]
+    return cursors.page(views, query, lambda last: (last.invited_at, last.invitation_id), total)
+
+
+async def resend_invitation(ctx: Ctx, which: WhichInvitation) -> InvitationView:
+    """Mails a new link and renews the 14 days; earlier links are dead. Also revives an expired invitation."""
+    async with administering(ctx, "invitations.manage") as held:
+        found = (await invitations.one(held.tx, held.id, which.invitation_id)).at(ctx.now)
+        if found.status not in ("open", "expired"):
+            raise Problem("conflict", f"This invitation was {found.status}.", meta={"status": found.status})
+        email_key = canonical_email(found.email)
+        rules.check_registered(email_key.rpartition("@")[2], await organizations.registered_domains(held.tx, held.id))
+        if await members.known_addresses(held.tx, held.id, [email_key]):
+            raise Problem("already_exists", "This person is a member already.")
+        if found.status == "expired":
+            await held.check_slot(found.role)
+        renewed = await invitations.renew(
+            held.tx, held.id, found.invitation_id, ctx.now, ctx.now + rules.INVITATION_LIFE
+        )
+        await held.tx.emit(InvitationResent(org_id=held.id, invitation=renewed.state()))
+        await _mail(held, renewed)
+        return _view(renewed)
+
+
+async def revoke_invitation(ctx: Ctx, which: WhichInvitation) -> None:
+    """Takes an invitation back: its link is dead, its slot is free. An expired one leaves the list of pending ones."""
+    async with administering(ctx, "invitations.revoke") as held:
+        found = await invitations.one(held.tx, held.id, which.invitation_id)
+        if found.status == "accepted":
+            raise Problem("conflict", "This invitation was accepted.", meta={"status": "accepted"})
+        if found.status != "revoked":
+            revoked = await invitations.revoke(held.tx, held.id, found.invitation_id)
+            await held.tx.emit(InvitationRevoked(org_id=held.id, invitation=revoked.state()))
+
+
+async def expire_invitations(ctx: Ctx) -> None:
+    """The job: what is overdue has expired, and is said to have."""
+    async with ctx.read(EVERY_ORG) as read:
+        due = await invitations.organizations_with_due(read, ctx.now, ORGANIZATIONS_AT_ONCE)
+    for org_id in due:
+        async with ctx.tx(org_id) as tx, holding(ctx, tx, org_id) as held:
+            await _expire_due(held)
+
+
+@dataclass
+class _Desk:
+    """What new invitations are checked against; grows with each one that is let through."""
+
+    domains: frozenset[str]
+    members: dict[str, rules.Status]
+    invited: dict[str, str]
+    groups: dict[str, rules.Group]
+    plan: rules.Plan
+    used: dict[rules.Kind, int]
+
+    def check(self, wanted: Invite, email_key: str) -> None:
+        rules.check_registered(email_key.rpartition("@")[2], self.domains)
+        rules.check_groups_known(wanted.group_ids, self.groups)
+        rules.check_may_gain_members([self.groups[group_id].kind for group_id in wanted.group_ids], self.plan)
+        if (status := self.members.get(email_key)) is not None:
+            way_out = (
+                "They are a member already."
+                if status == "active"
+                else "They are a deactivated member: reactivate them."
+            )
+            raise Problem("already_exists", way_out, meta={"as": "member", "status": status})
+        if (invitation_id := self.invited.get(email_key)) is not None:
+            raise Problem(
+                "already_exists",
+                "They are invited already: send it again.",
+                meta={"as": "invitation", "invitation_id": invitation_id},
+            )
+        kind = rules.kind_of(wanted.role)
+        rules.check_slot(self.plan, kind, self.used[kind])
+
+    def let_through(self, invitation: rules.Invitation, email_key: str) -> None:
+        self.invited[email_key] = invitation.invitation_id
+        self.used[rules.kind_of(invitation.role)] += 1
+
+
+async def _invite(ctx: Ctx, held: Held, rows: Sequence[Invite | Problem]) -> list[Outcome]:
+    """The one way to invite: each row is let through or answered with its problem."""
+    await _expire_due(held)
+    asked = [row for row in rows if isinstance(row, Invite)]
+    keys = {row.email: canonical_email(row.email) for row in asked}
+    desk = _Desk(
+        domains=await organizations.registered_domains(held.tx, held.id),
+        members=await members.known_addresses(held.tx, held.id, list(keys.values())),
+        invited=await invitations.open_addresses(held.tx, held.id, list(keys.values())),
+        groups=await groups.some(held.tx, held.id, [group_id for row in asked for group_id in row.group_ids]),
+        plan=held.plan,
+        used=await members.slots_used(held.tx, held.id, ctx.now),
+    )
+    outcomes: list[Outcome] = []
+    for row in rows:
+        if isinstance(row, Problem):
+            outcomes.append(row)
+            continue
+        try:
+            desk.check(row, keys[row.email])
+        except Problem as problem:
+            outcomes.append(problem)
+            continue
+        invitation = _new(ctx, held, row)
+        desk.let_through(invitation, keys[row.email])
+        outcomes.append(invitation)
+    new = [outcome for outcome in outcomes if isinstance(outcome, rules.Invitation)]
+    if new:
+        await invitations.add(held.tx, held.id, new)
+    for invitation in new:
+        await held.tx.emit(InvitationSent(org_id=held.id, invitation=invitation.state(), invited_by=held.by_person))
+        await _mail(held, invitation)
+    return outcomes
+
+
+def _new(ctx: Ctx, held: Held, row: Invite) -> rules.Invitation:
+    return rules.Invitation(
+        invitation_id=new_id("inv"),
+        email=row.email,
+        role=row.role,
+        group_ids=tuple(dict.fromkeys(row.group_ids)),
+        status="open",
+        link_version=1,
+        invited_by=held.by_person,
+        invited_at=ctx.now,
+        sent_at=ctx.now,
+        expires_at=ctx.now + rules.INVITATION_LIFE,
+        accepted_at=None,
+    )
+
+
+def _checked(place: int, row: InviteRow) -> Invite | Problem:
+    try:
+        return Invite.model_validate(row.model_dump())
+    except ValidationError as wrong:
+        faults = [
+            FieldError(
+                f"/invitations/{place}/" + "/".join(map(str, e["loc"])),
+                e["type"],
+                e["msg"].removeprefix("Value error, "),
+            )
+            for e in wrong.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        return Problem("invalid", errors=faults)
+
+
+async def _mail(held: Held, invitation: rules.Invitation) -> None:
+    inviter = held.acting.name if held.acting else held.facts.name
+    await held.tx.emit(
+        MailRequested(
+            about=held.id,
+            org_id=held.id,
+            to=invitation.email,
+            template="invitation",
+            values={
+                "organization": held.facts.name,
+                "inviter": inviter,
+                "role": invitation.role,
+                "expires_at": invitation.expires_at.isoformat(),
+            },
+            link=MailLink(purpose="invitation", id=invitation.invitation_id, version=invitation.link_version),
+        )
+    )
+
+
+async def _expire_due(held: Held) -> None:
+    for expired in await invitations.expire_due(held.tx, held.id, held.now):
+        await held.tx.emit(InvitationExpired(org_id=held.id, invitation=expired.state()))
+
+
+def _view(invitation: rules.Invitation) -> InvitationView:
+    told = vars(invitation) | {"id": invitation.invitation_id, "group_ids": list(invitation.group_ids)}
+    return InvitationView(**{name: told[name] for name in InvitationView.model_fields})

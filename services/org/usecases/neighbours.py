@@ -1,0 +1,175 @@
+"""What other services ask: who is what where, what a plan would do, and what this actor may do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from services.org import rules
+from services.org.rules import Kind, Role
+from services.org.store import groups, members, organizations
+from services.org.usecases.organization import Slots, slots_of
+from shared.capabilities import Because, Capabilities, Capability
+from shared.db import EVERY_ORG
+from shared.errors import Problem
+from shared.events.billing import Entitlements
+from shared.fields import Message, Nothing, View
+from shared.ids import OrgId, UserId
+from shared.service import Ctx
+
+
+class WhoseStanding(Message):
+    """`org_id` empty means the person's first organization in which they are active."""
+
+    user_id: UserId
+    org_id: str = ""
+
+
+class StandingIn(View):
+    org_id: str
+    name: str
+    role: Role
+    status: Literal["active", "inactive"]
+
+
+class Standing(View):
+    """`status` is `none` for somebody who never was a member there; `role` and `effective_role` are null then."""
+
+    user_id: str
+    org_id: str | None
+    role: Role | None
+    effective_role: Role | None
+    status: Literal["active", "inactive", "removed", "none"]
+    organizations: list[StandingIn]
+
+
+class WhatIf(Message):
+    org_id: OrgId
+    entitlements: Entitlements
+
+
+class AffectedGroup(View):
+    group_id: str
+    name: str
+    members: int
+
+
+class AffectedMember(View):
+    user_id: str
+    name: str
+    email: str
+    role: Role
+
+
+class PlanEffects(View):
+    """What would be different. `state` grows with every change of the organization: a preview is good while it stays."""
+
+    state: int
+    groups_suspended: list[AffectedGroup]
+    groups_resumed: list[AffectedGroup]
+    author_slots: dict[str, int | None]
+    viewer_slots: dict[str, int | None]
+    losing_author_slot: list[AffectedMember]
+
+
+async def standing_of(ctx: Ctx, which: WhoseStanding) -> Standing:
+    """What a person is in an organization, and where else they belong."""
+    async with ctx.read(EVERY_ORG) as read:
+        rows = await members.memberships(read, which.user_id)
+        wanted = which.org_id or next((row["org_id"] for row in rows if row["status"] == "active"), None)
+        here = next((row for row in rows if row["org_id"] == wanted), None)
+        effective = None
+        if here is not None and here["status"] != "removed":
+            overlay = await organizations.overlay_of(read, here["org_id"])
+            effective = overlay.effective_role(await members.one(read, here["org_id"], which.user_id))
+    return Standing(
+        user_id=which.user_id,
+        org_id=wanted,
+        role=here["role"] if here and effective else None,
+        effective_role=effective,
+        status=here["status"] if here else "none",
+        organizations=[
+            StandingIn(org_id=row["org_id"], name=row["org_name"], role=row["role"], status=row["status"])
+            for row in rows
+            if row["status"] != "removed"
+        ],
+    )
+
+
+async def plan_effects(ctx: Ctx, wanted: WhatIf) -> PlanEffects:
+    """What these entitlements would do to groups and slots, by name."""
+    async with ctx.read(wanted.org_id) as read:
+        if await organizations.find(read, wanted.org_id) is None:
+            raise Problem("not_found")
+        now = await organizations.overlay_of(read, wanted.org_id)
+        then = await organizations.overlay_of(read, wanted.org_id, now.plan.followed_by(wanted.entitlements, ctx.now))
+        affected = []
+        if now.groups_suspended != then.groups_suspended:
+            custom = await groups.custom(read, wanted.org_id)
+            sizes = await groups.sizes(read, wanted.org_id, custom, then.slotless)
+            affected = [AffectedGroup(group_id=g.group_id, name=g.name, members=sizes[g.group_id]) for g in custom]
+        losing = await members.some(read, wanted.org_id, sorted(then.slotless - now.slotless))
+        slots: Slots = slots_of(then.plan, await members.slots_used(read, wanted.org_id, ctx.now))
+        state = await organizations.sequence(read, wanted.org_id)
+    return PlanEffects(
+        state=state,
+        groups_suspended=affected if then.groups_suspended else [],
+        groups_resumed=affected if not then.groups_suspended else [],
+        author_slots=slots.author.model_dump(),
+        viewer_slots=slots.viewer.model_dump(),
+        losing_author_slot=[
+            AffectedMember(user_id=m.user_id, name=m.name, email=m.email, role=m.role)
+            for m in sorted(losing, key=lambda m: (m.joined_at, m.user_id))
+        ],
+    )
+
+
+async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
+    """What the actor may do with the organization at this moment, and why not."""
+    if ctx.actor.org_id is None:
+        no_organization = Because(kind="state", detail="No organization is active.")
+        return _all_refused(no_organization)
+    async with ctx.read() as read:
+        member = await members.find(read, ctx.actor.org_id, ctx.actor.person())
+        if member is None or member.status != "active":
+            return _all_refused(Because(kind="state", detail="You are no active member of this organization."))
+        overlay = await organizations.overlay_of(read, ctx.actor.org_id)
+        used = await members.slots_used(read, ctx.actor.org_id, ctx.now)
+    role = overlay.effective_role(member)
+    return Capabilities(
+        capabilities=[
+            _capability(action, None if role in roles else _not_for(role, roles), overlay.plan, used)
+            for action, roles in rules.ACTIONS.items()
+        ]
+    )
+
+
+def _capability(action: str, because: Because | None, plan: rules.Plan, used: dict[Kind, int]) -> Capability:
+    because = because or _held_back(action, plan, used)
+    return Capability(action=action, allowed=because is None, because=because)
+
+
+def _held_back(action: str, plan: rules.Plan, used: dict[Kind, int]) -> Because | None:
+    """What the plan says against an action that the role allows."""
+    if action in rules.NEEDS_GROUPS and not plan.entitlements.custom_groups:
+        return Because(kind="plan", plan=rules.PLAN_WITH_GROUPS, detail="Your plan doesn't include custom groups.")
+    kinds = rules.NEEDS_SLOT.get(action, ())
+    full = [kind for kind in kinds if (limit := plan.limit(kind)) is not None and used[kind] >= limit]
+    if kinds and len(full) == len(kinds):
+        return Because(
+            kind="limit",
+            plan=plan.entitlements.plan,
+            limit=plan.limit(full[0]),
+            used=used[full[0]],
+            detail=f"All {' and '.join(full)} slots are taken.",
+        )
+    return None
+
+
+def _not_for(role: str, roles: frozenset[str]) -> Because:
+    return Because(kind="role", detail=f"Only for {' and '.join(sorted(roles))}; you act as {role}.")
+
+
+def _all_refused(because: Because) -> Capabilities:
+    return Capabilities(
+        capabilities=[Capability(action=action, allowed=False, because=because) for action in rules.ACTIONS]
+    )

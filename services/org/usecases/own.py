@@ -1,0 +1,39 @@
+"""What org opens once and keeps: the keys of its lists and links, and the domains that no organization can call its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from publicsuffixlist import PublicSuffixList
+
+from shared.paging import Cursors
+from shared.service import Ctx
+
+CONSUMER_DOMAINS = Path(__file__).parent.parent / "consumer_mail_domains.txt"
+
+
+@dataclass(frozen=True)
+class Own:
+    """Made by `app.py` when the service starts."""
+
+    cursors: Cursors
+    links: bytes
+    consumer_domains: frozenset[str]
+    public_suffixes: PublicSuffixList
+
+    @classmethod
+    def open(cls, cursors: bytes, links: bytes) -> Own:
+        lines = CONSUMER_DOMAINS.read_text().split("\n")
+        names = frozenset(line for line in lines if line and not line.startswith("#"))
+        return cls(Cursors(cursors), links, names, PublicSuffixList())
+
+    def can_be_registered(self, domain: str) -> bool:
+        """Whether a domain can be one organization's: not a mail provider's, and not one under which anybody registers."""
+        return domain not in self.consumer_domains and not self.public_suffixes.is_public(domain)
+
+
+def own(ctx: Ctx) -> Own:
+    kept = ctx.own
+    assert isinstance(kept, Own)
+    return kept

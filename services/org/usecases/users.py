@@ -1,0 +1,214 @@
+"""Users: who belongs to the organization, and everything that changes what they are in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, cast
+
+from pydantic import Field, StringConstraints, model_validator
+
+from services.org import rules
+from services.org.rules import GroupKind, Role
+from services.org.store import groups, members, organizations
+from services.org.store.members import Sort, Wanted
+from services.org.usecases.holding import Held, administering
+from services.org.usecases.own import own
+from shared.db import Read
+from shared.events.org import (
+    GroupMemberAdded,
+    GroupMemberRemoved,
+    MemberDeactivated,
+    MemberReactivated,
+    MemberRemoved,
+    MemberRoleChanged,
+)
+from shared.fields import Composed, Message, View
+from shared.ids import GroupId, UserId
+from shared.paging import TOTAL_CAP, ListQuery, Page
+from shared.service import Ctx
+
+Search = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class GroupRef(View):
+    id: str
+    kind: GroupKind
+    name: str
+
+
+class User(View):
+    """`effective_role` is lower than `role` while the plan has no author slot for them. `groups` begins with the built-in ones."""
+
+    id: str
+    email: str
+    name: str
+    role: Role
+    effective_role: Role
+    status: Literal["active", "inactive"]
+    joined_at: datetime
+    deactivated_at: datetime | None
+    groups: list[GroupRef]
+
+
+class OneUser(User, Composed):
+    """One user, with the ETag that a change of role and groups needs."""
+
+
+class ListUsers(ListQuery):
+    """`q` looks in names and addresses. `group_id` needs a plan with custom groups. A `-` before `sort` turns the order round."""
+
+    status: Literal["active", "inactive"] = "active"
+    q: Search | None = None
+    role: Role | None = None
+    group_id: GroupId | None = None
+    sort: Literal[
+        "name", "-name", "email", "-email", "joined_at", "-joined_at", "deactivated_at", "-deactivated_at"
+    ] = "name"
+
+    @model_validator(mode="after")
+    def _only_the_inactive_were_deactivated(self) -> ListUsers:
+        if self.sort.endswith("deactivated_at") and self.status != "inactive":
+            raise ValueError("sort=deactivated_at needs status=inactive")
+        return self
+
+
+class WhichUser(Message):
+    user_id: UserId
+
+
+class ChangeRoleAndGroups(Message):
+    """Both at once: the role, and the custom groups that the user is to be in, and in no others."""
+
+    user_id: UserId
+    role: Role
+    group_ids: Annotated[list[GroupId], Field(max_length=500)]
+
+
+async def list_users(ctx: Ctx, query: ListUsers) -> Page[User]:
+    """The organization's users: active ones, or those who were deactivated."""
+    org_id, cursors = ctx.actor.org(), own(ctx).cursors
+    after = cursors.read(query)
+    async with ctx.read() as read:
+        overlay = await organizations.overlay_of(read, org_id)
+        group = await groups.one(read, org_id, query.group_id) if query.group_id else None
+        if group is not None:
+            rules.check_may_have_groups(overlay.plan)
+        wanted = Wanted(
+            status=query.status,
+            q=query.q,
+            role=query.role,
+            in_group=(group.group_id, group.kind) if group else None,
+            slotless=overlay.slotless,
+            sort=cast(Sort, query.sort.removeprefix("-")),
+            descending=query.sort.startswith("-"),
+        )
+        found = await members.listed(read, org_id, wanted, after, query.limit + 1)
+        total = await members.counted(read, org_id, wanted, TOTAL_CAP)
+        page = cursors.page(found, query, lambda last: members.position(wanted, last), total)
+        return Page(data=await views(read, org_id, overlay, list(page.data)), page=page.page)
+
+
+async def read_user(ctx: Ctx, which: WhichUser) -> OneUser:
+    """One user with role and groups."""
+    async with ctx.read() as read:
+        member = await members.one(read, ctx.actor.org(), which.user_id)
+        overlay = await organizations.overlay_of(read, ctx.actor.org())
+        return await one_view(read, ctx.actor.org(), overlay, member)
+
+
+async def change_role_and_groups(ctx: Ctx, wanted: ChangeRoleAndGroups) -> OneUser:
+    """Gives a user a role and a set of groups, in one step.
+
+    Joining a group that the plan suspends is refused; staying in one isn't.
+    """
+    async with administering(ctx, "users.manage") as held:
+        member = await members.one(held.tx, held.id, wanted.user_id)
+        ctx.check_version(member.version, member.changed_by, member.changed_at)
+        had = {
+            group.group_id: group for group in (await groups.held(held.tx, held.id, [member.user_id]))[member.user_id]
+        }
+        known = await groups.some(held.tx, held.id, wanted.group_ids)
+        rules.check_groups_known(wanted.group_ids, known)
+        joins = [group for group in known.values() if group.group_id not in had]
+        leaves = [group for group in had.values() if group.group_id not in known]
+        rules.check_may_gain_members([group.kind for group in joins], held.plan)
+        if wanted.role != member.role:
+            await _check_may_become(held, member, wanted.role)
+        if wanted.role == member.role and not joins and not leaves:
+            return await one_view(held.tx, held.id, held.overlay, member)
+        changed = await members.set_role(held.tx, held.id, member.user_id, wanted.role, held.by_person, ctx.now)
+        await groups.put_in(held.tx, held.id, [group.group_id for group in joins], member.user_id, held.by, ctx.now)
+        await groups.take_out(held.tx, held.id, [group.group_id for group in leaves], member.user_id)
+        await held.look_again()
+        if changed.role != member.role:
+            await held.tx.emit(MemberRoleChanged(org_id=held.id, member=held.state(changed), previous_role=member.role))
+        for group in joins:
+            await held.tx.emit(GroupMemberAdded(org_id=held.id, group=group.state(), user_id=member.user_id))
+        for group in leaves:
+            await held.tx.emit(GroupMemberRemoved(org_id=held.id, group=group.state(), user_id=member.user_id))
+        return await one_view(held.tx, held.id, held.overlay, changed)
+
+
+async def deactivate_user(ctx: Ctx, which: WhichUser) -> OneUser:
+    """Takes a user's access away until they are reactivated; role, groups and dashboards are kept."""
+    async with administering(ctx, "users.manage") as held:
+        member = await members.one(held.tx, held.id, which.user_id)
+        ctx.check_version(member.version, member.changed_by, member.changed_at)
+        if member.status == "active":
+            await held.check_keeps_an_admin(member)
+            member = await members.deactivate(held.tx, held.id, member.user_id, held.by_person, ctx.now)
+            await held.look_again()
+            await held.tx.emit(MemberDeactivated(org_id=held.id, member=held.state(member)))
+        return await one_view(held.tx, held.id, held.overlay, member)
+
+
+async def reactivate_user(ctx: Ctx, which: WhichUser) -> OneUser:
+    """Gives a deactivated user their access back, as it was; it takes a slot again."""
+    async with administering(ctx, "users.manage") as held:
+        member = await members.one(held.tx, held.id, which.user_id)
+        ctx.check_version(member.version, member.changed_by, member.changed_at)
+        if member.status == "inactive":
+            await held.check_slot(member.role)
+            member = await members.reactivate(held.tx, held.id, member.user_id, held.by_person, ctx.now)
+            await held.look_again()
+            await held.tx.emit(MemberReactivated(org_id=held.id, member=held.state(member)))
+        return await one_view(held.tx, held.id, held.overlay, member)
+
+
+async def remove_user(ctx: Ctx, which: WhichUser) -> None:
+    """Removes a user from the organization and from all its groups."""
+    async with administering(ctx, "users.manage") as held:
+        member = await members.one(held.tx, held.id, which.user_id)
+        ctx.check_version(member.version, member.changed_by, member.changed_at)
+        await held.check_keeps_an_admin(member)
+        removed = await members.remove(held.tx, held.id, member.user_id, held.by, ctx.now)
+        await held.look_again()
+        await held.tx.emit(MemberRemoved(org_id=held.id, member=held.state(removed)))
+
+
+async def _check_may_become(held: Held, member: rules.Member, role: Role) -> None:
+    if role != "admin":
+        await held.check_keeps_an_admin(member)
+    if member.status == "active" and rules.kind_of(role) != rules.kind_of(member.role):
+        await held.check_slot(role)
+
+
+async def views(read: Read, org_id: str, overlay: rules.Overlay, found: list[rules.Member]) -> list[User]:
+    custom = await groups.held(read, org_id, [member.user_id for member in found])
+    built_in = await groups.built_in(read, org_id)
+    return [_view(overlay, member, built_in, custom[member.user_id]) for member in found]
+
+
+async def one_view(read: Read, org_id: str, overlay: rules.Overlay, member: rules.Member) -> OneUser:
+    view = (await views(read, org_id, overlay, [member]))[0]
+    return OneUser(**view.model_dump(), version=member.version)
+
+
+def _view(overlay: rules.Overlay, member: rules.Member, built_in: list[rules.Group], custom: list[rules.Group]) -> User:
+    state = overlay.state(member)
+    derived = [group for group in built_in if rules.belongs_to(group.kind, state)]
+    return User(
+        id=member.user_id,
+        **state.model_dump(exclude={"user_id"}),
+        groups=[GroupRef(id=g.group_id, kind=g.kind, name=g.name) for g in (*derived, *custom)],
+    )

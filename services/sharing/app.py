@@ -1,0 +1,37 @@
+"""Sharing: dashboards, who may see them and why, and the organization's embed secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.sharing import consumers
+from services.sharing.routes import ROUTES
+from shared.events import billing, org
+from shared.events.sharing import PUBLISHED
+from shared.service import Service, on
+
+service = Service(
+    name="sharing",
+    migrations=Path(__file__).parent / "migrations",
+    routes=ROUTES,
+    publishes=PUBLISHED,
+    consumers=(
+        on(org.OrganizationCreated, consumers.welcome_organization),
+        on(org.OrganizationChanged, consumers.keep_organization),
+        on(org.MemberJoined, consumers.keep_member),
+        on(org.MemberRoleChanged, consumers.keep_member),
+        on(org.MemberRenamed, consumers.keep_member),
+        on(org.MemberSlotSuspended, consumers.keep_member),
+        on(org.MemberSlotResumed, consumers.keep_member),
+        on(org.MemberDeactivated, consumers.keep_member),
+        on(org.MemberReactivated, consumers.keep_member),
+        on(org.MemberRemoved, consumers.let_member_go),
+        on(org.GroupCreated, consumers.keep_group),
+        on(org.GroupChanged, consumers.keep_group),
+        on(org.GroupDeleted, consumers.delete_group),
+        on(org.GroupMemberAdded, consumers.add_to_group),
+        on(org.GroupMemberRemoved, consumers.take_from_group),
+        on(billing.EntitlementsChanged, consumers.keep_entitlements),
+    ),
+    sources=("org", "billing"),
+)

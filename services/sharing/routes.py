@@ -1,0 +1,34 @@
+"""The endpoints of sharing."""
+
+from __future__ import annotations
+
+from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, plans, sharing
+from services.sharing.usecases.asking import may_know_of
+from shared.service import Route, admin, analyst, delete, get, member, patch, person, post, put, service
+
+ONE = "/v1/dashboards/{dashboard_id}"
+
+ROUTES: tuple[Route, ...] = (
+    post("/v1/dashboards", dashboards.register_dashboard, analyst("dashboards.register"), status=201),
+    get("/v1/dashboards", dashboards.list_dashboards, member("dashboards.read")),
+    get(ONE, dashboards.read_dashboard, member("dashboards.read"), seen_by=may_know_of),
+    patch(ONE, dashboards.change_dashboard, analyst("dashboards.write"), seen_by=may_know_of),
+    delete(ONE, dashboards.remove_dashboard, analyst("dashboards.write"), seen_by=may_know_of),
+    post(f"{ONE}/transfer", dashboards.transfer_dashboard, analyst("dashboards.write"), seen_by=may_know_of),
+    get(f"{ONE}/sharing", sharing.read_sharing, member("sharing.read"), seen_by=may_know_of),
+    put(f"{ONE}/sharing", sharing.share_dashboard, analyst("sharing.manage"), seen_by=may_know_of, if_match=True),
+    delete(f"{ONE}/sharing", sharing.unshare_dashboard, member("sharing.narrow"), seen_by=may_know_of),
+    post(f"{ONE}/sharing-preview", sharing.preview_sharing, analyst("sharing.manage"), seen_by=may_know_of),
+    post("/access/v1/evaluation", decisions.evaluate, member("access.evaluate")),
+    post("/access/v1/evaluations", decisions.evaluate_many, member("access.evaluate")),
+    post("/access/v1/search/resource", decisions.search_resources, member("access.evaluate")),
+    post("/access/v1/search/subject", decisions.search_subjects, member("access.evaluate")),
+    post("/v1/access-explanations", explanations.explain_access, member("access.evaluate")),
+    get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
+    get("/internal/capabilities", plans.list_capabilities, person("me.read")),
+    post("/internal/plan-effects", plans.plan_effects, service("plan_effects.read")),
+    post("/internal/decisions", decisions.decide_many, service("access.evaluate")),
+    post("/internal/access/v1/evaluations", decisions.evaluate_many_of, service("access.evaluate")),
+    post("/internal/access/v1/search/resource", decisions.search_resources_of, service("access.evaluate")),
+    post("/internal/access/v1/search/subject", decisions.search_subjects_of, service("access.evaluate")),
+)

@@ -1,0 +1,1 @@
+"""Pure decisions: who may see a dashboard, why, and what may be done with its sharing."""

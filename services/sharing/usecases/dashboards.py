@@ -1,0 +1,232 @@
+"""Dashboards: registered by the analytics product under its own ids; here it is only decided who may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from services.sharing.rules import access, sharing
+from services.sharing.rules.access import Board, Mode, Path, Person, Plan
+from services.sharing.store import access as reading
+from services.sharing.store import dashboards as store
+from services.sharing.usecases.asking import Asker, asker, author, may_know_of, owner_of
+from shared.db import Read
+from shared.errors import Problem
+from shared.events import sharing as said
+from shared.fields import Composed, ForeignId, Message, Name, View
+from shared.ids import UserId
+from shared.paging import Cursors, ListQuery, Page
+from shared.service import Ctx
+
+Parameters = Annotated[list[Name], Field(max_length=100, description="The names of the dashboard's filters.")]
+Url = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https://[^\s/]+(/\S*)?$")]
+
+
+class Owner(View):
+    """`name` is null when the owner was never a member that sharing heard of."""
+
+    user_id: str
+    name: str | None
+
+
+class Dashboard(Composed):
+    """A dashboard, and by which paths I see it (`group_names`: my groups among those it is shared with).
+
+    `shared_with` is the mode of its sharing, for its owner alone.
+    """
+
+    id: str
+    title: str
+    owner: Owner
+    parameters: Sequence[str]
+    thumbnail_url: str | None
+    my_access: Sequence[Path]
+    group_names: Sequence[str]
+    shared_with: Mode | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class RegisterDashboard(Message):
+    """`owner_id`: an Admin may register a dashboard for another Admin or Analyst."""
+
+    id: ForeignId
+    title: Name
+    owner_id: UserId | None = None
+    parameters: Parameters = Field(default_factory=list)
+    thumbnail_url: Url | None = None
+
+
+class WhichDashboard(Message):
+    dashboard_id: ForeignId
+
+
+class ListDashboards(ListQuery):
+    q: Annotated[str | None, Field(max_length=200, description="Part of the title, regardless of case.")] = None
+
+
+class ChangeDashboard(Message):
+    dashboard_id: ForeignId
+    title: Name | None = None
+    parameters: Parameters | None = None
+    thumbnail_url: Url | None = None
+
+    @model_validator(mode="after")
+    def _only_the_thumbnail_can_be_removed(self) -> ChangeDashboard:
+        for name in ("title", "parameters"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise ValueError(f"{name} can't be null")
+        return self
+
+
+class TransferDashboard(Message):
+    dashboard_id: ForeignId
+    owner_id: UserId
+
+
+async def register_dashboard(ctx: Ctx, wanted: RegisterDashboard) -> Dashboard:
+    """Registers a dashboard; at first only its owner sees it."""
+    async with ctx.tx() as tx:
+        asking = await author(ctx, tx)
+        owner = await _owner_wanted(tx, asking, wanted.owner_id)
+        board = Board(wanted.id, wanted.title, owner.user_id, "nobody", False, False)
+        told = await tx.emit(said.DashboardRegistered(org_id=asking.org_id, dashboard=state(board, wanted.parameters)))
+        await store.add_dashboard(tx, asking.org_id, board, wanted.parameters, wanted.thumbnail_url, ctx.now, told.id)
+        return await _answer(tx, asking, wanted.id)
+
+
+async def list_dashboards(ctx: Ctx, query: ListDashboards) -> Page[Dashboard]:
+    """The dashboards that I can see, by title, each with the paths by which I see it."""
+    cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
+    after = cursors.read(query) or ["", ""]
+    async with ctx.read() as read:
+        org_id, user_id = ctx.actor.org(), ctx.actor.person()
+        person, plan = await reading.standing(read, org_id, user_id)
+        places = await reading.visible(
+            read,
+            org_id,
+            user_id,
+            access.reach(person, plan),
+            after=after,
+            like=reading.containing(query.q),
+            limit=query.limit + 1,
+        )
+        shown = await store.dashboards(read, org_id, [dashboard_id for _, dashboard_id in places], user_id)
+    page = cursors.page(shown, query, lambda kept: (kept.title_key, kept.board.dashboard_id))
+    return Page(data=[view(kept, person, plan) for kept in page.data], page=page.page)
+
+
+async def read_dashboard(ctx: Ctx, which: WhichDashboard) -> Dashboard:
+    """One dashboard that I can see."""
+    async with ctx.read() as read:
+        if not await may_know_of(read, ctx.actor, which.dashboard_id):
+            raise Problem("not_found")
+        return await _answer(read, await asker(ctx, read), which.dashboard_id)
+
+
+async def change_dashboard(ctx: Ctx, wanted: ChangeDashboard) -> Dashboard:
+    """Changes a dashboard's title, parameters or thumbnail; its owner alone may."""
+    async with ctx.tx() as tx:
+        asking = await asker(ctx, tx)
+        kept = await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id)
+        sharing.check_owns(asking.person, kept.board)
+        ctx.check_version(kept.version, changed_at=kept.updated_at)
+        given = wanted.model_dump(include=wanted.model_fields_set - {"dashboard_id"})
+        now = {
+            "title": kept.board.title,
+            "parameters": list(kept.parameters),
+            "thumbnail_url": kept.thumbnail_url,
+        }
+        changed = {name: value for name, value in given.items() if value != now[name]}
+        if changed:
+            after = now | changed
+            board = replace(kept.board, title=after["title"])
+            previous = {name: now[name] for name in changed if name != "thumbnail_url"}
+            await store.change_dashboard(tx, asking.org_id, board, after["parameters"], after["thumbnail_url"], ctx.now)
+            dashboard = state(board, after["parameters"])
+            await tx.emit(said.DashboardChanged(org_id=asking.org_id, dashboard=dashboard, previous=previous))
+        return await _answer(tx, asking, wanted.dashboard_id)
+
+
+async def remove_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
+    """Removes a dashboard: its owner may, and an Admin when its owner has left."""
+    async with ctx.tx() as tx:
+        asking = await asker(ctx, tx)
+        kept = await store.lock_dashboard(tx, asking.org_id, which.dashboard_id)
+        owner = await owner_of(tx, asking.org_id, kept.board)
+        sharing.check_in_charge(asking.person, kept.board, owner)
+        ctx.check_version(kept.version, changed_at=kept.updated_at)
+        await store.remove_dashboard(tx, asking.org_id, which.dashboard_id)
+        dashboard = state(kept.board, kept.parameters)
+        await tx.emit(said.DashboardRemoved(org_id=asking.org_id, dashboard=dashboard))
+
+
+async def transfer_dashboard(ctx: Ctx, wanted: TransferDashboard) -> Dashboard:
+    """Hands a dashboard over to another Admin or Analyst: its owner may, and an Admin when its owner has left."""
+    async with ctx.tx() as tx:
+        asking = await asker(ctx, tx)
+        kept = await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id)
+        owner = await owner_of(tx, asking.org_id, kept.board)
+        sharing.check_in_charge(asking.person, kept.board, owner)
+        ctx.check_version(kept.version, changed_at=kept.updated_at)
+        new_owner, _ = await reading.standing(tx, asking.org_id, wanted.owner_id)
+        sharing.check_new_owner(new_owner)
+        if wanted.owner_id != kept.board.owner_id:
+            dashboard = state(replace(kept.board, owner_id=wanted.owner_id), kept.parameters)
+            told = await tx.emit(
+                said.DashboardTransferred(
+                    org_id=asking.org_id, dashboard=dashboard, previous_owner_id=kept.board.owner_id
+                )
+            )
+            await store.set_owner(tx, asking.org_id, wanted.dashboard_id, wanted.owner_id, ctx.now, told.id)
+        return await _answer(tx, asking, wanted.dashboard_id)
+
+
+def state(board: Board, parameters: Sequence[str]) -> said.Dashboard:
+    """A dashboard as events tell it. A thumbnail's address may be a signed one, so it stays here."""
+    return said.Dashboard(
+        dashboard_id=board.dashboard_id, title=board.title, owner_id=board.owner_id, parameters=list(parameters)
+    )
+
+
+def view(kept: store.Kept, person: Person | None, plan: Plan | None) -> Dashboard:
+    """A dashboard as this person gets to see it."""
+    board = kept.board
+    ways = access.paths(person, plan, board, bool(kept.my_groups))
+    is_owner = person is not None and board.owner_id == person.user_id
+    return Dashboard(
+        version=kept.version,
+        id=board.dashboard_id,
+        title=board.title,
+        owner=Owner(user_id=board.owner_id, name=kept.owner_name),
+        parameters=kept.parameters,
+        thumbnail_url=kept.thumbnail_url,
+        my_access=ways,
+        group_names=kept.my_groups if "group" in ways else (),
+        shared_with=board.mode if is_owner else None,
+        created_at=kept.created_at,
+        updated_at=kept.updated_at,
+    )
+
+
+async def _owner_wanted(read: Read, asking: Asker, owner_id: str | None) -> Person:
+    """For whom a dashboard is registered: for oneself, or, as an Admin, for another author."""
+    if owner_id is None or owner_id == asking.person.user_id:
+        return asking.person
+    if asking.person.effective_role != "admin":
+        raise Problem(
+            "forbidden", "Only an Admin registers dashboards for others.", meta={"because": "role", "roles": ["admin"]}
+        )
+    owner, _ = await reading.standing(read, asking.org_id, owner_id)
+    sharing.check_new_owner(owner)
+    assert owner is not None
+    return owner
+
+
+async def _answer(read: Read, asking: Asker, dashboard_id: str) -> Dashboard:
+    (kept,) = await store.dashboards(read, asking.org_id, [dashboard_id], asking.person.user_id)
+    return view(kept, asking.person, asking.plan)

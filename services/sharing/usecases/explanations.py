@@ -1,0 +1,117 @@
+"""Why somebody sees a dashboard, or why not: every path with the event behind each of its facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.sharing.rules import explanation as rules
+from services.sharing.rules.access import Path
+from services.sharing.rules.explanation import ChangeKind, FactKind
+from services.sharing.store import access as reading
+from services.sharing.store import explanation as store
+from shared.errors import Problem
+from shared.fields import ForeignId, Message, View
+from shared.ids import UserId
+from shared.service import Ctx
+
+
+class ExplainAccess(Message):
+    """`subject_id` is oneself when left out; Admins may name anybody."""
+
+    dashboard_id: ForeignId
+    subject_id: UserId | None = None
+
+
+class Fact(View):
+    """One link of a chain: whether it holds, in words, since when, and by which event."""
+
+    kind: FactKind
+    holds: bool
+    detail: str
+    since: datetime | None
+    event_id: str | None
+
+
+class Way(View):
+    """A path from the person to the dashboard: it leads there when all its facts hold."""
+
+    path: Path
+    group_id: str | None
+    facts: Sequence[Fact]
+
+
+class Change(View):
+    """One thing somebody could do; `paths` and `group_ids` say what sharing or unsharing would open or close."""
+
+    kind: ChangeKind
+    detail: str
+    user_id: str | None
+    group_ids: Sequence[str]
+    paths: Sequence[Path]
+    plan: str | None
+
+
+class SmallestChange(View):
+    """The fewest changes that together flip the answer, the least far-reaching among equals."""
+
+    changes: Sequence[Change]
+
+
+class Explanation(View):
+    """`chain` carries the answer: the path that holds, or the one that comes nearest. `paths` all hold, `dead_ends` don't."""
+
+    subject_id: str
+    dashboard_id: str
+    decision: bool
+    chain: Sequence[Fact]
+    paths: Sequence[Way]
+    dead_ends: Sequence[Way]
+    smallest_change: SmallestChange | None
+
+
+async def explain_access(ctx: Ctx, asked: ExplainAccess) -> Explanation:
+    """Why can this person see this dashboard, or why not; and what would flip the answer.
+
+    About oneself it names only paths that were meant for oneself: a dashboard that was never shared with me looks like one that doesn't exist.
+    """
+    org_id, subject_id = ctx.actor.org(), asked.subject_id or ctx.actor.person()
+    is_admin = ctx.actor.role == "admin"
+    if subject_id != ctx.actor.user_id and not is_admin:
+        raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
+    async with ctx.read() as read:
+        picture = await store.picture(read, org_id, subject_id, asked.dashboard_id)
+        if picture is not None:
+            why = rules.explain(picture, everything=is_admin)
+        else:
+            person, _ = await reading.standing(read, org_id, subject_id)
+            why = rules.not_for(person, await store.membership_cause(read, org_id, subject_id))
+    change = why.smallest_change
+    return Explanation(
+        subject_id=subject_id,
+        dashboard_id=asked.dashboard_id,
+        decision=why.decision,
+        chain=[_fact(fact) for fact in why.chain],
+        paths=[_way(way) for way in why.paths],
+        dead_ends=[_way(way) for way in why.dead_ends],
+        smallest_change=SmallestChange(changes=[_change(one) for one in change.changes]) if change else None,
+    )
+
+
+def _way(way: rules.Way) -> Way:
+    return Way(path=way.path, group_id=way.group_id, facts=[_fact(fact) for fact in way.facts])
+
+
+def _fact(fact: rules.Fact) -> Fact:
+    return Fact(kind=fact.kind, holds=fact.holds, detail=fact.detail, since=fact.cause.at, event_id=fact.cause.event_id)
+
+
+def _change(change: rules.Change) -> Change:
+    return Change(
+        kind=change.kind,
+        detail=change.detail,
+        user_id=change.user_id,
+        group_ids=change.group_ids,
+        paths=change.paths,
+        plan=change.plan,
+    )

@@ -1,0 +1,162 @@
+"""What a plan does to sharing: what may be done now, and what another plan would change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.sharing.rules import sharing
+from services.sharing.rules.access import AUTHORS, Person, Plan
+from services.sharing.store import access as reading
+from services.sharing.store import effects as store
+from services.sharing.store.effects import Gate
+from shared.capabilities import Because, Capabilities, Capability
+from shared.events.billing import Entitlements
+from shared.fields import Message, Nothing, View
+from shared.ids import OrgId
+from shared.service import Ctx
+
+
+class AskPlanEffects(Message):
+    org_id: OrgId
+    entitlements: Entitlements
+
+
+class Somebody(View):
+    user_id: str
+    name: str
+    email: str
+
+
+class LosingDashboard(View):
+    """A dashboard that people lose: all counted, the first 200 by name, and the groups through which they see it now."""
+
+    dashboard_id: str
+    title: str
+    losing: Sequence[Somebody]
+    losing_count: int
+    through: Sequence[str]
+
+
+class GainingDashboard(View):
+    dashboard_id: str
+    title: str
+    gaining: Sequence[Somebody]
+    gaining_count: int
+    through: Sequence[str]
+
+
+class PlanEffects(View):
+    """`state` grows with every change here; the first 500 dashboards of each kind are listed."""
+
+    state: int
+    dashboards: Sequence[LosingDashboard]
+    dashboards_count: int
+    gaining: Sequence[GainingDashboard]
+    gaining_count: int
+
+
+async def plan_effects(ctx: Ctx, asked: AskPlanEffects) -> PlanEffects:
+    """Which dashboards would lose or gain which readers if these entitlements came to be."""
+    org_id, wanted = asked.org_id, asked.entitlements
+    async with ctx.read(org_id) as read:
+        _, plan = await reading.standing(read, org_id, "")
+        authors = await store.authors(read, org_id)
+        acting = frozenset(author.user_id for author in authors if author.acting)
+        would_act = acting
+        if plan is None or wanted.author_slots != plan.author_slots:
+            members = [(author.user_id, author.role, author.joined_at) for author in authors]
+            would_act = sharing.authors_under(wanted.author_slots, members)
+        now, then = Gate.of(plan, acting), Gate.of(_plan_of(wanted), would_act)
+        losing, losing_count = await store.lost(read, org_id, now, then)
+        gaining, gaining_count = await store.lost(read, org_id, then, now)
+        state = await store.state(read, org_id)
+    return PlanEffects(
+        state=state,
+        dashboards=[
+            LosingDashboard(
+                dashboard_id=one.dashboard_id,
+                title=one.title,
+                losing=_people(one),
+                losing_count=one.how_many,
+                through=one.through,
+            )
+            for one in losing
+        ],
+        dashboards_count=losing_count,
+        gaining=[
+            GainingDashboard(
+                dashboard_id=one.dashboard_id,
+                title=one.title,
+                gaining=_people(one),
+                gaining_count=one.how_many,
+                through=one.through,
+            )
+            for one in gaining
+        ],
+        gaining_count=gaining_count,
+    )
+
+
+async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
+    """What the actor may do with dashboards and sharing, with the reason for everything refused."""
+    person: Person | None = None
+    plan: Plan | None = None
+    if ctx.actor.org_id is not None:
+        async with ctx.read() as read:
+            person, plan = await reading.standing(read, ctx.actor.org(), ctx.actor.person())
+    everybody = _for_members(person)
+    authors = everybody or _for_authors(ctx, person)
+    admins = everybody or _for_admins(ctx, person)
+    return Capabilities(
+        capabilities=[
+            _capability("dashboards.read", everybody),
+            _capability("dashboards.register", authors),
+            _capability("dashboards.write", authors),
+            _capability("sharing.manage", authors),
+            _capability("share.all_users", authors),
+            _capability("share.all_analysts", authors or _by_plan(plan, "share_all_analysts")),
+            _capability("share.groups", authors or _by_plan(plan, "custom_groups")),
+            _capability("access.evaluate", everybody),
+            _capability("access.evaluate_others", admins),
+            _capability("embed_secrets.read", admins),
+        ]
+    )
+
+
+def _people(lost: store.Lost) -> list[Somebody]:
+    return [Somebody(user_id=user_id, name=name, email=email) for user_id, name, email in lost.people]
+
+
+def _plan_of(wanted: Entitlements) -> Plan:
+    return Plan(wanted.plan, wanted.plan_name, wanted.author_slots, wanted.custom_groups, wanted.share_all_analysts)
+
+
+def _capability(action: str, because: Because | None) -> Capability:
+    return Capability(action=action, allowed=because is None, because=because)
+
+
+def _for_members(person: Person | None) -> Because | None:
+    if person is None or not person.active:
+        return Because(kind="state", detail="You aren't an active member of an organization here.")
+    return None
+
+
+def _for_authors(ctx: Ctx, person: Person | None) -> Because | None:
+    if person is not None and person.author and ctx.actor.role in AUTHORS:
+        return None
+    if person is not None and person.waits_for_slot:
+        return Because(kind="limit", detail="The plan has no author slot for you at present: you act as Viewer.")
+    return Because(kind="role", detail="Admins and Analysts may do this.")
+
+
+def _for_admins(ctx: Ctx, person: Person | None) -> Because | None:
+    if person is not None and person.effective_role == "admin" and ctx.actor.role == "admin":
+        return None
+    return Because(kind="role", detail="Admins may do this.")
+
+
+def _by_plan(plan: Plan | None, feature: str) -> Because | None:
+    if plan is not None and getattr(plan, feature):
+        return None
+    named = f"The plan {plan.name}" if plan is not None else "Your plan, which isn't known here yet,"
+    return Because(kind="plan", plan=sharing.SMALLEST_PLAN[feature], detail=f"{named} doesn't include this.")

@@ -1,0 +1,28 @@
+"""One running org for all its tests: each founds organizations of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.org.app import service
+from tests.org.house import identity_with
+from tests.world import Databases, World, world_of
+
+SESSIONS: dict[str, dict[str, Any]] = {}
+
+
+@pytest.fixture(scope="module")
+async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    folder: Path = tmp_path_factory.mktemp("org")
+    async with world_of([service, identity_with(folder / "identity", SESSIONS)], databases, folder) as world:
+        yield world
+
+
+@pytest.fixture
+def sessions() -> dict[str, dict[str, Any]]:
+    """What the stand-in for identity knows."""
+    return SESSIONS

@@ -1,0 +1,32 @@
+"""The sharing service alone; what org and billing would say is said for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from services.sharing.app import service
+from shared.service import Service
+from tests.sharing.company import Company
+from tests.world import Databases, World, world_of
+
+listener = Service(
+    name="audit", migrations=Path(__file__).parent, sources=["sharing"]
+)  # what nobody hears isn't published
+
+
+@pytest.fixture
+async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
+    async with world_of([service, listener], databases, tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+async def company(world: World) -> Company:
+    """On Business: Ana is Admin, Ben and Cyd are Analysts, Dan and Eve Viewers; Dan is in Sales."""
+    company = await Company(world).found()
+    await company.join(ben="analyst", cyd="analyst", dan="viewer", eve="viewer")
+    await company.group("Sales", "dan")
+    return company

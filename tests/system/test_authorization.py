@@ -1,0 +1,153 @@
+"""Who may do what: every route × every kind of person, compared with a table that is written by hand.
+
+Writes carry an unknown field, so that whoever passes authorization is stopped by validation, and nothing changes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.cli.demo.api import Person
+from tests.system.whole import Cast, WholeProduct, a_cast
+
+TABLE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "authorization.yaml").read_text())
+WHO = {
+    "anyone": {"anonymous", "admin", "analyst", "viewer"},
+    "person": {"admin", "analyst", "viewer"},
+    "member": {"admin", "analyst", "viewer"},
+    "analyst": {"admin", "analyst"},
+    "admin": {"admin"},
+}
+
+
+@dataclass
+class Stage:
+    cast: Cast
+    other: Cast
+    ids: dict[str, str]
+    document: dict[str, Any]
+    product: WholeProduct
+
+
+@pytest.fixture(scope="module")
+async def stage(product: WholeProduct) -> Stage:
+    cast, other = await a_cast(product.gateway), await a_cast(product.gateway)
+    admin = cast.admin
+    group = (await admin.write("POST", "/v1/groups", {"name": "Matrix"})).ok()
+    invitation = (
+        await admin.write(
+            "POST",
+            "/v1/invitations",
+            {"email": f"guest@{admin.email.partition('@')[2]}", "role": "viewer", "group_ids": []},
+        )
+    ).ok()
+    (
+        await admin.write(
+            "POST", "/v1/dashboards", {"id": "dsh-matrix", "title": "Matrix"}, after=admin.last_change[-1]
+        )
+    ).ok()
+    shared = await admin.ask("GET", "/v1/dashboards/dsh-matrix/sharing")
+    (
+        await admin.write(
+            "PUT",
+            "/v1/dashboards/dsh-matrix/sharing",
+            {"mode": "all_users", "group_ids": []},
+            headers={"If-Match": shared.headers["etag"]},
+        )
+    ).ok()
+    entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
+    ids = {
+        "user_id": cast.viewer.user_id,
+        "group_id": group["id"],
+        "invitation_id": invitation["id"],
+        "dashboard_id": "dsh-matrix",
+        "event_id": admin.last_change[-1],
+        "entry_id": entries[0]["id"],
+        "session_id": "current",
+        "signup_id": "sgn_" + "0" * 26,
+        "token": "tms_inv00000000000000000000000000-" + "A" * 43,
+        "id": cast.admin.user_id,
+        "type": "org.member.joined.v1",
+        "code": "not_found",
+    }
+    return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product)
+
+
+def test_every_route_is_in_the_table_and_nothing_else_is(stage: Stage) -> None:
+    routes = {f"{method.upper()} {path}" for path, methods in stage.document["paths"].items() for method in methods}
+    assert routes == set(TABLE)
+
+
+def test_the_document_says_what_the_table_says(stage: Stage) -> None:
+    for path, methods in stage.document["paths"].items():
+        for method, operation in methods.items():
+            roles = operation["x-tenantry"]["roles"]
+            told = {"anyone": "anyone", "person": "person"}.get(roles if isinstance(roles, str) else "")
+            told = told or {3: "member", 2: "analyst", 1: "admin"}[len(roles)]
+            assert told == TABLE[f"{method.upper()} {path}"], f"{method} {path}"
+
+
+@pytest.mark.parametrize("route", sorted(TABLE))
+async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, route: str) -> None:
+    method, path = route.split(" ")
+    target = re.sub(r"{(\w+)}", lambda found: stage.ids[found[1]], path)
+    allowed = WHO[TABLE[route]]
+    people: dict[str, Person | None] = {
+        "anonymous": None,
+        "admin": stage.cast.admin,
+        "analyst": stage.cast.analyst,
+        "viewer": stage.cast.viewer,
+    }
+    for kind, person in people.items():
+        reply = await probe(stage, method, target, person)
+        if kind in allowed:
+            assert reply.status != 401, f"{kind}: {reply}"
+            assert not refused_for_role(reply), f"{kind}: {reply}"
+        elif kind == "anonymous":
+            assert reply.status == 401, f"{kind}: {reply}"
+        else:
+            assert refused_for_role(reply), f"{kind}: {reply}"
+        assert reply.status < 500, f"{kind}: {reply}"
+    if TABLE[route] != "anyone":
+        gone = await probe(stage, method, target, stage.cast.deactivated)
+        assert (gone.status, gone.code) == (401, "session_ended"), f"deactivated: {gone}"
+
+
+@pytest.mark.parametrize(
+    "route",
+    sorted(r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id)}", r)),
+)
+async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
+    method, path = route.split(" ")
+    target = re.sub(r"{(\w+)}", lambda found: stage.ids[found[1]], path)
+    missing = re.sub(r"{(\w+)}", lambda found: nobody_has(stage.ids[found[1]]), path)
+    foreign = await probe(stage, method, target, stage.other.admin)
+    absent = await probe(stage, method, missing, stage.other.admin)
+    assert (foreign.status, foreign.code) == (absent.status, absent.code) == (404, "not_found")
+    without = {name: value for name, value in foreign.json.items() if name != "instance"}
+    assert without == {name: value for name, value in absent.json.items() if name != "instance"}
+
+
+def nobody_has(known: str) -> str:
+    """An id of the same form that doesn't exist."""
+    return (
+        known[:-4] + "".join("0" if letter != "0" else "1" for letter in known[-4:]) if "_" in known else "dsh-nobody"
+    )
+
+
+def refused_for_role(reply: Any) -> bool:
+    return reply.status == 403 and reply.code == "forbidden" and reply.json["meta"]["because"] == "role"
+
+
+async def probe(stage: Stage, method: str, target: str, person: Person | None) -> Any:
+    headers = {"If-Match": "*", "Idempotency-Key": "matrix"} if method != "GET" else {}
+    body = {"no_such_field": True} if method != "GET" else None
+    if person is None:
+        return await stage.product.gateway.send(method, target, body, headers)
+    return await person.ask(method, target, body, headers=headers, after="")

@@ -1,0 +1,130 @@
+"""The whole product: in this process on fresh databases, or as real processes of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.launcher import PRODUCT
+from shared.cli.demo.api import Gateway, Person, sign_up
+from shared.cli.embedded import free_port
+from shared.clock import MovableClock
+from shared.config import SERVICES, Secrets, Settings
+from shared.process import process
+from tests.world import Databases
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass
+class WholeProduct:
+    """All services and the gateway, in this process."""
+
+    gateway: Gateway
+    settings: Settings
+    clock: MovableClock
+
+
+@asynccontextmanager
+async def whole_product(databases: Databases, folder: Path) -> AsyncIterator[WholeProduct]:
+    sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
+    port = free_port()
+    addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
+    settings = Settings(
+        secrets=Secrets.generate(),
+        database_urls={name: await databases.fresh(PRODUCT.service(name)) for name in PRODUCT.storing},
+        listens=addresses,
+        urls=addresses,
+        admin_listen=f"tcp://127.0.0.1:{free_port()}",
+        public_url=f"http://127.0.0.1:{port}",
+        mail=f"file://{folder}/mail",
+        pool_size=5,
+    )
+    clock = MovableClock()
+    async with process(PRODUCT, settings, clock=clock), Gateway(settings.public_url) as gateway:
+        yield WholeProduct(gateway, settings, clock)
+
+
+@dataclass
+class Cast:
+    """One organization on the Business trial, with one person of each kind."""
+
+    admin: Person
+    analyst: Person
+    viewer: Person
+    deactivated: Person
+
+
+async def a_cast(gateway: Gateway) -> Cast:
+    domain = f"cast-{secrets.token_hex(4)}.example"
+    admin = await sign_up(gateway, f"admin@{domain}", "Ada Admin", "Cast")
+    trial = await admin.write("POST", "/v1/subscription/trial", after=admin.last_change[-1])
+    trial.ok()
+    (await admin.ask("GET", "/v1/organization")).ok()
+    people = {}
+    for name, role in (("analyst", "analyst"), ("viewer", "viewer"), ("deactivated", "analyst")):
+        person = Person(gateway, f"{name}@{domain}", f"Some {name.title()}")
+        (
+            await admin.write(
+                "POST",
+                "/v1/invitations",
+                {"email": person.email, "role": role, "group_ids": []},
+                after=admin.last_change[-1],
+            )
+        ).ok()
+        await person.accept(await gateway.mailed_token(person.email))
+        people[name] = person
+        admin.last_change.append(person.last_change[-1])
+    (await admin.write("POST", f"/v1/users/{people['deactivated'].user_id}/deactivation")).ok()
+    return Cast(admin, **people)
+
+
+@contextmanager
+def started(*arguments: str, data: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """`tenantry up …` as its own process, up; ended by SIGTERM unless the test ended it."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TENANTRY_")}
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "services.launcher",
+        "up",
+        "--data",
+        str(data),
+        "--port",
+        str(port),
+        *arguments,
+    ]
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    try:
+        said = []
+        assert child.stdout is not None
+        for line in child.stdout:
+            said.append(line)
+            if "Ctrl-C stops" in line:
+                break
+        else:
+            raise AssertionError("it didn't come up:\n" + "".join(said))
+        yield child
+    finally:
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(40)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            raise
