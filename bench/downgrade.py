@@ -44,7 +44,7 @@ async def groups_with_a_dashboard(organization: Organization, groups: int) -> st
     admin, viewer = organization.admin, organization.members[0]
     group = ""
     for number in range(groups):
-        group = (await admin.write("POST", "/v1/groups", {"name": f"Group {number}"}, quietly=True)).ok()["group_id"]
+        group = (await admin.write("POST", "/v1/groups", {"name": f"Group {number}"}, quietly=True)).ok()["id"]
         (await admin.write("PUT", f"/v1/groups/{group}/members/{viewer.user_id}", quietly=True)).ok()
     await applied(admin)
     await a_shared_dashboard(organization, "last", group)

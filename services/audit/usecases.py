@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from services.audit import rules, store
+from shared.capabilities import Because, Capabilities, Capability
 from shared.db import Read, Row
 from shared.errors import Problem
 from shared.fields import Message, Nothing, View
@@ -66,21 +67,6 @@ class FindEntries(ListQuery):
 
 class WhichEntry(Message):
     entry_id: AuditId
-
-
-class Because(View):
-    kind: Literal["role"]
-    detail: str
-
-
-class Capability(View):
-    action: str
-    allowed: bool
-    because: Because | None
-
-
-class Capabilities(View):
-    capabilities: list[Capability]
 
 
 async def list_audit_entries(ctx: Ctx, query: FindEntries) -> Page[AuditEntry]:

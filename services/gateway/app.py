@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 from services.gateway.access_tokens import AccessTokens
 from services.gateway.authentication import Authentication
 from services.gateway.documents import operations_of
-from services.gateway.door import Door
+from services.gateway.door import Door, Table
 from services.gateway.feed import KEYS, Feed
 from services.gateway.own import House
 from services.gateway.pages import Pages
 from services.gateway.rates import DEFAULT_RATES, Rates
-from services.gateway.routes import ROUTES
+from services.gateway.routes import FROM_CALLER_ALONE, ROUTES
 from services.gateway.source_address import address_of
 from services.gateway.standing import Standing
 from shared.bus import Bus
@@ -79,7 +79,7 @@ async def gateway(
     standing = Standing(internal, monotonic)
     feed = Feed(standing, monotonic)
     tokens = AccessTokens(internal, clock, settings.public_url, monotonic)
-    authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"), _origin(settings))
+    authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"))
     house = House(
         settings=settings,
         clock=clock,
@@ -90,7 +90,7 @@ async def gateway(
         pages=Pages(docs),
         mailbox=_mailbox(settings, address),
     )
-    door = Door(house, ROUTES, authentication, standing, rates, monotonic)
+    door = Door(house, Table(operations, ROUTES, FROM_CALLER_ALONE), authentication, standing, rates, monotonic)
     await bus.subscribe(feed.receive, keys=KEYS)
     listening = await serve(door.answer, address, Limits(body_bytes=LARGEST_BODY), reuse_port=settings.reuse_port)
     running = RunningGateway(listening, feed)
@@ -123,8 +123,3 @@ def _mailbox(settings: Settings, address: Address) -> FileMailbox | None:
     if settings.mail.startswith("file://") and host is not None and host.is_loopback:
         return FileMailbox(Path(urlsplit(settings.mail).path))
     return None
-
-
-def _origin(settings: Settings) -> str:
-    parts = urlsplit(settings.public_url)
-    return f"{parts.scheme}://{parts.netloc}"

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
 from services.gateway.access_tokens import AccessTokens, Claims, bad_token
-from services.gateway.credentials import Bearer, Credential, SessionCookie, check_made_by_console
+from services.gateway.credentials import Bearer, Credential, SessionCookie
 from services.gateway.feed import Feed
-from services.gateway.standing import Membership, Session, Standing, both, csrf_token, session_ended
+from services.gateway.standing import Membership, Session, Standing, both, cookie_key, csrf_token, session_ended
 from shared.auth import ANONYMOUS, Actor
 from shared.errors import Problem
 from shared.ids import may_come_from
-from shared.web.server import Request
 
 BEARS_ON_STANDING = ("identity", "org", "billing")
 
 
+MOST_CALLERS = 50_000
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An actor and what its proof showed. `csrf` is there for the console's cookie alone."""
+    """An actor and what its proof showed. `csrf` is there for the console's cookie alone.
+
+    `answers` keeps answers that follow from nothing else than this.
+    """
 
     actor: Actor
     session: Session | None = None
     member: Membership | None = None
     csrf: str | None = None
+    answers: dict[str, bytes] = field(default_factory=dict, compare=False)
 
 
 NOBODY = Caller(ANONYMOUS)
@@ -32,56 +39,74 @@ NOBODY = Caller(ANONYMOUS)
 class Authentication:
     """Tells who calls. Says yes only on what the owners say now, or said and haven't taken back while they are heard."""
 
-    def __init__(self, tokens: AccessTokens, standing: Standing, feed: Feed, csrf_key: bytes, origin: str) -> None:
+    def __init__(self, tokens: AccessTokens, standing: Standing, feed: Feed, csrf_key: bytes) -> None:
         self._tokens = tokens
         self._standing = standing
         self._feed = feed
         self._csrf_key = csrf_key
-        self._origin = origin
+        self._callers: dict[str, Caller] = {}
 
-    def knows(self, credential: Credential) -> bool:
-        """Whether telling costs no look-up and no verification."""
+    def at_once(self, credential: Credential, after: str | None) -> Caller | None:
+        """Who calls, if what is remembered tells and counts; otherwise `caller` does, or refuses."""
+        if (after is not None and bears_on_standing(after)) or not self._feed.alive:
+            return None
         if isinstance(credential, Bearer):
-            return self._tokens.known(credential.token) is not None
-        return isinstance(credential, SessionCookie) and self._standing.remembered_cookie(credential.value) is not None
-
-    async def caller(self, credential: Credential, request: Request) -> Caller:
-        """Raises `unauthenticated`, `session_ended`, `csrf` or `auth_unavailable` for who can't be told."""
-        after = _after(request.headers.get("Tenantry-After"))
-        if isinstance(credential, Bearer):
-            return await self._by_token(credential.token, after)
+            claims = self._tokens.known(credential.token)
+            if claims is None:
+                return None
+            facts = self._standing.remembered(claims.session_id, claims.user_id, claims.org_id or "")
+            return self._told(credential.token, *facts, claims) if facts is not None else None
         if isinstance(credential, SessionCookie):
-            return await self._by_cookie(credential.value, request, after)
-        raise bad_token("The Authorization header or session cookie can't be read." if credential else "Sign in first.")
+            key = cookie_key(credential.value)
+            facts = self._standing.remembered_by_cookie(key)
+            return self._told(key, *facts, None) if facts is not None else None
+        return None
+
+    async def caller(self, credential: Credential, after: str | None) -> Caller:
+        """Raises `unauthenticated`, `session_ended` or `auth_unavailable` for who can't be told."""
+        asked_after = after if after is not None and bears_on_standing(after) else None
+        if isinstance(credential, Bearer):
+            return await self._by_token(credential.token, asked_after)
+        if isinstance(credential, SessionCookie):
+            return await self._by_cookie(credential.value, asked_after)
+        raise bad_token("The Authorization header or session cookie can't be read.")
 
     async def _by_token(self, token: str, after: str | None) -> Caller:
-        claims = self._tokens.known(token) or await self._tokens.read(token)
-        org_id = claims.org_id or ""
-        self._standing.check_not_ended(claims.session_id, claims.user_id, claims.issued_at)
+        claims = await self._tokens.read(token)
         believe = after is None and self._feed.alive
-        facts = self._standing.remembered(claims.session_id, claims.user_id, org_id) if believe else None
-        if facts is None:
-            facts = await both(
-                self._standing.session(claims.session_id, believe=believe, after=after),
-                self._standing.membership(claims.user_id, org_id, believe=believe, after=after),
-            )
-            self._standing.check_not_ended(claims.session_id, claims.user_id, claims.issued_at)
-        session, member = facts
-        if not session.live or session.user_id != claims.user_id:
-            raise session_ended()
-        return Caller(_actor(session, member, org_id, claims), session, member)
+        self._standing.check_not_ended(claims.session_id, claims.user_id, claims.issued_at)
+        session, member = await both(
+            self._standing.session(claims.session_id, believe=believe, after=after),
+            self._standing.membership(claims.user_id, claims.org_id or "", believe=believe, after=after),
+        )
+        return self._told(token, session, member, claims)
 
-    async def _by_cookie(self, cookie: str, request: Request, after: str | None) -> Caller:
+    async def _by_cookie(self, cookie: str, after: str | None) -> Caller:
         believe = after is None and self._feed.alive
         session = await self._standing.cookie_session(cookie, believe=believe, after=after)
         if not session.live or session.user_id is None or session.session_id is None:
             raise session_ended()
-        org_id = session.org_id or ""
-        member = await self._standing.membership(session.user_id, org_id, believe=believe, after=after)
-        self._standing.check_not_ended(session.session_id, session.user_id, float("inf"))
-        csrf = csrf_token(self._csrf_key, session.session_id)
-        check_made_by_console(request.method, request.headers, self._origin, csrf)
-        return Caller(_actor(session, member, org_id, None), session, member, csrf)
+        member = await self._standing.membership(session.user_id, session.org_id or "", believe=believe, after=after)
+        return self._told(cookie_key(cookie), session, member, None)
+
+    def _told(self, key: str, session: Session, member: Membership, claims: Claims | None) -> Caller:
+        """The caller that these facts tell of, the same one as long as the facts are the same."""
+        began_by = claims.issued_at if claims is not None else float("inf")
+        self._standing.check_not_ended(session.session_id or "", session.user_id or "", began_by)
+        known = self._callers.get(key)
+        if known is not None and known.session is session and known.member is member:
+            return known
+        if not session.live or session.session_id is None or (claims is not None and session.user_id != claims.user_id):
+            raise session_ended()
+        org_id = session.org_id if claims is None else claims.org_id
+        csrf = csrf_token(self._csrf_key, session.session_id) if claims is None else None
+        caller = Caller(_actor(session, member, org_id or "", claims), session, member, csrf)
+        self._callers.pop(key, None)
+        self._callers[key] = caller
+        if len(self._callers) > MOST_CALLERS:
+            for oldest in list(islice(self._callers, MOST_CALLERS // 10)):
+                del self._callers[oldest]
+        return caller
 
 
 def _actor(session: Session, member: Membership, org_id: str, claims: Claims | None) -> Actor:
@@ -102,8 +127,6 @@ def _actor(session: Session, member: Membership, org_id: str, claims: Claims | N
     )
 
 
-def _after(header: str | None) -> str | None:
-    """A change that may bear on who the caller is: then the owners are asked, and wait for it themselves."""
-    if header is not None and any(may_come_from(header, source) for source in BEARS_ON_STANDING):
-        return header
-    return None
+def bears_on_standing(change: str) -> bool:
+    """Whether a change may bear on who the caller is: then the owners are asked, and wait for it themselves."""
+    return any(may_come_from(change, source) for source in BEARS_ON_STANDING)

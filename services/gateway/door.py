@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
+from prometheus_client import Histogram
 from pydantic import ValidationError
 
 from services.gateway.authentication import NOBODY, Authentication, Caller
-from services.gateway.credentials import credential_of
+from services.gateway.credentials import Credential, check_made_by_console, credential_of
 from services.gateway.documents import Operation
 from services.gateway.forwarding import HOP_SECONDS, Forwarding
 from services.gateway.own import Ctx, House, OwnRoute
-from services.gateway.rates import Allowance, Buckets, Rates
+from services.gateway.rates import Buckets, Rates
 from services.gateway.source_address import SourceAddresses, limited_as
 from services.gateway.standing import Standing
 from shared.errors import Problem
 from shared.metrics import REQUESTS
 from shared.routing import RouteTable
-from shared.service import Route
+from shared.service import Route, UseCase
 from shared.web.problems import close_after, problem_response
 from shared.web.server import Request
 
 log = structlog.get_logger()
 
 OWNERS_OF_STANDING = frozenset({"identity", "org"})
-POLICY = "default-src 'none'; frame-ancestors 'none'"
+POLICY = "Content-Security-Policy"
+EVERYWHERE = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    POLICY: "default-src 'none'; frame-ancestors 'none'",
+}
+SECURE = {"Strict-Transport-Security": "max-age=31536000"}
+
+Entry = tuple[Operation, OwnRoute | None]
 
 
 class Door:
@@ -37,32 +46,33 @@ class Door:
     def __init__(
         self,
         house: House,
-        own: Sequence[Route],
+        table: Table,
         authentication: Authentication,
         standing: Standing,
         rates: Rates,
         monotonic: Callable[[], float],
     ) -> None:
         self._house = house
+        self._table = table
         self._authentication = authentication
         self._standing = standing
         self._forwarding = Forwarding(house.internal)
         self._sources = SourceAddresses(house.settings.trusted_proxies)
-        self._table = _table(house.operations, own)
+        self._origin = origin_of(house.settings.public_url)
         self._persons = Buckets(rates.person, monotonic)
         self._anonymous = Buckets(rates.anonymous, monotonic)
         self._anonymous_writes = Buckets(rates.anonymous_writes, monotonic)
-        self._everywhere = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-        if house.settings.public_url.startswith("https://"):
-            self._everywhere["Strict-Transport-Security"] = "max-age=31536000"
+        self._everywhere = EVERYWHERE | (SECURE if self._origin.startswith("https://") else {})
+        self._counts: dict[tuple[str, int], Histogram] = {}
 
     async def answer(self, request: Request) -> web.StreamResponse:
         began = time.perf_counter()
+        headers = self._everywhere.copy()
         name = "-"
         try:
             (operation, own), path = self._table.find(request.method, request.safe_path)
             name = operation.name
-            response = await self._pass(request, operation, own, path, began)
+            response: web.StreamResponse = await self._pass(request, operation, own, path, headers, began)
         except Problem as problem:
             response = problem_response(problem, request.id)
             if not request._payload.is_eof():
@@ -70,60 +80,75 @@ class Door:
         except ValidationError as wrong:
             log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
             response = problem_response(Problem("internal"), request.id)
-        headers = response.headers
-        headers.update(self._everywhere)
-        headers.setdefault("Content-Security-Policy", POLICY)
-        REQUESTS.labels("gateway", name, str(response.status)).observe(time.perf_counter() - began)
+        if POLICY in response.headers:
+            del headers[POLICY]
+        response.headers.update(headers)
+        self._count(name, response.status).observe(time.perf_counter() - began)
         return response
+
+    def _count(self, name: str, status: int) -> Histogram:
+        count = self._counts.get((name, status))
+        if count is None:
+            count = self._counts[name, status] = REQUESTS.labels("gateway", name, str(status))
+        return count
 
     async def _pass(
-        self, request: Request, operation: Operation, own: OwnRoute | None, path: Mapping[str, str], began: float
+        self,
+        request: Request,
+        operation: Operation,
+        own: OwnRoute | None,
+        path: Mapping[str, str],
+        headers: dict[str, str],
+        began: float,
     ) -> web.Response:
-        length = request.content_length
-        if length is not None and length > operation.body_bytes:
+        """The answer; `headers` gets what the caller is told besides, refused or not."""
+        has_body = request.can_read_body
+        if has_body and (request.content_length or 0) > operation.body_bytes:
             raise Problem("body_too_large", meta={"limit_bytes": operation.body_bytes})
         source = self._sources.of(request)
-        caller, allowance = await self._admit(request, operation, source)
-        try:
-            if request.can_read_body:
-                arriving = time.perf_counter()
-                body = await request.body(operation.body_bytes)
-                began += time.perf_counter() - arriving  # what the client takes isn't the service's to pay
-            else:
-                body = b""
-            if own is not None:
-                response = await own.answer(Ctx(self._house, caller, request), path, body)
-            else:
-                response = await self._send_on(request, operation, caller, source, body, began)
-        except Problem as problem:
-            problem.headers = {**allowance.headers(), **problem.headers}
-            raise
-        response.headers.update(allowance.headers())
-        return response
+        caller = await self._admit(request, operation, source, headers)
+        body = b""
+        if has_body:
+            arriving = time.perf_counter()
+            body = await request.body(operation.body_bytes)
+            began += time.perf_counter() - arriving  # what the client takes isn't the service's to pay
+        if own is not None:
+            return await own.answer(Ctx(self._house, caller, request), path, body)
+        return await self._send_on(request, operation, caller, source, body, began)
 
-    async def _admit(self, request: Request, operation: Operation, source: str) -> tuple[Caller, Allowance]:
+    async def _admit(self, request: Request, operation: Operation, source: str, headers: dict[str, str]) -> Caller:
         """Who sends it. On routes for anyone, a credential that proves nothing counts for nothing."""
-        address = limited_as(source)
         writes_for_anyone = operation.anyone and operation.writes
         if writes_for_anyone:
-            limited = self._anonymous_writes.take(address)
+            headers |= self._anonymous_writes.take(limited_as(source))
         credential = credential_of(request.headers)
-        refusal = Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
+        refusal: Problem | None = None
         if credential is not None:
-            if not self._authentication.knows(credential):
-                self._anonymous.check(address)
             try:
-                caller = await self._authentication.caller(credential, request)
-                return caller, limited if writes_for_anyone else self._persons.take(caller.actor.user_id or "")
+                caller = await self._prove(request, credential, source)
             except Problem as why:
                 if why.code == "rate_limited":
                     raise
                 refusal = why
-        allowance = limited if writes_for_anyone else self._anonymous.take(address)
+            else:
+                if not writes_for_anyone:
+                    headers |= self._persons.take(caller.actor.user_id or "")
+                return caller
+        if not writes_for_anyone:
+            headers |= self._anonymous.take(limited_as(source))
         if not operation.anyone:
-            refusal.headers = {**allowance.headers(), **refusal.headers}
-            raise refusal
-        return NOBODY, allowance
+            raise refusal or Problem("unauthenticated", headers={"WWW-Authenticate": "Bearer"})
+        return NOBODY
+
+    async def _prove(self, request: Request, credential: Credential, source: str) -> Caller:
+        after = request.headers.get("Tenantry-After")
+        caller = self._authentication.at_once(credential, after)
+        if caller is None:
+            self._anonymous.check(limited_as(source))
+            caller = await self._authentication.caller(credential, after)
+        if caller.csrf is not None:
+            check_made_by_console(request.method, request.headers, self._origin, caller.csrf)
+        return caller
 
     async def _send_on(
         self, request: Request, operation: Operation, caller: Caller, source: str, body: bytes, began: float
@@ -138,12 +163,31 @@ class Door:
         return response
 
 
-def _table(operations: Sequence[Operation], own: Sequence[Route]) -> RouteTable[tuple[Operation, OwnRoute | None]]:
+class Table:
     """The published document's operations and nothing else."""
-    mine = {(route.method, route.path): route for route in own}
-    table: RouteTable[Any] = RouteTable()
-    for operation in operations:
-        route = mine[operation.method, operation.path] if operation.service == "gateway" else None
-        entry = OwnRoute(route, route.message) if route is not None else None
-        table.add(operation.method, operation.path, (operation, entry))
-    return table
+
+    def __init__(self, operations: Sequence[Operation], own: Sequence[Route], from_caller_alone: Set[UseCase]) -> None:
+        mine = {(route.method, route.path): route for route in own}
+        self._fixed: dict[tuple[str, str], Entry] = {}
+        self._tree: RouteTable[Entry] = RouteTable()
+        for operation in operations:
+            key = (operation.method, operation.path)
+            route = mine[key] if operation.service == "gateway" else None
+            entry = (operation, _ready(route, from_caller_alone) if route is not None else None)
+            self._tree.add(*key, entry)
+            if "{" not in operation.path:
+                self._fixed[key] = entry
+
+    def find(self, method: str, path: str) -> tuple[Entry, Mapping[str, str]]:
+        """The operation and what the path names; `not_found` or `method_not_allowed` otherwise."""
+        fixed = self._fixed.get((method, path))
+        return (fixed, {}) if fixed is not None else self._tree.find(method, path)
+
+
+def _ready(route: Route, from_caller_alone: Set[UseCase]) -> OwnRoute:
+    return OwnRoute(route, route.message, route.use_case in from_caller_alone)
+
+
+def origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

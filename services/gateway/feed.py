@@ -34,11 +34,11 @@ class Feed:
         self._standing = standing
         self._monotonic = monotonic
         self._heard_at: dict[str, float] = {}
+        self._alive_until = float("-inf")
 
     @property
     def alive(self) -> bool:
-        oldest = self._monotonic() - SILENT_SECONDS
-        return all(self._heard_at.get(owner, float("-inf")) > oldest for owner in OWNERS)
+        return self._monotonic() < self._alive_until
 
     def silent(self) -> list[str]:
         """The owners that aren't heard."""
@@ -60,6 +60,7 @@ class Feed:
         if "tenantry" in raw:
             if raw["tenantry"] == "heartbeat":
                 self._heard_at[raw["source"]] = self._monotonic()
+                self._alive_until = min(self._heard_at.get(one, float("-inf")) for one in OWNERS) + SILENT_SECONDS
             return
         envelope = Envelope.parse(body)
         if envelope.source == "identity":

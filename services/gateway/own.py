@@ -24,6 +24,8 @@ from shared.published import PublishedDocuments
 from shared.service import Answer, Permission, Route
 from shared.web.server import Request
 
+JSON = {"Cache-Control": "no-store", "Content-Type": "application/json"}
+
 
 @dataclass(frozen=True)
 class House:
@@ -58,15 +60,22 @@ class Ctx:
 
 @dataclass(frozen=True, slots=True)
 class OwnRoute:
-    """One of the gateway's own endpoints, ready to run."""
+    """One of the gateway's own endpoints, ready to run. `from_caller_alone`: its answer follows from nothing but who asks."""
 
     route: Route
     shape: type[Any]
+    from_caller_alone: bool = False
 
     async def answer(self, ctx: Ctx, path: Mapping[str, str], body: bytes) -> web.Response:
         request = ctx.request
+        repeatable = self.from_caller_alone and not body and "?" not in request._message.path
+        if repeatable and (kept := ctx.caller.answers.get(self.route.path)) is not None:
+            return web.Response(body=kept, headers=JSON)
         message = read_message(self.shape, path, request.query, body, request.headers.get("Content-Type", ""))
-        return _render(await self.route.use_case(ctx, message), self.route, request)
+        response = _render(await self.route.use_case(ctx, message), self.route, request)
+        if repeatable and isinstance(response.body, bytes):
+            ctx.caller.answers[self.route.path] = response.body
+        return response
 
 
 def _render(result: Any, route: Route, request: Request) -> web.Response:

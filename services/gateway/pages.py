@@ -53,6 +53,7 @@ class Pages:
                 if method in methods:
                     operation = {"method": method.upper(), "path": path, **methods[method]}
                     by_service.setdefault(operation["x-tenantry"]["service"], []).append(operation)
+        by_service["gateway"] = by_service.pop("gateway", [])  # what it adds comes after what it is for
         shapes = self._docs.openapi["components"]["schemas"]
         return self._page(
             "operations", info=self._docs.openapi["info"], services=by_service, shapes=shapes, kinds=KINDS

@@ -33,19 +33,6 @@ class Rates:
 DEFAULT_RATES = Rates()
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What is left to a caller."""
-
-    policy: str
-    name: str
-    left: int
-    full_in: int
-
-    def headers(self) -> dict[str, str]:
-        return {"RateLimit-Policy": self.policy, "RateLimit": f'"{self.name}";r={self.left};t={self.full_in}'}
-
-
 class Buckets:
     """One bucket per key. When there are too many, those made first are forgotten."""
 
@@ -62,8 +49,8 @@ class Buckets:
         if level < 1:
             raise self._refusal(level)
 
-    def take(self, key: str) -> Allowance:
-        """Takes one; 429 when nothing is left."""
+    def take(self, key: str) -> dict[str, str]:
+        """Takes one, and tells in headers what is left; 429 when nothing is."""
         level = self._level(key)
         if level < 1:
             raise self._refusal(level)
@@ -79,15 +66,14 @@ class Buckets:
             return self._rate.quota
         return min(self._rate.quota, known[0] + (self._monotonic() - known[1]) * self._per_second)
 
-    def _allowance(self, level: float) -> Allowance:
-        return Allowance(
-            self._policy, self._rate.name, int(level), math.ceil((self._rate.quota - level) / self._per_second)
-        )
+    def _allowance(self, level: float) -> dict[str, str]:
+        full_in = math.ceil((self._rate.quota - level) / self._per_second)
+        return {"RateLimit-Policy": self._policy, "RateLimit": f'"{self._rate.name}";r={int(level)};t={full_in}'}
 
     def _refusal(self, level: float) -> Problem:
         return Problem(
             "rate_limited",
             meta={"policy": self._rate.name, "quota": self._rate.quota, "seconds": self._rate.seconds},
             retry_after=max(1, math.ceil((1 - level) / self._per_second)),
-            headers=self._allowance(level).headers(),
+            headers=self._allowance(level),
         )

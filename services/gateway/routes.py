@@ -22,3 +22,5 @@ ROUTES = (
     get("/dev/mail", mail.list_mail, anyone("dev.mail.read")),
     get("/dev/mail/{id}", mail.read_mail, anyone("dev.mail.read")),
 )
+
+FROM_CALLER_ALONE = frozenset({me.read_me})

@@ -21,12 +21,11 @@ class SourceAddresses:
 
     def of(self, request: Request) -> str:
         """The address as text, empty on a unix socket."""
-        peer = address_of(request.remote)
-        if peer is None:
-            return ""
-        if self._trusted and self._trusts(peer) and "X-Forwarded-For" in request.headers:
-            peer = self._behind(peer, ",".join(request.headers.getall("X-Forwarded-For")))
-        return str(peer)
+        if self._trusted and "X-Forwarded-For" in request.headers:
+            peer = address_of(request.remote)
+            if peer is not None and self._trusts(peer):
+                return str(self._behind(peer, ",".join(request.headers.getall("X-Forwarded-For"))))
+        return _spelt(request.remote)
 
     def _behind(self, peer: Address, forwarded: str) -> Address:
         for named in reversed(forwarded.split(",")[-MOST_HOPS:]):
@@ -50,6 +49,11 @@ def address_of(text: str | None) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=10_000)
+def _spelt(text: str | None) -> str:
+    return str(address_of(text) or "")
 
 
 @lru_cache(maxsize=10_000)

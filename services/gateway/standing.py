@@ -96,9 +96,12 @@ class Standing:
         member = self._members.kept(_member_key(user_id, org_id))
         return (session.value, member.value) if session is not None and member is not None else None
 
-    def remembered_cookie(self, cookie: str) -> Session | None:
-        entry = self._sessions.kept(cookie_key(cookie))
-        return entry.value if entry is not None else None
+    def remembered_by_cookie(self, key: str) -> tuple[Session, Membership] | None:
+        session = self._sessions.kept(key)
+        if session is None or session.value.user_id is None:
+            return None
+        member = self._members.kept(_member_key(session.value.user_id, session.value.org_id or ""))
+        return (session.value, member.value) if member is not None else None
 
     def check_not_ended(self, session_id: str, user_id: str, began_by: float) -> None:
         """`session_ended` for what is known to be over, without asking anybody. `began_by`: the session is at least as old as that."""

@@ -26,7 +26,7 @@ from shared.web.client import Client, DeadlineExceeded, Overloaded, Unreachable
 
 log = structlog.get_logger()
 
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 STOP_SECONDS = 25.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,6 @@ def organization_created(actor: Actor, name: str) -> OrganizationCreated:
 
 def without_jobs(service: Service) -> Service:
     """Time passes only when a test says so."""
-    from dataclasses import replace
-
     return replace(service, jobs=())
 
 

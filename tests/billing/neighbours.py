@@ -27,12 +27,16 @@ def _nothing_of_org() -> dict[str, Any]:
     }
 
 
+def _nothing_of_sharing() -> dict[str, Any]:
+    return {"dashboards": [], "dashboards_count": 0, "gaining": [], "gaining_count": 0}
+
+
 @dataclass
 class Neighbours:
     """What org and sharing answer next; `asked` is what they were asked."""
 
     org: dict[str, Any] = field(default_factory=_nothing_of_org)
-    sharing: dict[str, Any] = field(default_factory=lambda: {"dashboards": [], "gaining": []})
+    sharing: dict[str, Any] = field(default_factory=_nothing_of_sharing)
     states: dict[str, int] = field(default_factory=lambda: {"org": 7, "sharing": 3})
     trouble: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -41,9 +45,8 @@ class Neighbours:
     def lose_a_group(self) -> None:
         self.org["groups_suspended"] = [{"group_id": new_id("grp"), "name": "Finance", "members": 2}]
         vera = {"user_id": new_id("usr"), "name": "Vera Holm", "email": "vera@northwind.example"}
-        self.sharing["dashboards"] = [
-            {"dashboard_id": "dsh-cash", "title": "Cash flow", "losing": [vera], "through": ["Finance"]}
-        ]
+        cash = {"dashboard_id": "dsh-cash", "title": "Cash flow", "through": ["Finance"]}
+        self.sharing |= {"dashboards": [{**cash, "losing": [vera], "losing_count": 1}], "dashboards_count": 1}
 
     def services(self) -> list[Service]:
         @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -224,7 +224,9 @@ async def test_a_preview_names_what_is_lost_and_the_change_needs_its_fingerprint
         "groups_suspended",
         "groups_resumed",
         "dashboards_losing",
+        "dashboards_losing_count",
         "dashboards_gaining",
+        "dashboards_gaining_count",
         "author_slots",
         "viewer_slots",
         "losing_author_slot",
@@ -351,6 +353,27 @@ async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
     await stage.pass_time(days=32)
     assert (await stage.subscription())["plan"] == "business"
     assert await types_since(stage, before + 1) == [SubscriptionRenewed.TYPE]
+
+
+async def test_what_is_due_already_can_not_be_cancelled_any_more(stage: Stage) -> None:
+    (await stage.change("business")).ok()
+    (await stage.change("free")).ok()
+    stage.world.clock.advance(timedelta(days=32))
+    assert (await stage.ask("DELETE", "/v1/subscription/changes/scheduled")).code == "not_found"
+    await stage.pass_time()
+    assert (await stage.subscription())["plan"] == "free"
+
+
+async def test_an_organization_whose_time_can_not_be_kept_holds_up_no_other(stage: Stage) -> None:
+    other = await stage.found()
+    for actor in (stage.ada, other):
+        (await stage.ask("POST", "/v1/subscription/trial", actor=actor)).ok()
+    async with stage.world.started["billing"].env.database.tx(EVERY_ORG, lambda e: e) as tx:
+        await tx.run(
+            "update subscriptions set next_plan = 'gone', next_interval = 'month' where org_id = $1", stage.ada.org_id
+        )
+    await stage.pass_time(days=15)
+    assert (await stage.subscription(other))["plan"] == "free"
 
 
 async def test_an_upgrade_drops_what_was_scheduled_and_says_so(stage: Stage) -> None:

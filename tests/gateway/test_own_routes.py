@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -186,6 +188,8 @@ async def test_pages_are_self_contained_and_locked_down(house: House, path: str)
         policy,
     )
     assert (reply.headers["x-content-type-options"], reply.headers["referrer-policy"]) == ("nosniff", "no-referrer")
+    (style,) = re.findall(r"<style>(.*?)</style>", reply.body.decode(), re.DOTALL)
+    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in policy
     page = Page(reply.body.decode())
     assert not {"script", "link", "img", "iframe", "form", "object"} & set(page.tags)
     assert len(page.ids) == len(set(page.ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import orjson
@@ -61,7 +62,8 @@ async def hear(inbox: Inbox, *bodies: bytes) -> None:
 async def test_every_event_ever_again_in_any_order_changes_nothing(database: Database) -> None:
     streams = [stream(30) for _ in range(5)]
     everything = [body for one in zip(*streams, strict=True) for body in one]
-    async with inbox_of(database, note_it) as inbox:
+    bus = RecordingBus()
+    async with inbox_of(database, note_it, bus=bus) as inbox:
         await hear(inbox, *everything)
         await until(lambda: quiet(database))
         before = await value(database, STATE)
@@ -73,6 +75,7 @@ async def test_every_event_ever_again_in_any_order_changes_nothing(database: Dat
         await until(lambda: quiet(database))
         assert await value(database, STATE) == before
         assert await value(database, PARKED) == ""
+        assert bus.signals("replay.org") == [], "what is old is no gap"
 
 
 deliveries = st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=12), max_size=8)
@@ -116,6 +119,30 @@ async def test_two_receivers_of_the_same_do_not_disturb_each_other(database: Dat
         await until(lambda: quiet(database))
     assert await texts(database) == [f"note {n}" for n in range(1, 61)]
     assert await value(database, "select sequence from inbox_cursors") == 60
+
+
+async def test_a_receiver_that_comes_late_does_not_turn_the_cursor_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = stream(6)
+    async with inbox_of(database, note_it) as late, inbox_of(database, note_it) as other:
+        looked, go_on = asyncio.Event(), asyncio.Event()
+        write = late.receiver._write
+
+        async def write_late(*args: Any) -> None:
+            looked.set()
+            await go_on.wait()
+            await write(*args)
+
+        monkeypatch.setattr(late.receiver, "_write", write_late)
+        slow = asyncio.create_task(hear(late, *said[:2]))
+        await looked.wait()
+        await hear(other, *said)
+        go_on.set()
+        await slow
+        assert await value(database, "select sequence from inbox_cursors") == 6
+        await until(lambda: quiet(database))
+    assert await texts(database) == [f"note {n}" for n in range(1, 7)]
 
 
 async def test_a_gap_is_asked_for_once_and_not_handled_over(database: Database) -> None:

@@ -83,7 +83,7 @@ class House:
     def token(self, invitation: Mapping[str, Any], version: int | None = None) -> str:
         """What courier puts in the mail."""
         key = self.world.settings.secrets.bytes("links")
-        return link_token(key, "invitation", invitation["invitation_id"], version or invitation["link_version"])
+        return link_token(key, "invitation", invitation["id"], version or invitation["link_version"])
 
     async def accept(self, token: str, person: Actor) -> Reply:
         return await self.ask("POST", f"/v1/invitation-tokens/{token}/acceptance", by=person)
@@ -109,7 +109,7 @@ class House:
         """Role and groups, with the ETag that was just read; the groups they have unless others are named."""
         read = await self.ask("GET", f"/v1/users/{actor.user_id}")
         if groups is None:
-            groups = [g["group_id"] for g in read.ok()["groups"] if g["kind"] == "custom"]
+            groups = [g["id"] for g in read.ok()["groups"] if g["kind"] == "custom"]
         return await self.ask(
             "PUT",
             f"/v1/users/{actor.user_id}/role-and-groups",
@@ -121,8 +121,8 @@ class House:
     async def group(self, name: str, *people: Actor) -> str:
         made = (await self.ask("POST", "/v1/groups", {"name": name})).ok()
         for person in people:
-            (await self.ask("PUT", f"/v1/groups/{made['group_id']}/members/{person.user_id}")).ok()
-        return str(made["group_id"])
+            (await self.ask("PUT", f"/v1/groups/{made['id']}/members/{person.user_id}")).ok()
+        return str(made["id"])
 
     async def slots(self) -> dict[str, dict[str, int | None]]:
         return dict((await self.ask("GET", "/v1/organization")).ok()["slots"])
@@ -202,9 +202,11 @@ async def at_once(*asks: Any) -> list[Reply]:
     """Requests that race. A server that is too busy says so (503); then it is asked again, as a client would."""
 
     async def patient(ask: Any) -> Reply:
-        while (reply := await ask()).status == 503:
-            await asyncio.sleep(0.05)
-        return reply  # type: ignore[no-any-return]
+        reply: Reply = await ask()
+        if reply.status != 503:
+            return reply
+        await asyncio.sleep(0.05)
+        return await patient(ask)
 
     return await asyncio.gather(*(patient(ask) for ask in asks))
 

@@ -34,7 +34,7 @@ async def test_who_is_invited_gets_a_mail_and_becomes_what_was_chosen(world: Wor
     )
     (mail,) = await mails(house)
     assert (mail["to"], mail["template"]) == (f"Ben.Ny@{house.domain}", "invitation")
-    assert mail["link"] == {"purpose": "invitation", "id": invited["invitation_id"], "version": 1}
+    assert mail["link"] == {"purpose": "invitation", "id": invited["id"], "version": 1}
     assert mail["values"]["organization"] == "Acme"  # type: ignore[index]
     assert mail["values"]["inviter"] == "Ana Ruiz"  # type: ignore[index]
     token = house.token(invited)
@@ -114,7 +114,7 @@ async def test_one_address_is_invited_once_and_members_not_at_all(world: World) 
     again = await house.invite(f"BEN@{house.domain.upper()}")
     assert (again.code, again.json["meta"]) == (
         "already_exists",
-        {"as": "invitation", "invitation_id": first["invitation_id"]},
+        {"as": "invitation", "invitation_id": first["id"]},
     )
     assert (await house.invite(f"ana@{house.domain}")).json["meta"]["as"] == "member"
     ben = await a_person(world, f"ben@{house.domain}", "Ben")
@@ -128,8 +128,8 @@ async def test_every_dead_link_answers_alike(world: World) -> None:
     used, revoked, resent, expired = [(await house.invite(f"p{n}@{house.domain}")).ok() for n in range(4)]
     person = await a_person(world, f"p0@{house.domain}", "P")
     (await house.accept(house.token(used), person)).ok()
-    (await house.ask("DELETE", f"/v1/invitations/{revoked['invitation_id']}")).ok()
-    (await house.ask("POST", f"/v1/invitations/{resent['invitation_id']}/resends")).ok()
+    (await house.ask("DELETE", f"/v1/invitations/{revoked['id']}")).ok()
+    (await house.ask("POST", f"/v1/invitations/{resent['id']}/resends")).ok()
     live = house.token(expired)
     assert (await world.ask("org", "GET", f"/v1/invitation-tokens/{live}")).status == 200
     world.clock.advance(timedelta(days=14, seconds=1))
@@ -137,7 +137,7 @@ async def test_every_dead_link_answers_alike(world: World) -> None:
     tokens += [
         live[:-1],
         live[:-1] + ("A" if live[-1] != "A" else "B"),
-        house.token({"invitation_id": new_id("inv")}, 1),
+        house.token({"id": new_id("inv")}, 1),
         "x",
         live.replace("1-", "2-", 1),
     ]
@@ -156,7 +156,7 @@ async def test_a_resent_invitation_has_one_working_link_and_fourteen_new_days(wo
     house = await founded(world)
     invited = (await house.invite(f"ben@{house.domain}")).ok()
     world.clock.advance(timedelta(days=10))
-    resent = (await house.ask("POST", f"/v1/invitations/{invited['invitation_id']}/resends")).ok()
+    resent = (await house.ask("POST", f"/v1/invitations/{invited['id']}/resends")).ok()
     assert (resent["link_version"], len(await mails(house))) == (2, 2)
     world.clock.advance(timedelta(days=10))
     assert (await world.ask("org", "GET", f"/v1/invitation-tokens/{house.token(invited)}")).status == 410
@@ -174,13 +174,13 @@ async def test_expired_invitations_stay_listed_free_their_slot_and_can_be_revive
     assert await house.since(run_job(world.started["org"].env, job)) == ["invitation.expired"]
     assert await house.since(run_job(world.started["org"].env, job)) == []
     listed = (await house.ask("GET", "/v1/invitations")).ok()
-    assert [(i["invitation_id"], i["status"]) for i in listed["data"]] == [(invited["invitation_id"], "expired")]
+    assert [(i["id"], i["status"]) for i in listed["data"]] == [(invited["id"], "expired")]
     assert (await house.ask("GET", "/v1/invitations?status=open")).ok()["data"] == []
     other = (await house.invite(f"cleo@{house.domain}", "analyst")).ok()
-    refused = await house.ask("POST", f"/v1/invitations/{invited['invitation_id']}/resends")
+    refused = await house.ask("POST", f"/v1/invitations/{invited['id']}/resends")
     assert refused.code == "slots_exhausted"
-    (await house.ask("DELETE", f"/v1/invitations/{other['invitation_id']}")).ok()
-    assert (await house.ask("POST", f"/v1/invitations/{invited['invitation_id']}/resends")).ok()["status"] == "open"
+    (await house.ask("DELETE", f"/v1/invitations/{other['id']}")).ok()
+    assert (await house.ask("POST", f"/v1/invitations/{invited['id']}/resends")).ok()["status"] == "open"
 
 
 async def test_an_address_can_be_invited_again_once_its_invitation_is_overdue(world: World) -> None:
@@ -225,7 +225,7 @@ async def test_a_person_whom_org_has_not_heard_of_yet_is_asked_of_identity(
     token = house.token((await house.invite(f"ben@{house.domain}")).ok())
     ben = replace(house.admin, user_id=new_id("usr"), org_id=None, role=None, session_id=new_id("ses"))
     assert (await house.accept(token, ben)).code == "session_ended"
-    known = {
+    known: dict[str, object] = {
         "session_id": ben.session_id,
         "live": True,
         "user_id": ben.user_id,
@@ -328,7 +328,8 @@ async def test_racing_batches_never_exceed_the_slots(world: World) -> None:
 async def test_a_batch_has_at_most_five_hundred_rows(world: World) -> None:
     house = await founded(world)
     rows = [{"email": f"p{n}@{house.domain}"} for n in range(501)]
-    for body in ({"invitations": rows}, {"invitations": []}, {}):
+    bodies: list[dict[str, object]] = [{"invitations": rows}, {"invitations": []}, {}]
+    for body in bodies:
         assert (
             await house.ask("POST", "/v1/invitations/batches", body, headers={"Idempotency-Key": str(len(str(body)))})
         ).status == 422
@@ -344,7 +345,7 @@ async def test_an_invitation_that_was_accepted_is_neither_resent_nor_revoked(wor
     house = await founded(world)
     invited = (await house.invite(f"ben@{house.domain}")).ok()
     (await house.accept(house.token(invited), await a_person(world, f"ben@{house.domain}", "Ben"))).ok()
-    path = f"/v1/invitations/{invited['invitation_id']}"
+    path = f"/v1/invitations/{invited['id']}"
     assert (await house.ask("DELETE", path)).code == "conflict"
     assert (await house.ask("POST", f"{path}/resends")).code == "conflict"
     assert (await house.ask("GET", "/v1/invitations")).ok()["data"] == []
@@ -357,7 +358,7 @@ async def test_accepting_and_revoking_at_once_ends_in_one_of_both(world: World) 
         person = await a_person(world, f"p{n}@{house.domain}", "P")
         accepted, revoked = await asyncio.gather(
             house.accept(house.token(invited), person),
-            house.ask("DELETE", f"/v1/invitations/{invited['invitation_id']}"),
+            house.ask("DELETE", f"/v1/invitations/{invited['id']}"),
         )
         assert (accepted.status, revoked.status) in ((201, 409), (410, 204))
         member = await house.ask("GET", f"/v1/users/{person.user_id}")

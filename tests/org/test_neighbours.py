@@ -85,7 +85,7 @@ async def test_a_plans_effects_are_named_and_what_comes_is_what_was_named(world:
     assert (await effects("business", 20, True))["groups_suspended"] == []
     await house.on("free")
     users = (await house.ask("GET", "/v1/users")).ok()["data"]
-    assert [u["user_id"] for u in users if u["role"] != u["effective_role"]] == [cleo.user_id]
+    assert [u["id"] for u in users if u["role"] != u["effective_role"]] == [cleo.user_id]
     coming = await effects("business", 20, True)
     assert (coming["groups_resumed"], coming["losing_author_slot"]) == (
         [{"group_id": finance, "name": "Finance", "members": 2}],

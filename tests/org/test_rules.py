@@ -70,9 +70,9 @@ def test_a_grant_is_refused_exactly_when_it_would_exceed_the_limit(limit: int | 
     for kind in ("author", "viewer"):
         if limit is not None and used + more > limit:
             with pytest.raises(Problem, match="slots_exhausted"):
-                rules.check_slot(given_plan, kind, used, more)  # type: ignore[arg-type]
+                rules.check_slot(given_plan, kind, used, more)
         else:
-            rules.check_slot(given_plan, kind, used, more)  # type: ignore[arg-type]
+            rules.check_slot(given_plan, kind, used, more)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8))

@@ -74,10 +74,10 @@ async def test_the_group_filter_is_the_plans_and_knows_built_in_groups(world: Wo
     house = await founded(world)
     ben, cleo = await house.member("analyst", "Ben"), await house.member("viewer", "Cleo")
     finance = await house.group("Finance", cleo)
-    groups = {g["kind"]: g["group_id"] for g in (await house.ask("GET", "/v1/groups")).ok()["data"]}
+    groups = {g["kind"]: g["id"] for g in (await house.ask("GET", "/v1/groups")).ok()["data"]}
 
     async def ids(group_id: str) -> list[str]:
-        return [u["user_id"] for u in (await house.ask("GET", f"/v1/users?group_id={group_id}")).ok()["data"]]
+        return [u["id"] for u in (await house.ask("GET", f"/v1/users?group_id={group_id}")).ok()["data"]]
 
     assert await ids(finance) == [cleo.user_id]
     assert await ids(groups["all_analysts"]) == [house.admin.user_id, ben.user_id]
@@ -109,7 +109,7 @@ async def test_a_refused_change_changes_neither_role_nor_groups(world: World) ->
     before = await house.user(ben)
     for group_ids, code in (
         ([finance, new_id("grp")], "invalid"),
-        ([finance, before["groups"][0]["group_id"]], "built_in"),
+        ([finance, before["groups"][0]["id"]], "built_in"),
     ):
         assert (await house.give(ben, "analyst", group_ids)).code == code
     assert await house.user(ben) == before
@@ -133,7 +133,7 @@ async def test_deactivation_keeps_everything_and_reactivation_gives_it_back(worl
     assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")) == ["member.deactivated"]
     assert await house.since(house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")) == []
     inactive = (await house.ask("GET", "/v1/users?status=inactive&sort=-deactivated_at")).ok()["data"]
-    assert [(u["user_id"], u["role"], [g["name"] for g in u["groups"]]) for u in inactive] == [
+    assert [(u["id"], u["role"], [g["name"] for g in u["groups"]]) for u in inactive] == [
         (ben.user_id, "analyst", ["Finance"])
     ]
     assert inactive[0]["deactivated_at"]
@@ -259,7 +259,7 @@ async def test_who_is_demoted_while_their_write_waits_is_refused(world: World) -
         slow = asyncio.create_task(house.ask("POST", f"/v1/users/{cleo.user_id}/deactivation", by=ben))
         async with asyncio.timeout(10):
             while not await tx.value("select count(*) from pg_locks where not granted"):
-                await asyncio.sleep(0.005)
+                await tx.value("select pg_sleep(0.005)")
         await tx.run("update members set role = 'viewer' where org_id = $1 and user_id = $2", house.org_id, ben.user_id)
     assert (await slow).code == "forbidden"
     assert (await house.user(cleo))["status"] == "active"

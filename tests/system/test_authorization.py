@@ -64,8 +64,8 @@ async def stage(product: WholeProduct) -> Stage:
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     ids = {
         "user_id": cast.viewer.user_id,
-        "group_id": group["group_id"],
-        "invitation_id": invitation["invitation_id"],
+        "group_id": group["id"],
+        "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
-
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue
-from shared.fields import Nothing, View
+from shared.capabilities import Because, Capabilities, Capability
+from shared.fields import Nothing
 from shared.service import Ctx
-
-
-class Because(View):
-    kind: Literal["role", "plan", "limit", "state"]
-    plan: str | None = None
-    limit: int | None = None
-    used: int | None = None
-    detail: str
-
-
-class Capability(View):
-    action: str
-    allowed: bool
-    because: Because | None = None
-
-
-class Capabilities(View):
-    capabilities: Sequence[Capability]
 
 
 async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:

@@ -112,8 +112,7 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
     """Changes the plan as previewed: refused when what the preview showed isn't true any more."""
     effects = await _effects(ctx, wanted)
     async with ctx.tx() as tx:
-        before = known(await store.lock_subscription(tx, ctx.actor.org()))
-        before = await catch_up(ctx, tx, before)
+        before = await catch_up(ctx, tx, known(await store.lock_subscription(tx, ctx.actor.org())))
         ctx.check_version(before.version, before.changed_by, before.changed_at)
         change = _plan(ctx, before, wanted)
         if _fingerprint(ctx, before, change, effects) != wanted.fingerprint:
@@ -132,7 +131,7 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
 async def cancel_scheduled_change(ctx: Ctx, _: Nothing) -> None:
     """Cancels what was scheduled for the end of the period; the subscription goes on as it is."""
     async with ctx.tx() as tx:
-        before = known(await store.lock_subscription(tx, ctx.actor.org()))
+        before = await catch_up(ctx, tx, known(await store.lock_subscription(tx, ctx.actor.org())))
         ctx.check_version(before.version, before.changed_by, before.changed_at)
         if (dropped := scheduled(before)) is None:
             raise Problem("not_found", "No change is scheduled.")

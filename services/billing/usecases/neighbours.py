@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
+from shared.capabilities import SlotUse
 from shared.errors import Problem
 from shared.events.billing import Entitlements
 from shared.fields import View
@@ -24,13 +25,6 @@ class GroupEffect(View):
     group_id: str
     name: str
     members: int
-
-
-class Slots(View):
-    """Slots in use against the target plan's limit; null means unlimited."""
-
-    used: int
-    limit: int | None
 
 
 class SlotLoser(View):
@@ -47,11 +41,12 @@ class PersonEffect(View):
 
 
 class LosingDashboard(View):
-    """A dashboard, who loses it, and through which groups they see it now."""
+    """A dashboard, who loses it (all counted, the first by name), and through which groups they see it now."""
 
     dashboard_id: str
     title: str
     losing: Sequence[PersonEffect]
+    losing_count: int
     through: Sequence[str] = ()
 
 
@@ -59,20 +54,25 @@ class GainingDashboard(View):
     dashboard_id: str
     title: str
     gaining: Sequence[PersonEffect]
+    gaining_count: int
     through: Sequence[str] = ()
 
 
 class OrgEffects(View):
     groups_suspended: Sequence[GroupEffect]
     groups_resumed: Sequence[GroupEffect]
-    author_slots: Slots
-    viewer_slots: Slots
+    author_slots: SlotUse
+    viewer_slots: SlotUse
     losing_author_slot: Sequence[SlotLoser]
 
 
 class SharingEffects(View):
+    """The first dashboards of each kind by name, and how many there are."""
+
     dashboards_losing: Sequence[LosingDashboard] = Field(validation_alias="dashboards")
+    dashboards_losing_count: int = Field(validation_alias="dashboards_count")
     dashboards_gaining: Sequence[GainingDashboard] = Field(validation_alias="gaining")
+    dashboards_gaining_count: int = Field(validation_alias="gaining_count")
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class ScheduledView(View):
 class SubscriptionView(Versioned):
     """What the organization subscribes to. `price` is per interval, null by contract; `credit` pays the next invoices first."""
 
-    subscription_id: SubscriptionId
+    id: SubscriptionId
     plan: str
     plan_name: str
     status: Literal["active", "trialing", "past_due", "cancelled"]
@@ -163,7 +163,7 @@ async def view(ctx: Ctx, read: Read, subscription: rules.Subscription) -> Subscr
     change = scheduled(subscription)
     return SubscriptionView(
         version=subscription.version,
-        subscription_id=subscription.id,
+        id=subscription.id,
         plan=subscription.plan,
         plan_name=catalogue.plan(subscription.plan).name,
         status=subscription.status,

@@ -28,7 +28,7 @@ class Subscriber(View):
     applied_at: datetime | None = None
 
 
-class Change(View):
+class ChangeProgress(View):
     id: str
     type: str
     said_at: datetime
@@ -36,7 +36,7 @@ class Change(View):
     subscribers: list[Subscriber]
 
 
-async def read_change(ctx: Ctx, which: WhichChange) -> Change:
+async def read_change(ctx: Ctx, which: WhichChange) -> ChangeProgress:
     """Where a change stands: when it was said and published, and which services have applied it.
 
     The id is what a write answers as `Tenantry-Change`. When a subscriber has applied it, it has applied all that the
@@ -53,7 +53,7 @@ async def read_change(ctx: Ctx, which: WhichChange) -> Change:
     ]
     assert said.type is not None
     assert said.said_at is not None
-    return Change(
+    return ChangeProgress(
         id=which.event_id,
         type=said.type,
         said_at=said.said_at,

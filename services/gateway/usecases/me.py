@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
 
 from pydantic import ValidationError
 
 from services.gateway.own import Ctx
 from shared.auth import Role
+from shared.capabilities import Capabilities, Capability
 from shared.errors import Problem
 from shared.fields import Nothing, View
 
@@ -74,18 +74,6 @@ async def read_me(ctx: Ctx, _: Nothing) -> Me:
         ],
         csrf_token=ctx.caller.csrf,
     )
-
-
-class Capability(View):
-    """An action, and when it is refused the reason: `kind` is `role`, `plan` (with the smallest that includes it), `limit` (with numbers) or `state`."""
-
-    action: str
-    allowed: bool
-    because: dict[str, Any] | None = None
-
-
-class Capabilities(View):
-    capabilities: list[Capability]
 
 
 async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:

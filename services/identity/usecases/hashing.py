@@ -15,7 +15,6 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from zxcvbn import zxcvbn
 from zxcvbn.matching import L33T_TABLE
 
-from services.identity.rules import password_text
 from shared.errors import Problem
 
 P = ParamSpec("P")
@@ -52,7 +51,7 @@ class Hasher:
             self._inside -= 1
 
     async def hash(self, password: str) -> str:
-        return await self._work(PARAMETERS.hash, password_text(password))
+        return await self._work(PARAMETERS.hash, password)
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the hash's. Without a hash the same work is done on a stranger's, and the answer is no."""
@@ -90,7 +89,7 @@ def is_guessable(password: str) -> bool:
     Its time grows with length and with letter-like signs ("p4$$w0rd"), so it is shown a bounded part; a password that is written
     with more than a dozen different such signs is on nobody's list.
     """
-    part = password_text(password)[:LOOKED_AT]
+    part = password[:LOOKED_AT]
     if len(LETTER_LIKE.intersection(part)) > MOST_LETTER_LIKE:
         return False
     return int(zxcvbn(part)["score"]) < GUESSABLE_SCORE
@@ -98,6 +97,6 @@ def is_guessable(password: str) -> bool:
 
 def _fits(password_hash: str, password: str) -> bool:
     try:
-        return PARAMETERS.verify(password_hash, password_text(password))
+        return PARAMETERS.verify(password_hash, password)
     except (VerificationError, InvalidHashError):
         return False

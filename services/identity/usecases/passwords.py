@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
@@ -20,10 +20,19 @@ from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFail
 from shared.fields import Message
 from shared.service import Ctx
 
+LONGEST = 256
+
+
+def _one_spelling(given: object) -> object:
+    return rules.password_text(given) if isinstance(given, str) and len(given) <= LONGEST else given
+
+
+Password = Annotated[SecretStr, BeforeValidator(_one_spelling), Field(max_length=LONGEST)]
 NewPassword = Annotated[
-    SecretStr, Field(min_length=12, max_length=256, description="At least 12 characters of any kind.")
+    SecretStr,
+    BeforeValidator(_one_spelling),
+    Field(min_length=12, max_length=LONGEST, description="At least 12 characters of any kind."),
 ]
-Password = Annotated[SecretStr, Field(max_length=256)]
 
 REFUSAL_SECONDS = 0.025
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from services.identity.store import accounts, projections
+from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
 from shared.errors import Problem
 from shared.events.identity import Person, UserNameChanged
-from shared.fields import Message, Name, Nothing, Versioned, View
+from shared.fields import Message, Name, Nothing, Versioned
 from shared.service import Ctx
 
 ON_ONESELF = (
@@ -45,21 +44,6 @@ async def change_profile(ctx: Ctx, wanted: ChangeProfile) -> Profile:
         person = Person(email=account.email, name=wanted.name)
         await tx.emit(UserNameChanged(user_id=account.user_id, person=person, previous_name=account.name))
     return Profile(user_id=account.user_id, email=account.email, name=wanted.name, version=account.version + 1)
-
-
-class Because(View):
-    kind: Literal["role", "plan", "limit", "state"]
-    detail: str
-
-
-class Capability(View):
-    action: str
-    allowed: bool = True
-    because: Because | None = None
-
-
-class Capabilities(View):
-    capabilities: list[Capability]
 
 
 async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:

@@ -176,7 +176,7 @@ def _changed(session: Session) -> SessionChanged:
 class SessionView(View):
     """`kind` is `cookie` for the console in a browser, `bearer` for a program; `user_agent` and `source_ip` are those of the last use."""
 
-    session_id: str
+    id: str
     current: bool
     kind: Kind
     org_id: str | None
@@ -198,13 +198,18 @@ async def list_sessions(ctx: Ctx, query: ListQuery) -> Page[SessionView]:
         )
     views = [
         SessionView(
+            id=session.session_id,
             current=session.session_id == ctx.actor.session_id,
             amr=list(session.amr),
-            **{name: getattr(session, name) for name in SessionView.model_fields if name not in ("current", "amr")},
+            **{
+                name: getattr(session, name)
+                for name in SessionView.model_fields
+                if name not in ("id", "current", "amr")
+            },
         )
         for session in rows
     ]
-    return cursors.page(views, query, lambda view: [view.session_id], total)
+    return cursors.page(views, query, lambda view: [view.id], total)
 
 
 class WhichSession(Message):

@@ -205,8 +205,11 @@ async def counted(read: Read, org_id: str, wanted: Wanted, cap: int) -> int:
 
 def position(wanted: Wanted, member: Member) -> tuple[Any, str]:
     """Where the next page begins: after this member."""
-    values = {"name": key_of(member.name), "email": canonical_email(member.email)}
-    return values.get(wanted.sort) or getattr(member, wanted.sort), member.user_id
+    if wanted.sort == "name":
+        return key_of(member.name), member.user_id
+    if wanted.sort == "email":
+        return canonical_email(member.email), member.user_id
+    return getattr(member, wanted.sort), member.user_id
 
 
 def _conditions(org_id: str, wanted: Wanted) -> tuple[str, list[Any]]:

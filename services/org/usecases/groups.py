@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
@@ -14,6 +14,7 @@ from services.org.store.members import Wanted
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
 from services.org.usecases.users import Search, User, views
+from shared.capabilities import Suspension
 from shared.db import Read
 from shared.errors import Problem
 from shared.events.org import GroupChanged, GroupCreated, GroupDeleted, GroupMemberAdded, GroupMemberRemoved
@@ -26,18 +27,10 @@ GroupName = Annotated[Name, StringConstraints(max_length=80)]
 Description = Annotated[Paragraph, StringConstraints(max_length=500)]
 
 
-class Suspension(View):
-    """Why a group grants nothing at present. It returns as it is when the plan includes groups again."""
-
-    cause: Literal["plan"]
-    plan: str
-    since: datetime | None
-
-
 class GroupItem(View):
     """`members` counts the active ones. `suspended` is null while the group grants."""
 
-    group_id: str
+    id: str
     kind: GroupKind
     name: str
     description: str
@@ -196,9 +189,9 @@ def _view(overlay: rules.Overlay, group: rules.Group, size: int) -> GroupItem:
     suspended = None
     if group.kind == "custom" and overlay.groups_suspended:
         plan = overlay.plan
-        suspended = Suspension(cause="plan", plan=plan.entitlements.plan, since=plan.groups_lost_at)
+        suspended = Suspension(plan=plan.entitlements.plan, since=plan.groups_lost_at)
     return GroupItem(
-        group_id=group.group_id,
+        id=group.group_id,
         kind=group.kind,
         name=group.name,
         description=group.description,

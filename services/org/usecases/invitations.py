@@ -33,7 +33,7 @@ Outcome = rules.Invitation | Problem
 class InvitationView(View):
     """`invited_by` is the Admin's user id. `link_version` counts the mails; only the last one's link works."""
 
-    invitation_id: str
+    id: str
     email: str
     role: Role
     group_ids: list[str]
@@ -298,4 +298,5 @@ async def _expire_due(held: Held) -> None:
 
 
 def _view(invitation: rules.Invitation) -> InvitationView:
-    return InvitationView(**vars(invitation) | {"group_ids": list(invitation.group_ids)})
+    told = vars(invitation) | {"id": invitation.invitation_id, "group_ids": list(invitation.group_ids)}
+    return InvitationView(**{name: told[name] for name in InvitationView.model_fields})

@@ -8,6 +8,7 @@ from services.org import rules
 from services.org.rules import Kind, Role
 from services.org.store import groups, members, organizations
 from services.org.usecases.organization import Slots, slots_of
+from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
 from shared.errors import Problem
 from shared.events.billing import Entitlements
@@ -68,24 +69,6 @@ class PlanEffects(View):
     author_slots: dict[str, int | None]
     viewer_slots: dict[str, int | None]
     losing_author_slot: list[AffectedMember]
-
-
-class Because(View):
-    kind: Literal["role", "plan", "limit", "state"]
-    plan: str | None = None
-    limit: int | None = None
-    used: int | None = None
-    detail: str
-
-
-class Capability(View):
-    action: str
-    allowed: bool
-    because: Because | None = None
-
-
-class Capabilities(View):
-    capabilities: list[Capability]
 
 
 async def standing_of(ctx: Ctx, which: WhoseStanding) -> Standing:

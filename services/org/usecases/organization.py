@@ -11,18 +11,12 @@ from services.org.rules import Plan
 from services.org.store import members, organizations
 from services.org.usecases.holding import administering
 from services.org.usecases.own import own
+from shared.capabilities import SlotUse
 from shared.errors import invalid
 from shared.events.org import OrganizationChanged
 from shared.fields import Composed, Email, Message, Name, Nothing, View
 from shared.paging import ListQuery, Page
 from shared.service import Ctx
-
-
-class SlotUse(View):
-    """`limit` is null when the plan sets none. Active members and open invitations take a slot each."""
-
-    used: int
-    limit: int | None
 
 
 class Slots(View):
@@ -33,7 +27,7 @@ class Slots(View):
 class OrganizationView(Composed):
     """`plan` is the plan's key as billing told it; `unknown` for the moment before it did."""
 
-    org_id: str
+    id: str
     name: str
     location: Literal["eu", "us"]
     contact_email: str
@@ -64,7 +58,7 @@ class Dpa(View):
 
 
 class Acceptance(View):
-    acceptance_id: str
+    id: str
     document: Literal["terms", "privacy"]
     version: str
     accepted_by: str
@@ -74,8 +68,11 @@ class Acceptance(View):
     accepted_at: datetime
 
 
+ACCEPTED = tuple(name for name in Acceptance.model_fields if name != "id")
+
+
 class DomainView(View):
-    domain_id: str
+    id: str
     name: str
     status: Literal["claimed", "verified"]
     created_at: datetime
@@ -117,8 +114,8 @@ async def list_acceptances(ctx: Ctx, query: ListQuery) -> Page[Acceptance]:
     after = own(ctx).cursors.read(query) or [""]
     async with ctx.read() as read:
         rows = await organizations.acceptances(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [Acceptance(**{name: row[name] for name in Acceptance.model_fields}) for row in rows]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.acceptance_id])
+    views = [Acceptance(id=row["acceptance_id"], **{name: row[name] for name in ACCEPTED}) for row in rows]
+    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
 
 
 async def list_domains(ctx: Ctx, query: ListQuery) -> Page[DomainView]:
@@ -126,7 +123,10 @@ async def list_domains(ctx: Ctx, query: ListQuery) -> Page[DomainView]:
     after = own(ctx).cursors.read(query) or [""]
     async with ctx.read() as read:
         rows = await organizations.domains(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [DomainView(**{name: row[name] for name in DomainView.model_fields}) for row in rows]
+    views = [
+        DomainView(id=row["domain_id"], name=row["name"], status=row["status"], created_at=row["created_at"])
+        for row in rows
+    ]
     return own(ctx).cursors.page(views, query, lambda shown: [shown.domain_id])
 
 
@@ -140,7 +140,7 @@ def slots_of(plan: Plan, used: dict[Literal["author", "viewer"], int]) -> Slots:
 def _view(facts: organizations.Organization, plan: Plan, slots: Slots) -> OrganizationView:
     return OrganizationView(
         **facts.state().model_dump(),
-        org_id=facts.org_id,
+        id=facts.org_id,
         created_at=facts.created_at,
         version=facts.version,
         plan=plan.entitlements.plan,

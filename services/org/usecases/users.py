@@ -31,7 +31,7 @@ Search = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_wh
 
 
 class GroupRef(View):
-    group_id: str
+    id: str
     kind: GroupKind
     name: str
 
@@ -39,7 +39,7 @@ class GroupRef(View):
 class User(View):
     """`effective_role` is lower than `role` while the plan has no author slot for them. `groups` begins with the built-in ones."""
 
-    user_id: str
+    id: str
     email: str
     name: str
     role: Role
@@ -208,6 +208,7 @@ def _view(overlay: rules.Overlay, member: rules.Member, built_in: list[rules.Gro
     state = overlay.state(member)
     derived = [group for group in built_in if rules.belongs_to(group.kind, state)]
     return User(
-        **state.model_dump(),
-        groups=[GroupRef(group_id=g.group_id, kind=g.kind, name=g.name) for g in (*derived, *custom)],
+        id=member.user_id,
+        **state.model_dump(exclude={"user_id"}),
+        groups=[GroupRef(id=g.group_id, kind=g.kind, name=g.name) for g in (*derived, *custom)],
     )

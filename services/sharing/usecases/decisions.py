@@ -111,7 +111,7 @@ class SearchSubjectOf(SearchSubject):
     org_id: OrgId
 
 
-class Because(View):
+class Paths(View):
     """The paths by which a dashboard is reached: ownership, all_users, all_analysts, group."""
 
     paths: Sequence[Path]
@@ -119,7 +119,7 @@ class Because(View):
 
 class Verdict(View):
     decision: bool
-    context: Because
+    context: Paths
 
 
 class Verdicts(View):
@@ -256,7 +256,7 @@ async def _verdicts(ctx: Ctx, org_id: str, questions: Sequence[Evaluation]) -> l
     async with ctx.read(org_id) as read:
         facts = await store.facts(read, org_id, [(one.subject.id, one.resource.id) for one in questions])
     decided = [_judge(org_id, question, one) for question, one in zip(questions, facts, strict=True)]
-    return [Verdict(decision=one.allowed, context=Because(paths=one.paths)) for one in decided]
+    return [Verdict(decision=one.allowed, context=Paths(paths=one.paths)) for one in decided]
 
 
 def _judge(org_id: str, question: Evaluation, facts: store.Facts) -> Decision:

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from services.sharing.rules import sharing
 from services.sharing.rules.access import AUTHORS, Person, Plan
 from services.sharing.store import access as reading
 from services.sharing.store import effects as store
 from services.sharing.store.effects import Gate
+from shared.capabilities import Because, Capabilities, Capability
 from shared.events.billing import Entitlements
 from shared.fields import Message, Nothing, View
 from shared.ids import OrgId
 from shared.service import Ctx
-
-
-class Because(View):
-    """Why something isn't allowed."""
-
-    kind: Literal["role", "plan", "limit", "state"]
-    plan: str | None = None
-    detail: str
-
-
-class Capability(View):
-    action: str
-    allowed: bool
-    because: Because | None = None
-
-
-class Capabilities(View):
-    capabilities: Sequence[Capability]
 
 
 class AskPlanEffects(Message):

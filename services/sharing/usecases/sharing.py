@@ -17,6 +17,7 @@ from services.sharing.store import dashboards as store
 from services.sharing.store import plans
 from services.sharing.usecases.asking import Asker, asker, author, owner_of
 from services.sharing.usecases.dashboards import WhichDashboard, state
+from shared.capabilities import Suspension
 from shared.db import Read, Tx
 from shared.errors import Problem
 from shared.events import sharing as said
@@ -25,15 +26,6 @@ from shared.ids import GroupId
 from shared.service import Ctx
 
 NAMES_SHOWN = 200
-
-
-class Suspension(View):
-    """Why something grants nothing at present: the plan, since when, by which event."""
-
-    cause: str = "plan"
-    plan: str | None
-    since: datetime | None
-    event_id: str | None
 
 
 class SharedGroup(View):
@@ -229,4 +221,4 @@ def _suspension(what: str, plan: Plan | None, causes: dict[str, Cause]) -> Suspe
     if feature is None or (plan is not None and getattr(plan, feature)):
         return None
     cause = causes.get(feature, Cause())
-    return Suspension(plan=plan.plan if plan else None, since=cause.at, event_id=cause.event_id)
+    return Suspension(plan=plan.plan if plan else None, since=cause.at)

@@ -125,7 +125,7 @@ async def invite(story: Story) -> None:
     await applied(story, trial.headers["tenantry-change"])
     for name, description in (("Finance", "Money in, money out"), ("Field Sales", "Everybody on the road")):
         group = (await ada.write("POST", "/v1/groups", {"name": name, "description": description})).ok()
-        story.groups[name] = group["group_id"]
+        story.groups[name] = group["id"]
     cast: tuple[tuple[str, str, str, list[str]], ...] = (
         ("ana", "Ana Lindt", "analyst", ["Finance"]),
         ("vera", "Vera Holm", "viewer", ["Finance"]),

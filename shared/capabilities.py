@@ -1,0 +1,44 @@
+"""What somebody may do, and because of what they may not: the shapes that every service answers at `/internal/capabilities`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from shared.fields import View
+
+
+class Because(View):
+    """Why an action isn't allowed: the role, the plan (the smallest that would do), a limit with its numbers, or the state of things."""
+
+    kind: Literal["role", "plan", "limit", "state"]
+    plan: str | None = None
+    limit: int | None = None
+    used: int | None = None
+    detail: str
+
+
+class Capability(View):
+    action: str
+    allowed: bool = True
+    because: Because | None = None
+
+
+class Capabilities(View):
+    capabilities: Sequence[Capability]
+
+
+class Suspension(View):
+    """Why something grants nothing at present. It returns as it is when the plan includes it again."""
+
+    cause: Literal["plan"] = "plan"
+    plan: str | None
+    since: datetime | None
+
+
+class SlotUse(View):
+    """Slots in use against the plan's limit; null means that there is none. Active members and open invitations take one each."""
+
+    used: int
+    limit: int | None
