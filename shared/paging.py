@@ -1,11 +1,11 @@
-"""Lists: a page of rows, and opaque signed cursors that are bound to the filter they were made for."""
+"""Lists: a page of rows, and opaque signed cursors that are bound to the list and the filter they were made for."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
 import orjson
@@ -74,7 +74,9 @@ class Cursors:
             )
         return list(position)
 
-    def page(self, rows: Sequence[T], query: ListQuery, position: Any, total: int | None = None) -> Page[T]:
+    def page(
+        self, rows: Sequence[T], query: ListQuery, position: Callable[[T], Sequence[Any]], total: int | None = None
+    ) -> Page[T]:
         """A page from up to `limit + 1` rows; `position(row)` is what the next page starts after."""
         shown = rows[: query.limit]
         more = len(rows) > query.limit
@@ -91,4 +93,7 @@ class Cursors:
 
 
 def _filter_of(query: ListQuery) -> str:
-    return hashlib.sha256(query.model_dump_json(exclude={"limit", "cursor"}).encode()).hexdigest()[:16]
+    """Which list, in which order, by which filter. A list is known by its query's class: each has one of its own."""
+    kind = type(query)
+    made_for = f"{kind.__module__}.{kind.__qualname__} {query.model_dump_json(exclude={'limit', 'cursor'})}"
+    return hashlib.sha256(made_for.encode()).hexdigest()[:16]

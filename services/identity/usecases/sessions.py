@@ -188,7 +188,11 @@ class SessionView(View):
     expires_at: datetime
 
 
-async def list_sessions(ctx: Ctx, query: ListQuery) -> Page[SessionView]:
+class ListSessions(ListQuery):
+    """One's own sessions."""
+
+
+async def list_sessions(ctx: Ctx, query: ListSessions) -> Page[SessionView]:
     """One's own live sessions, the newest first."""
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
     position = cursors.read(query)

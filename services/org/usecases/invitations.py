@@ -128,7 +128,7 @@ async def list_invitations(ctx: Ctx, query: ListInvitations) -> Page[InvitationV
         found = await invitations.listed(read, org_id, statuses, query.q, ctx.now, cursors.read(query), query.limit + 1)
         total = await invitations.counted(read, org_id, statuses, query.q, ctx.now, TOTAL_CAP)
     views = [_view(one.at(ctx.now)) for one in found]
-    return cursors.page(views, query, lambda last: (last.invited_at, last.invitation_id), total)
+    return cursors.page(views, query, lambda last: (last.invited_at, last.id), total)
 
 
 async def resend_invitation(ctx: Ctx, which: WhichInvitation) -> InvitationView:

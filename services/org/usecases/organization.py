@@ -109,7 +109,15 @@ async def read_dpa(ctx: Ctx, _: Nothing) -> Dpa:
         return Dpa(status=(await organizations.one(read, ctx.actor.org())).dpa)
 
 
-async def list_acceptances(ctx: Ctx, query: ListQuery) -> Page[Acceptance]:
+class ListAcceptances(ListQuery):
+    """The legal record."""
+
+
+class ListDomains(ListQuery):
+    """The registered domains."""
+
+
+async def list_acceptances(ctx: Ctx, query: ListAcceptances) -> Page[Acceptance]:
     """Who accepted which version of Terms & Conditions and Privacy Policy, when and from where."""
     after = own(ctx).cursors.read(query) or [""]
     async with ctx.read() as read:
@@ -118,7 +126,7 @@ async def list_acceptances(ctx: Ctx, query: ListQuery) -> Page[Acceptance]:
     return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
 
 
-async def list_domains(ctx: Ctx, query: ListQuery) -> Page[DomainView]:
+async def list_domains(ctx: Ctx, query: ListDomains) -> Page[DomainView]:
     """The organization's registered e-mail domains: whose addresses can be invited."""
     after = own(ctx).cursors.read(query) or [""]
     async with ctx.read() as read:
@@ -127,7 +135,7 @@ async def list_domains(ctx: Ctx, query: ListQuery) -> Page[DomainView]:
         DomainView(id=row["domain_id"], name=row["name"], status=row["status"], created_at=row["created_at"])
         for row in rows
     ]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.domain_id])
+    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
 
 
 def slots_of(plan: Plan, used: dict[Literal["author", "viewer"], int]) -> Slots:
