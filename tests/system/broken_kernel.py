@@ -103,7 +103,7 @@ def _handle_at_once(*, remember: bool) -> None:
             if b'"tenantry":' in body[:16]:
                 continue
             envelope = Envelope.parse(body)
-            for handler in inbox._handlers.values():
+            for handler in (one for same in inbox._handlers.values() for one in same):
                 if not handler.types & {envelope.type, EVERY_TYPE}:
                     continue
                 async with database.tx(envelope.org_id or "", handler.say(envelope)) as tx:

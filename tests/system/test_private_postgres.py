@@ -28,7 +28,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def folder(tmp_path: Path) -> Path:
     """Unlike pytest's own, one that the server's account can enter when the tests run as root."""
     for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(("pytest-", tmp_path.name)):
+        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(("pytest-", "popen-", tmp_path.name)):
             parent.chmod(0o755)
     return tmp_path
 
