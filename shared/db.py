@@ -165,6 +165,8 @@ class Database:
                 broken = _is_lost(connection, failed)
                 if broken:
                     _terminate(connection)
+                else:
+                    await _end(connection, "rollback")
                 await self.pool.release(connection)
                 if broken and isinstance(failed, Exception):
                     continue

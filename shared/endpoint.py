@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -69,7 +69,7 @@ class Endpoints:
             raise Problem("not_yet_consistent", meta={"waiting_for": after}, retry_after=1)
         await self._admit(route, actor, path)
         body = await request.body(route.body_bytes) if request.can_read_body else b""
-        message = read_message(shape, path, request.query, body, headers.get("Content-Type", ""))
+        message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
         if route.if_match and "If-Match" not in headers:
             raise Problem("precondition_required")
         facts = RequestFacts(
@@ -85,7 +85,8 @@ class Endpoints:
             raise Problem("idempotency_key_required")
         keyed = IdempotentRequest.of(actor, request.method, request.safe_path, key, body) if key else None
         kept = await self._run_until_done(actor, facts, route, message, keyed)
-        if kept.headers.get("ETag") is not None and kept.headers["ETag"] == headers.get("If-None-Match"):
+        is_known = kept.headers.get("ETag") is not None and kept.headers["ETag"] == headers.get("If-None-Match")
+        if is_known and not route.writes:
             return web.Response(status=304, headers=kept.headers)
         return web.Response(
             status=kept.status, headers=kept.headers, body=b"" if request.method == "HEAD" else kept.body
@@ -176,8 +177,13 @@ def render(result: Any, status: int, ctx: Ctx) -> Kept:
     return Kept(status, headers, body)
 
 
-def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: bytes, content_type: str) -> Any:
-    """Path, query and body as one message of the use case's shape; every fault is named at once."""
+def read_message(
+    route: Route, shape: type[Any], path: Mapping[str, str], query: Any, body: bytes, content_type: str
+) -> Any:
+    """Path, query and body as one message of the use case's shape; every fault is named at once.
+
+    A write's fields come in its body: addresses end up in logs, and an Idempotency-Key stands for the body alone.
+    """
     values: dict[str, Any] = {}
     if body:
         media_type = content_type.partition(";")[0].strip().lower()
@@ -191,12 +197,17 @@ def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: by
                 errors=[FieldError("", "object_expected", "must be an object")],
             )
         values |= content
+    if route.writes and (astray := [name for name in query if name not in route.query]):
+        faults = [FieldError(f"/{name}", "not_in_query", "doesn't go into the address") for name in astray]
+        raise Problem("invalid", errors=faults)
     for source in (query, path):
         for name in source:
             if name in values:
                 raise Problem("invalid", errors=[FieldError(f"/{name}", "repeated", "is given twice")])
             several = source.getall(name) if hasattr(source, "getall") else [source[name]]
             values[name] = several[0] if len(several) == 1 else several
+    if faults := list(_with_nul(values, "")):
+        raise Problem("invalid", errors=faults)
     try:
         return shape.model_validate(values)
     except ValidationError as wrong:
@@ -205,6 +216,21 @@ def read_message(shape: type[Any], path: Mapping[str, str], query: Any, body: by
             for e in wrong.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise Problem("invalid", errors=faults) from None
+
+
+def _with_nul(value: Any, pointer: str) -> Iterator[FieldError]:
+    """Text with a NUL, which PostgreSQL can't keep or compare, is never anything's name."""
+    if isinstance(value, str):
+        if "\x00" in value:
+            yield FieldError(pointer, "nul", "must not contain a NUL character")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            within = f"{pointer}{_pointer((name,))}"
+            yield from _with_nul(name, within)
+            yield from _with_nul(inner, within)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _with_nul(inner, f"{pointer}/{place}")
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

@@ -71,7 +71,9 @@ class OwnRoute:
         repeatable = self.from_caller_alone and not body and "?" not in request._message.path
         if repeatable and (kept := ctx.caller.answers.get(self.route.path)) is not None:
             return web.Response(body=kept, headers=JSON)
-        message = read_message(self.shape, path, request.query, body, request.headers.get("Content-Type", ""))
+        message = read_message(
+            self.route, self.shape, path, request.query, body, request.headers.get("Content-Type", "")
+        )
         response = _render(await self.route.use_case(ctx, message), self.route, request)
         if repeatable and isinstance(response.body, bytes):
             ctx.caller.answers[self.route.path] = response.body

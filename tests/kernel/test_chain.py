@@ -127,3 +127,25 @@ async def test_checks_come_in_the_published_order(world: World) -> None:
     ).code == "precondition_failed"
     changed = await world.ask("org", "PATCH", path, {"text": "new"}, actor=ana, headers={"If-Match": '"1"'})
     assert (changed.status, changed.headers["etag"]) == (200, '"2"')
+
+
+async def test_a_write_takes_its_fields_from_the_body_alone_and_no_text_with_a_nul(world: World) -> None:
+    ana = an_admin()
+    astray = await world.ask("org", "POST", "/v1/notes?text=secret", {"text": "note"}, actor=ana)
+    assert (astray.status, astray.json["errors"][0]["code"]) == (422, "not_in_query")
+    nul = await world.ask("org", "POST", "/v1/notes", {"text": "a\x00b"}, actor=ana)
+    assert (nul.status, nul.json["errors"][0]) == (
+        422,
+        {"pointer": "/text", "code": "nul", "detail": "must not contain a NUL character"},
+    )
+    assert await world.said("org") == []
+
+
+async def test_a_write_never_answers_that_nothing_was_modified(world: World) -> None:
+    ana = an_admin()
+    note = (await world.ask("org", "POST", "/v1/notes", {"text": "mine"}, actor=ana)).ok()
+    headers = {"If-Match": '"1"', "If-None-Match": '"2"'}
+    changed = await world.ask("org", "PATCH", f"/v1/notes/{note['id']}", {"text": "new"}, actor=ana, headers=headers)
+    assert (changed.status, changed.headers["etag"]) == (200, '"2"')
+    read = await world.ask("org", "GET", f"/v1/notes/{note['id']}", actor=ana, headers={"If-None-Match": '"2"'})
+    assert (read.status, read.body) == (304, b"")

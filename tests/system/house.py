@@ -319,9 +319,12 @@ async def house_of(
 
 
 def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+    """Below the ports that the kernel gives to outgoing connections, so that nobody takes it before it is listened on."""
+    while True:
+        port = 15_000 + secrets.randbelow(17_000)
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            return port
 
 
 def tail(file: IO[bytes] | Path, lines: int = 20) -> str:
