@@ -57,7 +57,16 @@ class Endpoints:
         except ValidationError as wrong:
             log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
             response = problem_response(Problem("internal"), request.id)
-        REQUESTS.labels(self._env.service.name, name, str(response.status)).observe(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        REQUESTS.labels(self._env.service.name, name, str(response.status)).observe(took)
+        log.debug(
+            "answered",
+            service=self._env.service.name,
+            route=name,
+            status=response.status,
+            milliseconds=round(took * 1000, 1),
+            request_id=request.id,
+        )
         return response
 
     async def _pass(self, request: Request, route: Route, shape: type[Any], path: dict[str, str]) -> web.Response:

@@ -18,17 +18,19 @@ from shared.config import Settings
 from shared.db import EVERY_ORG, Database, Tx
 from shared.endpoint import Endpoints
 from shared.events import Envelope
+from shared.idempotency import forget_old_answers
 from shared.inbox import EVERY_TYPE, Handler, Inbox
 from shared.internal import Internal
 from shared.jobs import keep_running
 from shared.outbox import Relay, queue_name
-from shared.service import Consumer, Ctx, Environment, Service
+from shared.service import Consumer, Ctx, Environment, Job, Service
 from shared.web.address import Address
 from shared.web.server import Limits, Listening, serve
 
 log = structlog.get_logger()
 
 GRACE_SECONDS = 15.0
+KERNEL_JOBS = (Job(forget_old_answers, 3600),)
 
 
 @dataclass
@@ -139,7 +141,7 @@ async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> No
 def _start_jobs(one: Running, stack: AsyncExitStack) -> None:
     tasks = [
         asyncio.create_task(keep_running(one.env, job), name=f"job {job.use_case.__name__}")
-        for job in one.env.service.jobs
+        for job in (*KERNEL_JOBS, *one.env.service.jobs)
     ]
 
     async def stop() -> None:

@@ -16,6 +16,7 @@ from shared.auth import Actor
 from shared.db import Tx
 from shared.errors import Problem
 from shared.outbox import lock_key
+from shared.service import Ctx
 
 KEPT = timedelta(days=7)
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -74,3 +75,9 @@ class IdempotentRequest:
         )
         if not kept:
             raise Problem("idempotency_running", retry_after=1)
+
+
+async def forget_old_answers(ctx: Ctx) -> None:
+    """Answers are kept for seven days."""
+    async with ctx.tx() as tx:
+        await tx.run("delete from idempotent_requests where answered_at < $1", ctx.now - KEPT)

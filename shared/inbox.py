@@ -205,6 +205,7 @@ class Inbox:
         if failed is not None:
             return await self._note_failure(row, failed)
         APPLIED.labels(self.service, row["handler"]).inc()
+        log.debug("applied", service=self.service, handler=row["handler"], type=row["type"], event_id=row["id"])
         EVENT_LAG.labels(self.service).observe(max((datetime.now(UTC) - envelope.time).total_seconds(), 0))
         async with self._applied:
             self._applied.notify_all()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from shared.auth import Actor
+from shared.idempotency import forget_old_answers
 from shared.ids import new_id
+from shared.jobs import run_job
+from shared.service import Job
 from tests.kernel.toy import NoteWritten, counter, notes
 from tests.world import Databases, World, an_admin, world_of
 
@@ -149,3 +153,18 @@ async def test_a_write_never_answers_that_nothing_was_modified(world: World) -> 
     assert (changed.status, changed.headers["etag"]) == (200, '"2"')
     read = await world.ask("org", "GET", f"/v1/notes/{note['id']}", actor=ana, headers={"If-None-Match": '"2"'})
     assert (read.status, read.body) == (304, b"")
+
+
+async def test_an_answer_is_forgotten_after_seven_days_and_not_before(world: World) -> None:
+    ana = an_admin()
+    key = {"Idempotency-Key": "weekly"}
+    await world.ask("org", "POST", "/v1/notes", {"text": "note"}, actor=ana, headers=key)
+    forget = Job(forget_old_answers, 3600)
+    world.clock.advance(timedelta(days=6, hours=23))
+    assert await run_job(world.started["org"].env, forget)
+    again = await world.ask("org", "POST", "/v1/notes", {"text": "note"}, actor=ana, headers=key)
+    assert again.headers["idempotency-replayed"] == "true"
+    world.clock.advance(timedelta(hours=2))
+    assert await run_job(world.started["org"].env, forget)
+    fresh = await world.ask("org", "POST", "/v1/notes", {"text": "note"}, actor=ana, headers=key)
+    assert "idempotency-replayed" not in fresh.headers
