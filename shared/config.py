@@ -16,6 +16,8 @@ from shared.auth import Keyring, private_key
 from shared.web.address import Address
 
 SERVICES = ("gateway", "identity", "org", "sharing", "billing", "audit", "courier")
+ASKED = ("identity", "org", "sharing")
+ASKED_BY_GATEWAY = (*ASKED, "billing", "audit", "courier")
 
 
 class Misconfigured(Exception):
@@ -158,7 +160,11 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
             ("urls", f"{upper}_URL", f"tcp://{service}:8081"),
         ):
             value = read.get(name, "")
-            needed = service in services if kind == "listens" else service not in ("audit", "courier")
+            needed = (
+                service in services
+                if kind == "listens"
+                else service in (ASKED_BY_GATEWAY if "gateway" in services else ASKED)
+            )
             if not value and kind == "urls":
                 value = read.get(f"{upper}_LISTEN", "") if service in services else ""
             if value:

@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from shared.config import SERVICES, Misconfigured, Secrets, Settings, settings_from
+from shared.config import SERVICES, Misconfigured, Secrets, Settings
 from shared.postgres import PrivatePostgres
 
 SOCKET_PATH_BYTES = 100
@@ -132,12 +133,18 @@ class Place:
 
 def database_urls(data: Path | None) -> dict[str, str]:
     """The databases that a command works on: of the environment's configuration, else of the product running here."""
-    if "TENANTRY_SECRETS_FILE" in os.environ:
-        return settings_from(os.environ).database_urls
+    if urls := databases_of(os.environ):
+        return urls
     facts = Place.at(data).running()
     if facts is None:
         raise Refused(
             "Tenantry isn't running here. Start it with `tenantry up`, or set the TENANTRY_… variables of your installation."
         )
-    urls: dict[str, str] = facts["database_urls"]
-    return urls
+    running: dict[str, str] = facts["database_urls"]
+    return running
+
+
+def databases_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """The databases that environment variables name."""
+    named = {service: environ.get(f"TENANTRY_{service.upper()}_DATABASE_URL", "") for service in SERVICES}
+    return {service: url for service, url in named.items() if url}

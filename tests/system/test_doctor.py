@@ -275,7 +275,10 @@ async def test_a_configured_installation_is_looked_at_from_its_variables(house: 
             "TENANTRY_MAIL": f"smtp://ana:hunter2@127.0.0.1:{taken.getsockname()[1]}",
             "TENANTRY_PUBLIC_URL": "https://admin.example.com",
             **{f"TENANTRY_{name}_LISTEN": "tcp://127.0.0.1:1" for name in ("ORG", "SHARING")},
-            **{f"TENANTRY_{name}_URL": "tcp://127.0.0.1:1" for name in ("IDENTITY", "ORG", "SHARING", "BILLING")},
+            **{
+                f"TENANTRY_{name}_URL": "tcp://127.0.0.1:1"
+                for name in ("IDENTITY", "ORG", "SHARING", "BILLING", "AUDIT", "COURIER")
+            },
             "TENANTRY_GATEWAY_LISTEN": house.gateway,
         }
         said = await tenantry(PRODUCT, "doctor", "--data", str(house.folder), environ=environ)
