@@ -52,6 +52,8 @@ class Entitlements(Shape):
 
 
 class SubscriptionStarted(OrgEvent):
+    """The organization has its one subscription, on the plan that every organization begins with."""
+
     TYPE: ClassVar[str] = "billing.subscription.started.v1"
     subscription: Subscription
 
@@ -66,6 +68,8 @@ class PlanChanged(OrgEvent):
 
 
 class ChangeScheduled(OrgEvent):
+    """Another plan will begin when the paid period ends, unless that is cancelled before."""
+
     TYPE: ClassVar[str] = "billing.subscription.change_scheduled.v1"
     subscription: Subscription
     change: ScheduledChange
@@ -87,6 +91,8 @@ class SubscriptionRenewed(OrgEvent):
 
 
 class TrialStarted(OrgEvent):
+    """The organization tries a plan without paying until `trial_ends_at`."""
+
     TYPE: ClassVar[str] = "billing.trial.started.v1"
     subscription: Subscription
 
@@ -107,7 +113,7 @@ class TrialEnded(OrgEvent):
 
 
 class EntitlementsChanged(OrgEvent):
-    """What the organization may set up, whole; `causes` names the plan change behind it in words."""
+    """What the organization may set up, whole; `previous_plan` is there when a change of plan is behind it."""
 
     TYPE: ClassVar[str] = "billing.entitlements.changed.v1"
     entitlements: Entitlements

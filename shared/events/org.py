@@ -93,6 +93,8 @@ class TermsAccepted(OrgEvent):
 
 
 class InvitationSent(OrgEvent):
+    """Somebody was invited, with role and groups chosen; the invitation takes a slot while it is open."""
+
     TYPE: ClassVar[str] = "org.invitation.sent.v1"
     invitation: Invitation
     invited_by: UserId
@@ -106,11 +108,15 @@ class InvitationResent(OrgEvent):
 
 
 class InvitationRevoked(OrgEvent):
+    """The invitation was taken back; its link no longer works and its slot is free."""
+
     TYPE: ClassVar[str] = "org.invitation.revoked.v1"
     invitation: Invitation
 
 
 class InvitationExpired(OrgEvent):
+    """Nobody accepted in time; the invitation stays listed and can be sent again."""
+
     TYPE: ClassVar[str] = "org.invitation.expired.v1"
     invitation: Invitation
 
@@ -124,12 +130,16 @@ class InvitationAccepted(OrgEvent):
 
 
 class MemberJoined(OrgEvent):
+    """A person is a member now; custom groups follow as `org.group.member_added`."""
+
     TYPE: ClassVar[str] = "org.member.joined.v1"
     member: Member
     invitation_id: InvitationId | None = None
 
 
 class MemberRoleChanged(OrgEvent):
+    """A member has another role."""
+
     TYPE: ClassVar[str] = "org.member.role_changed.v1"
     member: Member
     previous_role: Role
@@ -164,6 +174,8 @@ class MemberDeactivated(OrgEvent):
 
 
 class MemberReactivated(OrgEvent):
+    """The member is active again, with the groups they had."""
+
     TYPE: ClassVar[str] = "org.member.reactivated.v1"
     member: Member
 
@@ -176,11 +188,15 @@ class MemberRemoved(OrgEvent):
 
 
 class GroupCreated(OrgEvent):
+    """A group exists; custom ones begin empty."""
+
     TYPE: ClassVar[str] = "org.group.created.v1"
     group: Group
 
 
 class GroupChanged(OrgEvent):
+    """A group has another name or description; `previous` holds what was different."""
+
     TYPE: ClassVar[str] = "org.group.changed.v1"
     group: Group
     previous: dict[str, str]
@@ -202,6 +218,8 @@ class GroupMemberAdded(OrgEvent):
 
 
 class GroupMemberRemoved(OrgEvent):
+    """A person is no longer in a custom group."""
+
     TYPE: ClassVar[str] = "org.group.member_removed.v1"
     group: Group
     user_id: UserId

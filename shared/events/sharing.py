@@ -33,12 +33,16 @@ class DashboardRegistered(OrgEvent):
 
 
 class DashboardChanged(OrgEvent):
+    """A dashboard has another title or other parameters; `previous` holds what was different."""
+
     TYPE: ClassVar[str] = "sharing.dashboard.changed.v1"
     dashboard: Dashboard
     previous: dict[str, str | list[str]]
 
 
 class DashboardRemoved(OrgEvent):
+    """A dashboard is no longer known here; whatever gave access to it is gone with it."""
+
     TYPE: ClassVar[str] = "sharing.dashboard.removed.v1"
     dashboard: Dashboard
 
