@@ -32,7 +32,7 @@ async def ended(place: Place, _: float) -> Figures:
         await other.sign_in(quietly=True)
         assert (await other.ask("GET", "/v1/me", after="", quietly=True)).status == 200
         sessions = (await other.ask("GET", "/v1/me/sessions", after="", quietly=True)).ok()["data"]
-        mine = next(session["session_id"] for session in sessions if session["current"])
+        mine = next(session["id"] for session in sessions if session["current"])
         (await member.write("DELETE", f"/v1/me/sessions/{mine}", quietly=True)).ok()
         answered = time.perf_counter()
         while (await other.ask("GET", "/v1/me", after="", quietly=True)).status == 200:
