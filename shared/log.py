@@ -21,7 +21,9 @@ REDACTED = "[redacted]"
 
 def set_up_logging(*, level: str = "info", readable: bool = False) -> None:
     """Called once by a process, before anything else speaks."""
-    renderer: Any = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if readable else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -25,7 +25,10 @@ def add_to(app: typer.Typer, product: Product) -> None:
         url: Annotated[str | None, typer.Option(help="The gateway (default: the product running here).")] = None,
         data: Data = None,
         roster: Annotated[
-            Path | None, typer.Option(help="Your people: CSV with email, name, role, groups (separated by ;).")
+            Path | None,
+            typer.Option(
+                help="Your people: CSV with email, name, role, groups (separated by ;). `sample` loads the one that comes along."
+            ),
         ] = None,
         dashboards: Annotated[
             Path | None, typer.Option(help="Your dashboards: CSV with id, title, owner, shared_with.")

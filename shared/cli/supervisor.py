@@ -75,6 +75,7 @@ async def up_in_processes(
     place.prepare()
     refuse_taken(host, port)
     refuse_running(place)
+    await refuse_absent_broker(amqp)
     counts = counted(replicas)
     place.secrets()
     async with AsyncExitStack() as stack:
@@ -102,6 +103,20 @@ async def up_in_processes(
         )
         await until_told_to_stop()
         print("Stopping …", flush=True)
+
+
+async def refuse_absent_broker(amqp: str) -> None:
+    """Services wait for a broker for ever; who starts them by hand wants to know at once."""
+    where = urlsplit(amqp)
+    host, port = where.hostname or "localhost", where.port or (5671 if where.scheme == "amqps" else 5672)
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 5)
+        writer.close()
+    except (OSError, TimeoutError):
+        raise Refused(
+            f"No RabbitMQ answers at {host}:{port}. Start one, or correct --amqp; "
+            "without --processes Tenantry needs none."
+        ) from None
 
 
 async def stop_all(children: list[Child]) -> None:

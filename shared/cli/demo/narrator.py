@@ -49,9 +49,9 @@ class Narrator:
             )
 
     def end(self) -> None:
-        self.console.print(
-            f"\n[bold green]All of it happened as it should[/bold green], {self.events} events in {time.perf_counter() - self._began:.1f} s.\n"
-        )
+        counted = f"{self.events} events in " if self.events else ""
+        took = time.perf_counter() - self._began
+        self.console.print(f"\n[bold green]All of it happened as it should[/bold green], {counted}{took:.1f} s.\n")
 
 
 def milliseconds_between(earlier: str, later: str) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from shared.cli.demo.api import Gateway, Person, expect, sign_up
+from shared.cli.demo.api import PASSWORD, Gateway, Person, expect, sign_up
 from shared.cli.demo.narrator import Narrator
 from shared.cli.demo.story import set_sharing
 from shared.cli.place import Refused
@@ -138,7 +138,7 @@ async def load_organization(
         f"{users['page']['total']} members, {len(group_ids)} groups, {len(dashboards)} dashboards in {time.perf_counter() - began:.1f} s"
     )
     expect(users["page"]["total"] == len(people), f"there are {users['page']['total']} members, not {len(people)}")
-    narrator.say(f"Sign in as {first.email}; everybody's password is the demo's.")
+    narrator.say(f"Sign in as {first.email}, or anybody of the roster; the password is {PASSWORD}")
     narrator.end()
 
 
