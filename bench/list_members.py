@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from bench.suite.load import load, rate_of, request
-from bench.suite.product import Organization, Product, an_organization, product
+from bench.suite.load import request
+from bench.suite.product import Organization, Product, an_organization, asked, product
 from bench.suite.shape import Benchmark, Contender, Figures, Goal
 
 MEMBERS = 100
@@ -56,7 +56,7 @@ async def bare(place: Place, seconds: float) -> Figures:
 
 async def listed(place: Place, seconds: float) -> Figures:
     what = request("GET", "/v1/users?limit=100", authorization=f"Bearer {place.organization.admin.token}")
-    return rate_of(await load(place.running.address, what, seconds))
+    return await asked(place.running, what, seconds)
 
 
 BARE_QUERY = "bare query, asyncpg"

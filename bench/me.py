@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from bench.http_hello import HELLO
 from bench.suite.load import load, rate_of, request
-from bench.suite.product import Organization, Product, an_organization, product
+from bench.suite.product import Organization, Product, an_organization, asked, product
 from bench.suite.shape import Benchmark, Contender, Figures, Goal
 
 Place = tuple[Product, Organization]
@@ -23,11 +23,11 @@ async def hello(place: Place, seconds: float) -> Figures:
     return rate_of(await load(place[0].peers["bare"], HELLO, seconds))
 
 
-def asked(path: str) -> Callable[[Place, float], Awaitable[Figures]]:
+def asking(path: str) -> Callable[[Place, float], Awaitable[Figures]]:
     async def run(place: Place, seconds: float) -> Figures:
         running, organization = place
         requests = [request("GET", path, authorization=organization.bearer(n)) for n in range(10)]
-        return rate_of(await load(running.address, lambda n: requests[n % 10], seconds))
+        return await asked(running, lambda n: requests[n % 10], seconds)
 
     return run
 
@@ -39,8 +39,8 @@ BENCHMARK = Benchmark(
     opens=scene,
     contenders=[
         Contender(BARE, hello),
-        Contender("GET /v1/me", asked("/v1/me")),
-        Contender("GET /v1/me/capabilities", asked("/v1/me/capabilities")),
+        Contender("GET /v1/me", asking("/v1/me")),
+        Contender("GET /v1/me/capabilities", asking("/v1/me/capabilities")),
     ],
     goals=[
         Goal("GET /v1/me", "/s", BARE, least=0.5),

@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from bench.suite.load import load, rate_of, request
-from bench.suite.product import Organization, Product, an_organization, product
+from bench.suite.load import request
+from bench.suite.product import Organization, Product, an_organization, asked, product
 from bench.suite.shape import Benchmark, Contender, Figures, Goal
 from bench.write_with_outbox import Place as Bare
 from bench.write_with_outbox import by_pgbench
@@ -46,7 +46,7 @@ async def written(place: Place, seconds: float) -> Figures:
             idempotency_key=uuid4().hex,
         )
 
-    return rate_of(await load(place.running.address, write, seconds, expect=frozenset({201})))
+    return await asked(place.running, write, seconds, expect=201)
 
 
 async def bare_rows(place: Place, seconds: float) -> Figures:

@@ -125,7 +125,7 @@ class Relay:
 
     async def _pass_on_wakes(self, connection: asyncpg.Connection[Row]) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), 1.0)
+            await self._wait_for_wake(1.0)
             self._woken.clear()
             await connection.execute(f"notify {NOTIFY_CHANNEL}")
 
@@ -160,7 +160,12 @@ class Relay:
                 await asyncio.sleep(min(0.1 * 2 ** min(failures, 5), LONGEST_PAUSE_SECONDS))
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), max(beat - asyncio.get_running_loop().time(), 0.01))
+                await self._wait_for_wake(max(beat - asyncio.get_running_loop().time(), 0.01))
+
+    async def _wait_for_wake(self, seconds: float) -> None:
+        """Not `asyncio.wait_for`: before Python 3.12 that swallows a cancellation that comes together with the wake, and the relay never stops."""
+        async with asyncio.timeout(seconds):
+            await self._woken.wait()
 
     async def _drain(self, connection: asyncpg.Connection[Row]) -> None:
         while rows := await connection.fetch(UNPUBLISHED, WINDOW):

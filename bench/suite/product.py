@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from bench.suite.surroundings import ROOT, folder, program
+from bench.suite.load import Request, load
+from bench.suite.surroundings import ROOT, cpu_seconds, folder, program
 from shared.cli.demo.api import Gateway, Person, sign_up
 from shared.cli.embedded import free_port
 
@@ -43,6 +44,16 @@ class Product:
     def facts(self) -> dict[str, Any]:
         found: dict[str, Any] = orjson.loads((self.data / "running.json").read_bytes())
         return found
+
+
+async def asked(
+    running: Product, what: Request, seconds: float, *, connections: int = 16, expect: int = 200
+) -> dict[str, float]:
+    """A load on the product: requests per second, and the CPU that each cost, which other work on the machine distorts less."""
+    before = cpu_seconds(running.process.pid)
+    measured = await load(running.address, what, seconds, connections=connections, expect=frozenset({expect}))
+    spent = cpu_seconds(running.process.pid) - before
+    return {"/s": measured.rate, "ms of CPU each": spent * 1000 / len(measured.seconds)}
 
 
 def start(data: Path, port: int) -> tuple[subprocess.Popen[str], float]:

@@ -51,6 +51,11 @@ No test asserts a time.
 ✓ the goal is met · ✗ it isn't, yet · – it couldn't be measured here.
 """
 
+BUSY = (
+    "**The machine was busy with other work.** What waits for PostgreSQL or a broker loses its turn at every wait, and what only computes doesn't: "
+    "take these figures as an upper bound of the cost, and measure again on a quiet machine."
+)
+
 
 def machine() -> dict[str, Any]:
     return {
@@ -124,6 +129,7 @@ def _summary(results: list[dict[str, Any]]) -> str:
 
 def _section(result: dict[str, Any]) -> str:
     of = result["machine"]
+    busy = max(result["load_before"], result["load_after"]) > of["cores"]
     lines = [
         f"## {result['name']}",
         "",
@@ -139,6 +145,8 @@ def _section(result: dict[str, Any]) -> str:
             )
     lines += [f"| {name} | – | {why} |" for name, why in result["unmeasured"].items()]
     lines += ["", *(f"{note}\n" for note in result["notes"])]
+    if busy:
+        lines += [BUSY, ""]
     lines.append(
         f"{result['rounds']} rounds on {result['measured_at'][:10]}, {of['system']}, {of['cores']} cores, Python {of['python']}, "
         f"load {result['load_before']:.1f} before and {result['load_after']:.1f} after.\n"

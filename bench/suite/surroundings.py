@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -86,3 +87,20 @@ async def ready(bus: object) -> None:
 
 
 QUEUE = Queue("bench.events", ("bench.#",))
+
+
+def descendants(pid: int) -> list[int]:
+    """A process's children, and theirs."""
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    children = [int(child) for child in listed]
+    return [*children, *(below for child in children for below in descendants(child))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and those below it have computed so far, PostgreSQL included when it is one of them."""
+    ticks = 0
+    for one in (pid, *descendants(pid)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(int(fields[at]) for at in (11, 12, 13, 14))
+    return ticks / os.sysconf("SC_CLK_TCK")

@@ -149,6 +149,8 @@ def finish(work: Coroutine[Any, Any, Any]) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except AWAY as away:
+        if isinstance(away, OSError) and away.filename:
+            stop_with(f"{away.filename} can't be used: {away.strerror}")
         stop_with(f"The database can't be reached: {away}")
 
 

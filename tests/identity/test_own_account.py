@@ -55,7 +55,7 @@ async def test_sessions_are_listed_newest_first_page_by_page(world: World) -> No
     assert [(row["kind"], row["current"]) for row in rows] == [("bearer", True), ("cookie", False), ("bearer", False)]
     assert (first["page"]["total"], rest["page"]["next_cursor"]) == (3, None)
     assert set(rows[0]) == {
-        "session_id", "current", "kind", "org_id", "amr", "source_ip", "user_agent", "started_at", "last_used_at", "expires_at",
+        "id", "current", "kind", "org_id", "amr", "source_ip", "user_agent", "started_at", "last_used_at", "expires_at",
     }  # fmt: skip
 
 

@@ -149,7 +149,7 @@ async def test_signing_up_at_once_with_one_address_leaves_one_link_alive(world: 
     [
         ("too short", "too_short"),
         ("x" * 257, "too_long"),
-        ("e\u0301\u0323" * 11, "too_short"),
+        ("e\u0301" * 11, "too_short"),
         ("Password1234", "password_common"),
         ("qwertyuiop12", "password_common"),
         ("aaaaaaaaaaaaaaaa", "password_common"),

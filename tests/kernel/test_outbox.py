@@ -213,3 +213,17 @@ async def test_a_commit_wakes_the_relay_at_once(database: Database, monkeypatch:
 
 async def _true(found: object) -> bool:
     return bool(found)
+
+
+async def test_a_relay_that_is_woken_in_the_moment_it_is_told_to_stop_stops(database: Database) -> None:
+    bus = RecordingBus()
+    for _ in range(5):
+        relay = Relay("org", database, bus)
+        heard = len(bus.signals("heartbeat.org"))
+        relay.start()
+        await until(lambda heard=heard: _true(len(bus.signals("heartbeat.org")) > heard))
+        await asyncio.sleep(0.02)  # now it waits to be woken
+        relay._woken.set()
+        stopping = asyncio.create_task(relay.stop())
+        stopped, _ = await asyncio.wait([stopping], timeout=5)
+        assert stopped

@@ -209,7 +209,7 @@ async def list_sessions(ctx: Ctx, query: ListQuery) -> Page[SessionView]:
         )
         for session in rows
     ]
-    return cursors.page(views, query, lambda view: [view.session_id], total)
+    return cursors.page(views, query, lambda view: [view.id], total)
 
 
 class WhichSession(Message):
