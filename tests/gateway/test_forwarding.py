@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
 from services.gateway.app import service as gateway_service
 from shared.errors import Problem
 from shared.routing import RouteTable
-from tests.gateway.standins import RAW, House, play, seen, somebody
+from tests.gateway.standins import RAW, House, a_house, play, seen, somebody
+from tests.world import Databases
 
 CLAIMS = {
     "X-User-Id": "usr_evil",
@@ -238,10 +240,8 @@ async def test_requests_under_way_are_finished_when_the_gateway_stops(own_house:
     await draining
 
 
-async def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(databases: object, tmp_path: object) -> None:
-    from tests.gateway.standins import a_house
-
-    async with a_house(databases, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8")) as house:  # type: ignore[arg-type]
+async def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(databases: Databases, tmp_path: Path) -> None:
+    async with a_house(databases, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8")) as house:
         for forwarded, believed in [
             ("203.0.113.9", "203.0.113.9"),
             ("6.6.6.6, 203.0.113.9", "203.0.113.9"),
@@ -253,3 +253,10 @@ async def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(databases:
         ]:
             reply = await house.ask("GET", "/v1/open", {"X-Forwarded-For": forwarded})
             assert reply.ok()["ip"] == believed, forwarded
+
+
+async def test_nobody_else_than_the_trusted_proxies_may_name_an_address(databases: Databases, tmp_path: Path) -> None:
+    async with a_house(databases, tmp_path, trusted_proxies=("10.0.0.0/8",)) as house:
+        for forwarded in ("203.0.113.9", "10.1.1.1", "203.0.113.9, 10.1.1.1"):
+            reply = await house.ask("GET", "/v1/open", {"X-Forwarded-For": forwarded})
+            assert reply.ok()["ip"] == "127.0.0.1", forwarded
