@@ -45,6 +45,7 @@ async def test_a_durable_message_survives_a_clean_stop(broker: Broker) -> None:
 async def test_a_durable_message_survives_a_kill_and_the_address_stays(broker: Broker) -> None:
     before = broker.url
     await put(broker.url, "killed", b"kept")
+    await broker.settle()
     await broker.kill()
     with pytest.raises(OSError, match=r"Connect|refused"):
         await aio_pika.connect(broker.url)
