@@ -163,11 +163,13 @@ class Database:
                 await connection.execute(statement)
             except BaseException as failed:
                 broken = _is_lost(connection, failed)
-                if broken:
-                    _terminate(connection)
-                else:
-                    await _end(connection, "rollback")
-                await self.pool.release(connection)
+                try:
+                    if broken:
+                        _terminate(connection)
+                    else:
+                        await _end(connection, "rollback")
+                finally:  # a second cancellation ends the rollback's waiting, and the connection must go back all the same
+                    await self.pool.release(connection)
                 if broken and isinstance(failed, Exception):
                     continue
                 if isinstance(failed, AWAY):

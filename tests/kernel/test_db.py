@@ -125,6 +125,32 @@ async def test_a_commit_that_is_cancelled_has_happened(database: Database, monke
     assert await count(database) == 1
 
 
+async def test_a_beginning_that_is_cancelled_twice_gives_its_connection_back(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with database_of(databases, notes, size=1, acquire_seconds=0.5) as database:
+        reached = {"begin": asyncio.Event(), "rollback": asyncio.Event()}
+        original = asyncpg.Connection.execute
+
+        async def execute_slowly(
+            self: asyncpg.Connection[asyncpg.Record], query: str, *args: object, **options: object
+        ) -> str:
+            if (moment := query.split()[0].rstrip(";")) in reached:
+                reached[moment].set()
+                await asyncio.sleep(0.05)
+            return await original(self, query, *args, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(asyncpg.Connection, "execute", execute_slowly)
+        task = asyncio.create_task(write(database, new_id("org"), "n"))
+        for moment in ("begin", "rollback"):
+            await reached[moment].wait()
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        monkeypatch.undo()
+        assert await count(database) == 0
+
+
 async def test_what_postgresql_rolled_back_is_never_taken_for_committed(database: Database) -> None:
     org = new_id("org")
     with pytest.raises(RuntimeError, match="nothing was committed"):  # noqa: PT012
