@@ -29,10 +29,14 @@ left join lateral (select * from dashboards where org_id = $1 and dashboard_id =
 left join entitlements e on e.org_id = $1
 cross join lateral (
     select exists (
-        select from group_members gm
-        join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id and dg.dashboard_id = asked.dashboard_id
-        join groups g on g.org_id = $1 and g.group_id = gm.group_id
-        where gm.org_id = $1 and gm.user_id = asked.user_id and gm.present and g.kind = 'custom' and g.deleted_at is null
+        select from (
+            select gm.group_id from group_members gm
+            join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id and dg.dashboard_id = asked.dashboard_id
+            where gm.org_id = $1 and gm.user_id = asked.user_id and gm.present
+            offset 0
+        ) held
+        join groups g on g.org_id = $1 and g.group_id = held.group_id
+        where g.kind = 'custom' and g.deleted_at is null
         offset 0
     ) as in_selected_group
 ) shared
