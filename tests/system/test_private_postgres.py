@@ -11,8 +11,9 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -25,12 +26,12 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Unlike pytest's own, one that the server's account can enter when the tests run as root."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(("pytest-", "popen-", tmp_path.name)):
-            parent.chmod(0o755)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """Unlike pytest's own, one that the server's account can enter when the tests run as root, and that no other run of pytest closes."""
+    with tempfile.TemporaryDirectory(prefix="tenantry-pg-", ignore_cleanup_errors=True) as made:
+        place = Path(made)
+        place.chmod(0o755)
+        yield place
 
 
 @pytest.fixture
