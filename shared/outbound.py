@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -79,7 +79,7 @@ class Outbound:
 
     def check(self, url: str) -> None:
         """Raises `Refused` for what can be told from the text alone: scheme, credentials, odd hosts, addresses that aren't public."""
-        _checked(url, self.policy)
+        _check_url(url, self.policy)
 
     async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Fetched:
         return await self._send("GET", url, headers or {}, None)
@@ -89,7 +89,7 @@ class Outbound:
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Fetched:
         """Raises `Refused` or `Unreachable`."""
-        _checked(url, self.policy)
+        self.check(url)
         connector = aiohttp.TCPConnector(
             resolver=_Checking(self.resolve, self.policy),
             use_dns_cache=False,
@@ -174,7 +174,7 @@ class _Checking(AbstractResolver):
         """Holds nothing."""
 
 
-def _checked(url: str, policy: Policy) -> SplitResult:
+def _check_url(url: str, policy: Policy) -> None:
     if len(url) > LONGEST_URL or not url.isascii() or any(c <= " " or c in '\\"<>^`{|}\x7f' for c in url):
         raise Refused("it isn't a plain URL of at most 2,048 characters")
     try:
@@ -189,7 +189,6 @@ def _checked(url: str, policy: Policy) -> SplitResult:
     if port == 0:
         raise Refused("it names no port that can be asked")
     _check_host(host, policy)
-    return parts
 
 
 def _check_host(host: str, policy: Policy) -> None:
