@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.outbound import Outbound, Policy, Refused, Unreachable, is_public
 
 HERE = Policy(schemes=frozenset({"http"}), may_connect=lambda address: address == "127.0.0.1", seconds=1)
+HERE_BY_TLS = Policy(may_connect=HERE.may_connect, seconds=5)
 
 
 def names(*answers: Sequence[str]) -> Callable[[str], object]:
@@ -28,10 +37,10 @@ def names(*answers: Sequence[str]) -> Callable[[str], object]:
 
 
 @asynccontextmanager
-async def serving(handler: Callable[[web.Request], object]) -> AsyncIterator[int]:
+async def serving(handler: Callable[[web.Request], object], tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.1)  # type: ignore[arg-type]
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
         yield runner.addresses[0][1]
@@ -159,13 +168,50 @@ async def test_a_name_that_does_not_resolve_is_unreachable() -> None:
         await Outbound(resolve=names([])).get("https://nowhere.example/")
 
 
-async def test_tls_is_verified() -> None:
+async def test_a_handshake_that_breaks_off_is_no_answer() -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    policy = Policy(may_connect=lambda _: True, seconds=1)
     with pytest.raises(Unreachable):
-        await Outbound(policy, names(["127.0.0.1"])).get(f"https://idp.example:{port}/")
+        await Outbound(HERE_BY_TLS, names(["127.0.0.1"])).get(f"https://idp.example:{port}/")
     server.close()
+
+
+async def test_a_certificate_counts_only_from_a_trusted_issuer_and_for_the_name_that_was_asked(tmp_path: Path) -> None:
+    async def hello(_: web.BaseRequest) -> web.Response:
+        return web.Response(text="hello")
+
+    authority = self_signed("idp.example", tmp_path)
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(authority)
+    trusting = ssl.create_default_context(cafile=authority)
+    async with serving(hello, ours) as port:
+        here = names(["127.0.0.1"])
+        assert (await Outbound(HERE_BY_TLS, here, trusting).get(f"https://idp.example:{port}/")).body == b"hello"
+        for client, host in (
+            (Outbound(HERE_BY_TLS, here), "idp.example"),
+            (Outbound(HERE_BY_TLS, here, trusting), "else.example"),
+        ):
+            with pytest.raises(Unreachable, match="certificate"):
+                await client.get(f"https://{host}:{port}/")
+
+
+def self_signed(host: str, folder: Path) -> Path:
+    """A file with a key and a certificate for this host that is its own issuer."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    written = folder / "server.pem"
+    written.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + certificate.public_bytes(Encoding.PEM)
+    )
+    return written
