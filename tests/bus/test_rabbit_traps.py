@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from shared.bus import NotPublished
 from shared.bus.rabbit import RabbitBus
+from shared.bus.rabbit_subscription import ReceivingChannel
 from tests.broker import Broker
 
 from .conftest import TOPOLOGY
@@ -142,6 +144,32 @@ async def test_a_consumer_that_the_broker_cancels_is_back(rabbit: RabbitBus, aud
     assert await admin.consumers(AUDIT) == 1
     await published(rabbit, *said("after", key="identity.user.closed"))
     await audit.has("after")
+
+
+async def test_a_consumer_that_the_broker_forgot_without_a_word_is_back(
+    rabbit: RabbitBus, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that is deleted and declared again at once can keep its messages and have no consumer, and nobody is told."""
+    monkeypatch.setattr("shared.bus.rabbit_subscription.LONGEST_SILENCE", 5.0)
+    consumed: list[tuple[ReceivingChannel, str]] = []
+    original = ReceivingChannel.basic_consume
+
+    async def consume(self: ReceivingChannel, queue: str, *args: Any, **options: Any) -> Any:
+        begun = await original(self, queue, *args, **options)
+        consumed.append((self, str(begun.consumer_tag)))
+        return begun
+
+    monkeypatch.setattr(ReceivingChannel, "basic_consume", consume)
+    audit = Receiver()
+    await rabbit.subscribe(audit, queue=AUDIT)
+    await until(lambda: consumed, "a consumer")
+    channel, tag = consumed[0]
+    await channel.basic_cancel(tag)
+    assert await admin.consumers(AUDIT) == 0
+    assert not channel.is_closed
+    await published(rabbit, *said("heard", key="identity.user.closed"))
+    await audit.has("heard")
+    assert rabbit.healthy() is None
 
 
 async def test_a_binding_that_vanished_is_back_though_everything_seems_well(
