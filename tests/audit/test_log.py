@@ -194,7 +194,7 @@ async def test_entries_of_another_organization_are_not_there(world: World) -> No
     missing = await world.ask("audit", "GET", f"/v1/audit-entries/{new_id('aud')}", actor=eve)
     assert (foreign.status, foreign.code) == (missing.status, missing.code) == (404, "not_found")
     assert [entry["target_name"] for entry in await found(world, eve)] == ["Eve Moneypenny"]
-    assert await found(world, eve, "?q=Ada") == []
+    assert await found(world, eve, "?q=Ada%20Byron") == []
 
 
 @pytest.mark.parametrize("role", ["analyst", "viewer"])
