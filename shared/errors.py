@@ -43,6 +43,15 @@ KINDS: dict[str, Kind] = {
     ),
     "unauthenticated": Kind(401, "Sign in first", "Send a valid access token, console session or API key."),
     "invalid_credentials": Kind(401, "E-mail or password is wrong", "Check both, or reset the password."),
+    "invalid_code": Kind(
+        401, "This code doesn't count", "Each code counts once: wait for the app's next one, and type that."
+    ),
+    "challenge_ended": Kind(401, "This sign-in can't be continued", "Begin again with POST /v1/auth/sessions."),
+    "factor_frozen": Kind(
+        401,
+        "This second factor is frozen",
+        "Use a recovery code or another factor, or ask an Admin of your organization to remove two-factor.",
+    ),
     "insufficient_user_authentication": Kind(
         401, "A fresh proof is needed", "Answer POST /v1/auth/reauthentications, then repeat the request."
     ),

@@ -13,6 +13,10 @@ PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
+    "two_factor_enabled": "/me/security",
+    "two_factor_removed": "/me/security",
+    "recovery_codes_renewed": "/me/security",
+    "recovery_code_used": "/me/security",
 }
 
 

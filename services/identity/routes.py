@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from services.identity.usecases import introspection, invited, passwords, profile, sessions, signups, tokens
+from services.identity.usecases import (
+    introspection,
+    invited,
+    passwords,
+    profile,
+    recovery_codes,
+    sessions,
+    signing_in,
+    signups,
+    tokens,
+    totp,
+)
 from shared.service import anyone, delete, get, patch, person, post, put, service
 
 ROUTES = [
     post("/v1/signups", signups.sign_up, anyone("signups.begin"), status=202, unrecorded=True),
     post("/v1/signups/{signup_id}/confirmation", signups.confirm_signup, anyone("signups.confirm"), status=201),
     post("/v1/invitation-tokens/{token}/account", invited.open_invited_account, anyone("signups.invited"), status=201, unrecorded=True),
-    post("/v1/auth/discovery", sessions.discover, anyone("auth.discover")),
-    post("/v1/auth/sessions", sessions.sign_in, anyone("auth.sign_in"), status=201, unrecorded=True),
+    post("/v1/auth/discovery", signing_in.discover, anyone("auth.discover")),
+    post("/v1/auth/sessions", signing_in.sign_in, anyone("auth.sign_in"), status=201, unrecorded=True),
+    post("/v1/auth/challenges/{challenge_id}/answers", signing_in.answer_challenge, anyone("auth.answer_challenge"), status=201, unrecorded=True),
     post("/v1/auth/tokens", tokens.refresh, anyone("auth.refresh"), unrecorded=True),
     post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
     get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
@@ -18,6 +30,12 @@ ROUTES = [
     delete("/v1/me/sessions/{session_id}", sessions.end_session, person("sessions.end")),
     patch("/v1/me/profile", profile.change_profile, person("profile.change")),
     put("/v1/me/password", passwords.change_password, person("password.change"), status=204, unrecorded=True),
+    get("/v1/me/totp", totp.read_totp, person("two_factor.read")),
+    post("/v1/me/totp", totp.begin_totp, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
+    post("/v1/me/totp/activation", totp.activate_totp, person("two_factor.change"), status=201, unrecorded=True),
+    post("/v1/me/totp/removal", totp.remove_totp, person("two_factor.change"), status=204, unrecorded=True),
+    get("/v1/me/recovery-codes", recovery_codes.read_recovery_codes, person("two_factor.read")),
+    post("/v1/me/recovery-codes", recovery_codes.renew_recovery_codes, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),

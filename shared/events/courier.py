@@ -28,7 +28,17 @@ class MailRequested(Event):
     about: Annotated[str, StringConstraints(pattern="^(org|usr)_")]
     org_id: OrgId | None = None
     to: str
-    template: Literal["confirm_signup", "account_exists", "invitation", "dashboard_shared", "trial_ending"]
+    template: Literal[
+        "confirm_signup",
+        "account_exists",
+        "invitation",
+        "dashboard_shared",
+        "trial_ending",
+        "two_factor_enabled",
+        "two_factor_removed",
+        "recovery_codes_renewed",
+        "recovery_code_used",
+    ]
     values: dict[str, str]
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"

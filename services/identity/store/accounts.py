@@ -45,8 +45,12 @@ async def create(
 
 
 async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
+    """A sign-in that began with the old one goes no further."""
     await tx.run(
-        "update accounts set password_hash = $2, version = version + 1 where user_id = $1", user_id, password_hash
+        "with over as (delete from challenges where user_id = $1)"
+        " update accounts set password_hash = $2, version = version + 1 where user_id = $1",
+        user_id,
+        password_hash,
     )
 
 

@@ -1,4 +1,4 @@
-"""What identity opens when it starts: the hasher, and the keys that it signs and derives tokens with."""
+"""What identity opens when it starts: the hasher, the keys that it signs and derives tokens with, and what seals secrets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.identity.rules import derived_key
 from shared.auth import private_key
 from shared.config import Secrets
 from shared.hashing import Hasher, hashing
+from shared.sealing import Sealer
 from shared.service import Ctx, Environment
 
 
@@ -24,6 +25,8 @@ class Keys:
     access: list[tuple[str, Ed25519PrivateKey]]
     sessions: list[bytes]
     throttles: bytes
+    challenges: list[bytes]
+    recovery_codes: list[bytes]
 
     @classmethod
     def of(cls, secrets: Secrets) -> Keys:
@@ -32,6 +35,8 @@ class Keys:
             access=[(key.kid, private_key(key.seed)) for key in secrets.access],
             sessions=[derived_key(master, "session tokens") for master in masters],
             throttles=derived_key(masters[0], "throttles"),
+            challenges=[derived_key(master, "challenges") for master in masters],
+            recovery_codes=[derived_key(master, "recovery codes") for master in masters],
         )
 
 
@@ -39,12 +44,13 @@ class Keys:
 class Opened:
     hasher: Hasher
     keys: Keys
+    sealer: Sealer
 
 
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
-        yield Opened(hasher, Keys.of(env.settings.secrets))
+        yield Opened(hasher, Keys.of(env.settings.secrets), Sealer(env.settings.secrets.master))
 
 
 def opened(ctx: Ctx) -> Opened:

@@ -15,6 +15,8 @@ ON_ONESELF = (
     "profile.change",
     "password.change",
     "reauthentication.answer",
+    "two_factor.read",
+    "two_factor.change",
     "sessions.read",
     "sessions.end",
 )

@@ -1,0 +1,206 @@
+"""Signing in: the address, the password, and the second factor of who has one. No token leaves before all of them are right."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import SecretStr, model_validator
+
+from services.identity import rules
+from services.identity.rules import Account, Kind, Session
+from services.identity.store import accounts, challenges, projections, sessions
+from services.identity.usecases.attempts import Attempt, pay
+from services.identity.usecases.opened import opened
+from services.identity.usecases.passwords import Password, prove_password, refuse
+from services.identity.usecases.second_factors import (
+    Code,
+    factors_of,
+    is_recovery_code,
+    is_totp,
+    one_of,
+    second_factor_failed,
+)
+from services.identity.usecases.tokens import Tokens, cookie_for, tokens_for
+from shared.db import EVERY_ORG, Tx
+from shared.errors import Problem
+from shared.events.identity import Factor, SessionStarted
+from shared.fields import Email, Message, View, canonical_email
+from shared.ids import new_id
+from shared.service import Answer, Ctx
+
+
+class Discover(Message):
+    email: Email
+
+
+class WayIn(View):
+    method: Literal["password"]
+
+
+async def discover(ctx: Ctx, wanted: Discover) -> WayIn:
+    """How a person with this address signs in. It says nothing about whether there is an account."""
+    return WayIn(method="password")
+
+
+class ChallengeView(View):
+    """A second factor is asked for: answer with one of `factors`, or with a recovery code. The token goes into the answer."""
+
+    id: str
+    token: str
+    factors: list[Factor]
+    expires_at: datetime
+
+
+class SignedIn(View):
+    """A session with its tokens (none for one by cookie), or a `challenge` and nothing else."""
+
+    session_id: str | None = None
+    access_token: str | None = None
+    token_type: str | None = None
+    expires_in: int | None = None
+    refresh_token: str | None = None
+    challenge: ChallengeView | None = None
+
+
+class SignIn(Message):
+    email: Email
+    password: Password
+    keep: Kind = "bearer"
+
+
+async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
+    """Starts a session: tokens for a program, or, with `"keep": "cookie"`, the console's cookie and no tokens.
+
+    Who has a second factor gets a challenge instead. An unknown address, a wrong password, an unconfirmed or a closed account get
+    one and the same refusal.
+    """
+    proof = await prove_password(ctx, canonical_email(wanted.email), wanted.password.get_secret_value())
+    if isinstance(proof, Problem):
+        return proof
+    async with ctx.tx(EVERY_ORG) as tx:
+        account = await accounts.lock(tx, proof.account.user_id)
+        if account is None or account.password_hash != proof.account.password_hash:
+            return await refuse(ctx, None, proof.attempt)
+        if proof.new_hash is not None:
+            await accounts.set_password(tx, account.user_id, proof.new_hash)
+        await proof.attempt.forgive(tx, ctx)
+        if factors := await factors_of(tx, account.user_id):
+            return Answer(SignedIn(challenge=await _challenge(tx, ctx, account, wanted.keep, factors)))
+        session = await _begin(tx, ctx, account, wanted.keep, ("pwd",))
+    return Answer(SignedIn(**tokens_for(ctx, session).model_dump()), cookie_for(ctx, session))
+
+
+async def _challenge(tx: Tx, ctx: Ctx, account: Account, kind: Kind, factors: list[Factor]) -> ChallengeView:
+    challenge = rules.Challenge(new_id("chl"), account.user_id, kind, ("pwd",), ctx.now + rules.CHALLENGE_LIFE)
+    await challenges.begin(tx, challenge)
+    return ChallengeView(
+        id=challenge.challenge_id,
+        token=rules.challenge_token(challenge.challenge_id, opened(ctx).keys.challenges[0]),
+        factors=factors,
+        expires_at=challenge.expires_at,
+    )
+
+
+class AnswerChallenge(Message):
+    challenge_id: str
+    token: SecretStr
+    totp: Code | None = None
+    recovery_code: Code | None = None
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        return one_of(self, "totp", "recovery_code")
+
+
+async def answer_challenge(ctx: Ctx, wanted: AnswerChallenge) -> Answer[Tokens] | Problem:
+    """Shows a second factor: a code of the authenticator app, or a recovery code. The session starts.
+
+    Five wrong answers are heard; the sixth gets 429, and the challenge is void. All challenges and factors of a person share ten
+    wrong answers an hour.
+    """
+    challenge = await _open_challenge(ctx, wanted)
+    attempt = await _pay(ctx, challenge)
+    async with ctx.tx(EVERY_ORG) as tx:
+        account = await accounts.lock(tx, challenge.user_id)
+        if account is None or await challenges.lock(tx, challenge.challenge_id, ctx.now) is None:
+            raise Problem("challenge_ended")
+        if not await _is_right(tx, ctx, account, wanted):
+            return await second_factor_failed(tx, ctx, account.user_id)
+        await challenges.end(tx, challenge.challenge_id)
+        await attempt.forgive(tx, ctx)
+        session = await _begin(tx, ctx, account, challenge.kind, rules.with_factor(challenge.amr, "otp"))
+    return Answer(tokens_for(ctx, session), cookie_for(ctx, session))
+
+
+async def _open_challenge(ctx: Ctx, wanted: AnswerChallenge) -> rules.Challenge:
+    given = wanted.token.get_secret_value().encode()
+    tokens = [rules.challenge_token(wanted.challenge_id, key).encode() for key in opened(ctx).keys.challenges]
+    genuine = [hmac.compare_digest(given, token) for token in tokens]
+    async with ctx.read("") as read:
+        challenge = await challenges.open_one(read, wanted.challenge_id, ctx.now)
+    if challenge is None or not any(genuine):
+        raise Problem("challenge_ended")
+    return challenge
+
+
+async def _pay(ctx: Ctx, challenge: rules.Challenge) -> Attempt:
+    try:
+        return await pay(ctx, (rules.BY_CHALLENGE, challenge.challenge_id), (rules.BY_SECOND_FACTOR, challenge.user_id))
+    except Problem as refused:
+        if refused.code == "rate_limited":
+            async with ctx.env.database.tx("", ctx.say) as tx:
+                await challenges.end(tx, challenge.challenge_id)
+        raise
+
+
+async def _is_right(tx: Tx, ctx: Ctx, account: Account, wanted: AnswerChallenge) -> bool:
+    if wanted.totp is not None:
+        return await is_totp(tx, ctx, account.user_id, wanted.totp)
+    return wanted.recovery_code is not None and await is_recovery_code(tx, ctx, account, wanted.recovery_code)
+
+
+async def _begin(tx: Tx, ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str]) -> Session:
+    session = _new_session(ctx, account, kind, amr, await _first_org(tx, account))
+    await sessions.begin(tx, session)
+    await tx.emit(
+        SessionStarted(
+            user_id=account.user_id,
+            session_id=session.session_id,
+            org_id=session.org_id,
+            amr=list(session.amr),
+            source_ip=session.source_ip,
+            user_agent=session.user_agent,
+        )
+    )
+    return session
+
+
+async def _first_org(tx: Tx, account: Account) -> str | None:
+    """Where the person was last, if they still are a member; else the organization that they joined first."""
+    orgs = await projections.active_organizations(tx, account.user_id)
+    return account.last_org_id if account.last_org_id in orgs else next(iter(orgs), None)
+
+
+def _new_session(ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str], org_id: str | None) -> Session:
+    expires_at = ctx.now + rules.life_of(kind)
+    return Session(
+        session_id=new_id("ses"),
+        user_id=account.user_id,
+        org_id=org_id,
+        kind=kind,
+        root=secrets.token_bytes(32),
+        generation=0,
+        rotated_at=ctx.now,
+        amr=amr,
+        authenticated_at=ctx.now,
+        started_at=ctx.now,
+        last_used_at=ctx.now,
+        expires_at=expires_at,
+        ends_at=rules.ends_at(kind, ctx.now, expires_at),
+        source_ip=ctx.request.source_ip,
+        user_agent=rules.device_of(ctx.request.user_agent),
+    )
