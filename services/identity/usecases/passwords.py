@@ -13,13 +13,13 @@ from services.identity import rules
 from services.identity.rules import Account
 from services.identity.store import accounts, password_resets, sessions
 from services.identity.usecases.attempts import Attempt, pay
-from services.identity.usecases.hashing import Hasher, is_outdated
 from services.identity.usecases.opened import opened
 from shared.db import Tx
 from shared.errors import Problem, invalid
 from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
 from shared.fields import Message
+from shared.hashing import Hasher, is_outdated
 from shared.service import Ctx
 
 LONGEST = 256
