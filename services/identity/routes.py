@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from services.identity.usecases import introspection, invited, password_resets, passwords, profile, sessions, signups, tokens
+from services.identity.usecases import (
+    introspection,
+    invited,
+    password_resets,
+    passwords,
+    profile,
+    sessions,
+    signups,
+    tokens,
+)
 from shared.service import anyone, delete, get, patch, person, post, put, service
 
 ROUTES = [

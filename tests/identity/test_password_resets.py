@@ -150,7 +150,11 @@ async def test_of_many_resets_with_one_link_one_counts(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("password", "code"),
-    [("too short", "too_short"), ("passwordpassword", "password_common"), ("Ana Example rides 77", "password_personal")],
+    [
+        ("too short", "too_short"),
+        ("passwordpassword", "password_common"),
+        ("Ana Example rides 77", "password_personal"),
+    ],
 )
 async def test_a_bad_new_password_is_refused_and_the_link_still_works(world: World, password: str, code: str) -> None:
     token = await link_for(world, (await somebody(world)).email)

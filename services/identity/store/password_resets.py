@@ -24,7 +24,9 @@ async def live(read: Read, reset_id: str, now: datetime) -> PasswordReset | None
     """The one that a mailed link leads to; one that was asked for an address without account leads nowhere."""
     return _reset(
         await read.row(
-            "select * from password_resets where reset_id = $1 and expires_at > $2 and user_id is not null", reset_id, now
+            "select * from password_resets where reset_id = $1 and expires_at > $2 and user_id is not null",
+            reset_id,
+            now,
         )
     )
 
