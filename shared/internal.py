@@ -56,6 +56,16 @@ class Internal:
             raise _problem(answer)
         return orjson.loads(answer.body) if answer.body else None
 
+    async def ask(self, service: str, target: str, seconds: float = CALL_SECONDS) -> Answer | None:
+        """The bare answer to a GET as this service itself, e.g. a file; None when there is no such thing."""
+        headers = [(b"Authorization", f"Bearer {self._keyring.as_itself(service)}".encode())]
+        answer = await self.send(service, "GET", target, headers, b"", seconds)
+        if answer.status == 404:
+            return None
+        if answer.status >= 400:
+            raise _problem(answer)
+        return answer
+
     async def send(
         self, service: str, method: str, target: str, headers: Headers, body: bytes, seconds: float
     ) -> Answer:

@@ -13,11 +13,11 @@ from services.identity import rules
 from services.identity.rules import Account
 from services.identity.store import accounts, sessions
 from services.identity.usecases.attempts import Attempt, pay
-from services.identity.usecases.hashing import Hasher, is_outdated
 from services.identity.usecases.opened import opened
 from shared.errors import Problem, invalid
 from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
 from shared.fields import Message
+from shared.hashing import Hasher, is_outdated
 from shared.service import Ctx
 
 LONGEST = 256
