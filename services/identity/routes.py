@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.identity.usecases import (
     introspection,
     invited,
+    password_resets,
     passwords,
     profile,
     recovery_codes,
@@ -24,6 +25,9 @@ ROUTES = [
     post("/v1/auth/sessions", signing_in.sign_in, anyone("auth.sign_in"), status=201, unrecorded=True),
     post("/v1/auth/challenges/{challenge_id}/answers", signing_in.answer_challenge, anyone("auth.answer_challenge"), status=201, unrecorded=True),
     post("/v1/auth/tokens", tokens.refresh, anyone("auth.refresh"), unrecorded=True),
+    post("/v1/auth/password-resets", password_resets.ask_for_reset, anyone("password.forgotten"), status=202, unrecorded=True),
+    get("/v1/auth/password-resets/{token}", password_resets.read_reset, anyone("password.reset")),
+    put("/v1/auth/password-resets/{token}", password_resets.reset_password, anyone("password.reset"), status=204, unrecorded=True),
     post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
     get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
     delete("/v1/me/sessions", sessions.end_other_sessions, person("sessions.end")),

@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from shared.events import Event, Shape
 from shared.ids import OrgId
 
-LinkPurpose = Literal["signup", "invitation"]
+LinkPurpose = Literal["signup", "invitation", "password_reset"]
 
 
 class MailLink(Shape):
@@ -38,6 +38,9 @@ class MailRequested(Event):
         "two_factor_removed",
         "recovery_codes_renewed",
         "recovery_code_used",
+        "password_reset",
+        "no_account",
+        "password_changed",
     ]
     values: dict[str, str]
     link: MailLink | None = None

@@ -128,5 +128,9 @@ Told = Literal["two_factor_enabled", "two_factor_removed", "recovery_codes_renew
 
 def mail_to(account: Account, template: Told, **values: str) -> MailRequested:
     return MailRequested(
-        about=account.user_id, to=account.email, template=template, values={"name": account.name, **values}
+        about=account.user_id,
+        to=account.email,
+        template=template,
+        values={"name": account.name, **values},
+        language=account.language,
     )
