@@ -67,6 +67,11 @@ KINDS: dict[str, Kind] = {
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
     ),
+    "account_of_another": Kind(
+        403,
+        "This person's account isn't your organization's",
+        "Only an organization that opened the account, or that has proven its address's domain, may do this.",
+    ),
     "invitation_of_another": Kind(
         403, "This invitation is for another address", "Sign in with the address that was invited."
     ),

@@ -19,6 +19,8 @@ PAGES: Mapping[str, str] = {
     "trial_ending": "/billing",
     "two_factor_enabled": "/me/security",
     "two_factor_removed": "/me/security",
+    "two_factor_removed_for_you": "/me/security",
+    "two_factor_removed_for_another": "/users",
     "recovery_codes_renewed": "/me/security",
     "recovery_code_used": "/me/security",
     "no_account": "/sign-up",

@@ -1,4 +1,4 @@
-"""What identity hears from org: memberships, which decide where a session may be, and invitations, which an account may be opened with."""
+"""What identity hears from org: memberships, which decide where a session may be, domains, and invitations, which open accounts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,44 @@ async def project_removed(ctx: Ctx, told: org.MemberRemoved) -> None:
     await _leave(ctx, told.org_id, told.member)
 
 
+async def project_role_changed(ctx: Ctx, told: org.MemberRoleChanged) -> None:
+    await _keep_role(ctx, told.org_id, told.member)
+
+
+async def project_slot_suspended(ctx: Ctx, told: org.MemberSlotSuspended) -> None:
+    await _keep_role(ctx, told.org_id, told.member)
+
+
+async def project_slot_resumed(ctx: Ctx, told: org.MemberSlotResumed) -> None:
+    await _keep_role(ctx, told.org_id, told.member)
+
+
+async def _keep_role(ctx: Ctx, org_id: str, member: org.Member) -> None:
+    async with ctx.tx() as tx:
+        await accounts.lock(tx, member.user_id)
+        await projections.keep_membership(
+            tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
+        )
+
+
+async def project_domain_claimed(ctx: Ctx, told: org.DomainClaimed) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def _keep_domain(ctx: Ctx, org_id: str, domain: org.Domain) -> None:
+    """A domain proves whose an account is only while it is proven itself."""
+    proven = domain.status in ("verified", "at_risk")
+    async with ctx.tx() as tx:
+        await projections.keep_domain(tx, org_id, domain.domain_id, domain.name, proven)
+
+
 async def _enter(ctx: Ctx, org_id: str, member: org.Member) -> None:
     """Who signed in before the organization was ready is in it now. No session that was elsewhere moves, and none that ended returns."""
     async with ctx.tx() as tx:
         await accounts.lock(tx, member.user_id)
-        await projections.keep_membership(tx, org_id, member.user_id, member.status, member.joined_at)
+        await projections.keep_membership(
+            tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
+        )
         for session in await sessions.enter(tx, member.user_id, org_id):
             await tx.emit(
                 SessionChanged(
@@ -45,7 +78,9 @@ async def _leave(ctx: Ctx, org_id: str, member: org.Member) -> None:
     """Ends the sessions that are in the organization, whatever others the person belongs to: nobody is moved without asking for it."""
     async with ctx.tx() as tx:
         await accounts.lock(tx, member.user_id)
-        await projections.keep_membership(tx, org_id, member.user_id, member.status, member.joined_at)
+        await projections.keep_membership(
+            tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
+        )
         for session in await sessions.end_in_org(tx, member.user_id, org_id):
             await tx.emit(
                 SessionEnded(

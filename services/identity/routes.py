@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.identity.store import projections
 from services.identity.usecases import (
     introspection,
     invited,
@@ -14,8 +15,9 @@ from services.identity.usecases import (
     signups,
     tokens,
     totp,
+    two_factor_removal,
 )
-from shared.service import anyone, delete, get, patch, person, post, put, service
+from shared.service import admin, anyone, delete, get, patch, person, post, put, service
 
 ROUTES = [
     post("/v1/signups", signups.sign_up, anyone("signups.begin"), status=202, unrecorded=True),
@@ -41,6 +43,7 @@ ROUTES = [
     get("/v1/me/recovery-codes", recovery_codes.read_recovery_codes, person("two_factor.read")),
     post("/v1/me/recovery-codes", recovery_codes.renew_recovery_codes, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
+    post("/v1/users/{user_id}/two-factor-removal", two_factor_removal.remove_two_factor, admin("users.remove_two_factor"), status=204, known_by=projections.is_known_member, unrecorded=True),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
     post("/internal/cookie-sessions", introspection.cookie_standing, service("sessions.introspect"), unrecorded=True),

@@ -36,6 +36,8 @@ class MailRequested(Event):
         "trial_ending",
         "two_factor_enabled",
         "two_factor_removed",
+        "two_factor_removed_for_you",
+        "two_factor_removed_for_another",
         "recovery_codes_renewed",
         "recovery_code_used",
         "password_reset",

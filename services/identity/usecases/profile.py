@@ -20,6 +20,7 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
+REMOVE_TWO_FACTOR = "users.remove_two_factor"
 SWITCH = "active_organization.choose"
 
 
@@ -48,11 +49,18 @@ async def change_profile(ctx: Ctx, wanted: ChangeProfile) -> Profile:
     return Profile(user_id=account.user_id, email=account.email, name=wanted.name, version=account.version + 1)
 
 
+def _remove_two_factor(ctx: Ctx) -> Capability:
+    if ctx.actor.role == "admin":
+        return Capability(action=REMOVE_TWO_FACTOR)
+    because = Because(kind="role", detail="Only Admins remove another's two-factor.")
+    return Capability(action=REMOVE_TWO_FACTOR, allowed=False, because=because)
+
+
 async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
-    listed = [Capability(action=action) for action in ON_ONESELF]
+    listed = [Capability(action=action) for action in ON_ONESELF] + [_remove_two_factor(ctx)]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")

@@ -113,6 +113,15 @@ async def removed(tx: Tx, ctx: Ctx, account: Account, factor: Factor) -> None:
         )
 
 
+async def forget_factors(tx: Tx, user_id: str) -> list[Factor]:
+    """All of a person's factors, recovery codes and open challenges go; answers which factors they were."""
+    factors = await factors_of(tx, user_id)
+    await totp.remove(tx, user_id)
+    await recovery_codes.remove(tx, user_id)
+    await challenges.end_all(tx, user_id)
+    return factors
+
+
 async def lock_myself(tx: Tx, ctx: Ctx, proof: Proof | None = None) -> Account:
     """The acting person's account, locked, while their session lives and the password that was proven is still theirs."""
     account = await accounts.lock(tx, ctx.actor.person())
@@ -123,7 +132,14 @@ async def lock_myself(tx: Tx, ctx: Ctx, proof: Proof | None = None) -> Account:
     return account
 
 
-Told = Literal["two_factor_enabled", "two_factor_removed", "recovery_codes_renewed", "recovery_code_used"]
+Told = Literal[
+    "two_factor_enabled",
+    "two_factor_removed",
+    "two_factor_removed_for_you",
+    "two_factor_removed_for_another",
+    "recovery_codes_renewed",
+    "recovery_code_used",
+]
 
 
 def mail_to(account: Account, template: Told, **values: str) -> MailRequested:
