@@ -12,6 +12,8 @@ LINK_PATHS: Mapping[str, str] = {
     "signup": "/verify/{token}",
     "invitation": "/invite/{token}",
     "password_reset": "/reset/{token}",
+    "email_change": "/confirm-email/{token}",
+    "email_change_undo": "/undo-email/{token}",
 }
 PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
@@ -23,6 +25,7 @@ PAGES: Mapping[str, str] = {
     "two_factor_removed_for_another": "/users",
     "recovery_codes_renewed": "/me/security",
     "recovery_code_used": "/me/security",
+    "email_change_taken": "/sign-in",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
 }

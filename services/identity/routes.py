@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.identity.store import projections
 from services.identity.usecases import (
+    email_changes,
     introspection,
     invited,
     password_resets,
@@ -30,6 +31,8 @@ ROUTES = [
     post("/v1/auth/password-resets", password_resets.ask_for_reset, anyone("password.forgotten"), status=202, unrecorded=True),
     get("/v1/auth/password-resets/{token}", password_resets.read_reset, anyone("password.reset")),
     put("/v1/auth/password-resets/{token}", password_resets.reset_password, anyone("password.reset"), status=204, unrecorded=True),
+    post("/v1/auth/email-changes/{token}/confirmation", email_changes.confirm_change, anyone("email.confirm"), unrecorded=True),
+    post("/v1/auth/email-changes/{token}/undoing", email_changes.undo_change, anyone("email.undo"), unrecorded=True),
     post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
     get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
     delete("/v1/me/sessions", sessions.end_other_sessions, person("sessions.end")),
@@ -42,6 +45,9 @@ ROUTES = [
     post("/v1/me/totp/removal", totp.remove_totp, person("two_factor.change"), status=204, unrecorded=True),
     get("/v1/me/recovery-codes", recovery_codes.read_recovery_codes, person("two_factor.read")),
     post("/v1/me/recovery-codes", recovery_codes.renew_recovery_codes, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
+    get("/v1/me/email-change", email_changes.read_change, person("email.change")),
+    put("/v1/me/email-change", email_changes.change_email, person("email.change"), status=202, unrecorded=True),
+    delete("/v1/me/email-change", email_changes.drop_change, person("email.change")),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
     post("/v1/users/{user_id}/two-factor-removal", two_factor_removal.remove_two_factor, admin("users.remove_two_factor"), status=204, known_by=projections.is_known_member, unrecorded=True),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
+import asyncpg
+
 from services.identity.rules import Account, Language
 from shared.db import Read, Row, Tx
 
@@ -73,6 +75,20 @@ async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
 async def set_home(tx: Tx, user_id: str, org_id: str) -> None:
     """The account was opened by this organization's invitation."""
     await tx.run("update accounts set invited_by_org = $2 where user_id = $1", user_id, org_id)
+
+
+async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> bool:
+    """False when the address has another account; the transaction can then only be given up."""
+    try:
+        await tx.run(
+            "update accounts set email = $2, canonical_email = $3, version = version + 1 where user_id = $1",
+            user_id,
+            email,
+            canonical_email,
+        )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
 
 
 async def set_name(tx: Tx, user_id: str, name: str) -> None:

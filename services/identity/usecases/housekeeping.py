@@ -1,8 +1,8 @@
-"""What nobody asks for: expired sign-ups, resets, challenges, sessions and throttles go."""
+"""What nobody asks for: expired sign-ups, resets, changes of addresses, challenges, sessions and throttles go."""
 
 from __future__ import annotations
 
-from services.identity.store import challenges, password_resets, sessions, signups, throttles
+from services.identity.store import challenges, email_changes, password_resets, sessions, signups, throttles
 from shared.events.identity import SessionEnded
 from shared.service import Ctx
 
@@ -21,9 +21,10 @@ async def end_expired_sessions(ctx: Ctx) -> None:
 
 
 async def forget_the_past(ctx: Ctx) -> None:
-    """Drops sign-ups that were never confirmed, resets that were never made, challenges that were never answered, and old attempts."""
+    """Drops what was begun and never finished, or is settled: sign-ups, resets, changes of addresses, challenges; and old attempts."""
     async with ctx.tx() as tx:
         await signups.purge(tx, ctx.now)
         await password_resets.purge(tx, ctx.now)
+        await email_changes.purge(tx, ctx.now)
         await challenges.purge(tx, ctx.now)
         await throttles.purge(tx, ctx.now)

@@ -14,6 +14,7 @@ ON_ONESELF = (
     "me.read",
     "profile.change",
     "password.change",
+    "email.change",
     "reauthentication.answer",
     "two_factor.read",
     "two_factor.change",
