@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from services.identity.store import projections
 from services.identity.usecases import (
+    challenges,
     email_changes,
     introspection,
     invited,
+    passkeys,
     password_resets,
     passwords,
     profile,
@@ -26,6 +28,7 @@ ROUTES = [
     post("/v1/invitation-tokens/{token}/account", invited.open_invited_account, anyone("signups.invited"), status=201, unrecorded=True),
     post("/v1/auth/discovery", signing_in.discover, anyone("auth.discover")),
     post("/v1/auth/sessions", signing_in.sign_in, anyone("auth.sign_in"), status=201, unrecorded=True),
+    post("/v1/auth/challenges", challenges.ask_for_passkey, anyone("auth.ask_for_passkey"), status=201, unrecorded=True),
     post("/v1/auth/challenges/{challenge_id}/answers", signing_in.answer_challenge, anyone("auth.answer_challenge"), status=201, unrecorded=True),
     post("/v1/auth/tokens", tokens.refresh, anyone("auth.refresh"), unrecorded=True),
     post("/v1/auth/password-resets", password_resets.ask_for_reset, anyone("password.forgotten"), status=202, unrecorded=True),
@@ -43,6 +46,11 @@ ROUTES = [
     post("/v1/me/totp", totp.begin_totp, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
     post("/v1/me/totp/activation", totp.activate_totp, person("two_factor.change"), status=201, unrecorded=True),
     post("/v1/me/totp/removal", totp.remove_totp, person("two_factor.change"), status=204, unrecorded=True),
+    get("/v1/me/passkeys", passkeys.list_passkeys, person("two_factor.read")),
+    post("/v1/me/passkeys", passkeys.add_passkey, person("two_factor.change"), status=201, unrecorded=True),
+    post("/v1/me/passkeys/options", passkeys.begin_passkey, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
+    patch("/v1/me/passkeys/{passkey_id}", passkeys.rename_passkey, person("two_factor.change")),
+    post("/v1/me/passkeys/{passkey_id}/removal", passkeys.remove_passkey, person("two_factor.change"), status=204, unrecorded=True),
     get("/v1/me/recovery-codes", recovery_codes.read_recovery_codes, person("two_factor.read")),
     post("/v1/me/recovery-codes", recovery_codes.renew_recovery_codes, person("two_factor.change"), status=201, fresh=True, unrecorded=True),
     get("/v1/me/email-change", email_changes.read_change, person("email.change")),

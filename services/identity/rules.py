@@ -16,6 +16,7 @@ from typing import Literal
 import pyotp
 
 Kind = Literal["bearer", "cookie"]
+Purpose = Literal["second_factor", "passkey", "registration"]
 Language = Literal["en", "de"]
 EmailChangeTemplate = Literal["email_change_asked", "email_changed"]
 
@@ -115,13 +116,26 @@ class Session:
 
 @dataclass(frozen=True)
 class Challenge:
-    """A sign-in whose password was right, and which waits for a second factor."""
+    """A sign-in that waits for a second factor, or for a passkey of whomever; or a passkey that is being added."""
 
     challenge_id: str
-    user_id: str
+    user_id: str | None
     kind: Kind
     amr: Sequence[str]
     expires_at: datetime
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Passkey:
+    passkey_id: str
+    user_id: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    name: str
+    added_at: datetime
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +260,7 @@ SIGNUPS_BY_SOURCE = Limit("signup source", 60, timedelta(hours=1))
 BY_INVITATION = Limit("invitation", 20, timedelta(hours=1))
 BY_CHALLENGE = Limit("challenge", 5, CHALLENGE_LIFE)
 BY_REMOVER = Limit("two-factor removal", 5, timedelta(minutes=15))
+PASSKEYS_BY_SOURCE = Limit("passkey source", 300, timedelta(hours=1))
 BY_SECOND_FACTOR = Limit("second factor", 10, timedelta(hours=1))
 RESETS_BY_ADDRESS = Limit("reset address", 5, timedelta(hours=1))
 RESETS_BY_SOURCE = Limit("reset source", 60, timedelta(hours=1))
@@ -312,6 +327,7 @@ def is_this_machine(source: str) -> bool:
 STEP_SECONDS = 30
 FREEZING = 100
 RECOVERY_CODES = 10
+MOST_PASSKEYS = 20
 RECOVERY_LETTERS = 16
 ALIKE = str.maketrans("oil", "011")
 
@@ -336,6 +352,11 @@ def challenge_token(challenge_id: str, key: bytes) -> str:
     """Who answers a challenge shows that the password was theirs: its id stands in addresses, and those end up in logs."""
     digest = hmac.digest(key, challenge_id.encode(), hashlib.sha256)
     return f"tch_{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def passkey_nonce(challenge_id: str, key: bytes) -> bytes:
+    """What a passkey signs. It follows from the challenge, which ends when it is answered."""
+    return hmac.digest(key, f"passkey\n{challenge_id}".encode(), hashlib.sha256)
 
 
 def recovery_digest(user_id: str, code: str, key: bytes) -> str:

@@ -71,6 +71,7 @@ async def stage(product: WholeProduct) -> Stage:
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],
         "session_id": "current",
+        "passkey_id": "psk_" + "0" * 26,
         "challenge_id": "chl_" + "0" * 26,
         "signup_id": "sgn_" + "0" * 26,
         "token": "tms_inv00000000000000000000000000-" + "A" * 43,

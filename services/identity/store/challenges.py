@@ -1,4 +1,4 @@
-"""Sign-ins that wait for a second factor. Ending one is deleting its row."""
+"""What waits for a second factor or a passkey. Ending one is deleting its row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPEN = "select * from challenges where challenge_id = $1 and expires_at > $2"
 
 async def begin(tx: Tx, challenge: Challenge) -> None:
     await tx.run(
-        "insert into challenges (challenge_id, user_id, kind, amr, expires_at) values ($1, $2, $3, $4, $5)",
+        "insert into challenges (challenge_id, user_id, kind, amr, expires_at, purpose) values ($1, $2, $3, $4, $5, $6)",
         *astuple(challenge),
     )
 

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
-from services.identity.store import accounts, challenges, recovery_codes, sessions, totp
+from services.identity.store import accounts, challenges, passkeys, recovery_codes, sessions, totp
 from services.identity.usecases.opened import opened
 from services.identity.usecases.passwords import Proof
 from shared.db import Read, Tx
@@ -48,7 +48,8 @@ async def second_factor_failed(tx: Tx, ctx: Ctx, user_id: str) -> Problem:
 
 async def factors_of(read: Read, user_id: str) -> list[Factor]:
     app = await totp.of_person(read, user_id)
-    return ["totp"] if app is not None and app.active_since is not None else []
+    factors: list[Factor] = ["totp"] if app is not None and app.active_since is not None else []
+    return [*factors, "passkey"] if await passkeys.count(read, user_id) else factors
 
 
 async def is_totp(tx: Tx, ctx: Ctx, user_id: str, code: SecretStr) -> bool:
@@ -117,6 +118,7 @@ async def forget_factors(tx: Tx, user_id: str) -> list[Factor]:
     """All of a person's factors, recovery codes and open challenges go; answers which factors they were."""
     factors = await factors_of(tx, user_id)
     await totp.remove(tx, user_id)
+    await passkeys.remove_all(tx, user_id)
     await recovery_codes.remove(tx, user_id)
     await challenges.end_all(tx, user_id)
     return factors

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from pydantic import SecretStr, model_validator
 
 from services.identity import rules
 from services.identity.rules import Account, Kind, Session
-from services.identity.store import accounts, projections, sessions
+from services.identity.store import accounts, challenges, projections, sessions
 from services.identity.usecases.attempts import Attempt, pay
+from services.identity.usecases.challenges import open_challenge, pay_for_answer, use_up
+from services.identity.usecases.passkey_proofs import proves, read_assertion
 from services.identity.usecases.passwords import Password, me, prove_password
 from services.identity.usecases.second_factors import Code, is_totp, one_of, second_factor_failed
 from services.identity.usecases.tokens import AccessToken, access_token_for, cookie_for, no_cookie
@@ -24,15 +26,24 @@ from shared.paging import Cursors, ListQuery, Page
 from shared.service import Answer, Ctx
 
 
+class PasskeyProof(Message):
+    """The browser's answer (AuthenticationResponseJSON) to a challenge of POST /v1/auth/challenges."""
+
+    challenge_id: str
+    token: SecretStr
+    credential: dict[str, Any]
+
+
 class Reauthenticate(Message):
     """One of the proofs."""
 
     password: Password | None = None
     totp: Code | None = None
+    passkey: PasskeyProof | None = None
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
-        return one_of(self, "password", "totp")
+        return one_of(self, "password", "totp", "passkey")
 
 
 class Reauthenticated(AccessToken):
@@ -40,13 +51,15 @@ class Reauthenticated(AccessToken):
 
 
 async def reauthenticate(ctx: Ctx, wanted: Reauthenticate) -> Answer[Reauthenticated] | Problem:
-    """Proves oneself anew for what asks for a fresh proof: by password, or by a code of one's authenticator app.
+    """Proves oneself anew for what asks for a fresh proof: by password, by a code of one's authenticator app, or by passkey.
 
     The access token answered, and a cookie's session at once, carry it.
     """
     known = await me(ctx)
     if wanted.totp is not None:
         return await _by_totp(ctx, known, wanted.totp)
+    if wanted.passkey is not None:
+        return await _by_passkey(ctx, known, wanted.passkey)
     password = wanted.password.get_secret_value() if wanted.password else ""
     proof = await prove_password(ctx, known.canonical_email, password)
     if isinstance(proof, Problem):
@@ -67,6 +80,20 @@ async def _by_totp(ctx: Ctx, known: Account, code: SecretStr) -> Answer[Reauthen
         if not await is_totp(tx, ctx, known.user_id, code):
             return await second_factor_failed(tx, ctx, known.user_id)
         return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, "otp")), attempt)
+
+
+async def _by_passkey(ctx: Ctx, known: Account, given: PasskeyProof) -> Answer[Reauthenticated] | Problem:
+    challenge = await open_challenge(ctx, given.challenge_id, given.token, "passkey")
+    attempt = await pay_for_answer(ctx, challenge, known.user_id)
+    async with ctx.tx() as tx:
+        await accounts.lock(tx, known.user_id)
+        session = await _own_session(tx, ctx)
+        await use_up(tx, ctx, challenge)
+        proof = await proves(tx, ctx, challenge, known.user_id, read_assertion(given.credential))
+        if proof is None:
+            return await second_factor_failed(tx, ctx, known.user_id)
+        await challenges.end(tx, challenge.challenge_id)
+        return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, proof)), attempt)
 
 
 async def _proven(tx: Tx, ctx: Ctx, session: Session, attempt: Attempt) -> Answer[Reauthenticated]:

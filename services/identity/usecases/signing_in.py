@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import SecretStr, model_validator
+from webauthn.helpers.structs import AuthenticationCredential
 
 from services.identity import rules
-from services.identity.rules import Account, Kind, Session
-from services.identity.store import accounts, challenges, projections, sessions
-from services.identity.usecases.attempts import Attempt, pay
-from services.identity.usecases.opened import opened
+from services.identity.rules import Account, Challenge, Kind, Session
+from services.identity.store import accounts, challenges, passkeys, projections, sessions
+from services.identity.usecases.challenges import (
+    ChallengeView,
+    begin_challenge,
+    open_challenge,
+    pay_for_answer,
+    use_up,
+)
+from services.identity.usecases.passkey_proofs import passkey_of, proves, read_assertion
 from services.identity.usecases.passwords import Password, prove_password, refuse
 from services.identity.usecases.second_factors import (
     Code,
@@ -44,15 +49,6 @@ class WayIn(View):
 async def discover(ctx: Ctx, wanted: Discover) -> WayIn:
     """How a person with this address signs in. It says nothing about whether there is an account."""
     return WayIn(method="password")
-
-
-class ChallengeView(View):
-    """A second factor is asked for: answer with one of `factors`, or with a recovery code. The token goes into the answer."""
-
-    id: str
-    token: str
-    factors: list[Factor]
-    expires_at: datetime
 
 
 class SignedIn(View):
@@ -95,72 +91,72 @@ async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
 
 
 async def _challenge(tx: Tx, ctx: Ctx, account: Account, kind: Kind, factors: list[Factor]) -> ChallengeView:
-    challenge = rules.Challenge(new_id("chl"), account.user_id, kind, ("pwd",), ctx.now + rules.CHALLENGE_LIFE)
-    await challenges.begin(tx, challenge)
-    return ChallengeView(
-        id=challenge.challenge_id,
-        token=rules.challenge_token(challenge.challenge_id, opened(ctx).keys.challenges[0]),
-        factors=factors,
-        expires_at=challenge.expires_at,
-    )
+    expires_at = ctx.now + rules.CHALLENGE_LIFE
+    challenge = Challenge(new_id("chl"), account.user_id, kind, ("pwd",), expires_at, "second_factor")
+    credentials = [passkey.credential_id for passkey in await passkeys.of_person(tx, account.user_id)]
+    return await begin_challenge(tx, ctx, challenge, factors, credentials)
 
 
 class AnswerChallenge(Message):
+    """`passkey` is the browser's answer as `toJSON()` writes it (AuthenticationResponseJSON)."""
+
     challenge_id: str
     token: SecretStr
     totp: Code | None = None
     recovery_code: Code | None = None
+    passkey: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _one_answer(self) -> Self:
-        return one_of(self, "totp", "recovery_code")
+        return one_of(self, "totp", "recovery_code", "passkey")
 
 
 async def answer_challenge(ctx: Ctx, wanted: AnswerChallenge) -> Answer[Tokens] | Problem:
-    """Shows a second factor: a code of the authenticator app, or a recovery code. The session starts.
+    """Shows a second factor: a code of the authenticator app, a passkey, or a recovery code. The session starts.
 
     Five wrong answers are heard; the sixth gets 429, and the challenge is void. All challenges and factors of a person share ten
-    wrong answers an hour.
+    wrong answers an hour. A challenge that was asked for without a password takes a passkey alone, which must have verified its person.
     """
-    challenge = await _open_challenge(ctx, wanted)
-    attempt = await _pay(ctx, challenge)
+    challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "second_factor", "passkey")
+    attempt = await pay_for_answer(ctx, challenge, challenge.user_id)
+    assertion = read_assertion(wanted.passkey) if wanted.passkey is not None else None
     async with ctx.tx(EVERY_ORG) as tx:
-        account = await accounts.lock(tx, challenge.user_id)
-        if account is None or await challenges.lock(tx, challenge.challenge_id, ctx.now) is None:
-            raise Problem("challenge_ended")
-        if not await _is_right(tx, ctx, account, wanted):
+        account = await _who_answers(tx, challenge, assertion)
+        await use_up(tx, ctx, challenge)
+        if account is None:
+            return Problem("invalid_code")
+        proof = await _proof(tx, ctx, challenge, account, wanted, assertion)
+        if proof is None:
             return await second_factor_failed(tx, ctx, account.user_id)
         await challenges.end(tx, challenge.challenge_id)
         await attempt.forgive(tx, ctx)
-        session = await _begin(tx, ctx, account, challenge.kind, rules.with_factor(challenge.amr, "otp"))
+        session = await _begin(tx, ctx, account, challenge.kind, rules.with_factor(challenge.amr, proof))
     return Answer(tokens_for(ctx, session), cookie_for(ctx, session))
 
 
-async def _open_challenge(ctx: Ctx, wanted: AnswerChallenge) -> rules.Challenge:
-    given = wanted.token.get_secret_value().encode()
-    tokens = [rules.challenge_token(wanted.challenge_id, key).encode() for key in opened(ctx).keys.challenges]
-    genuine = [hmac.compare_digest(given, token) for token in tokens]
-    async with ctx.read("") as read:
-        challenge = await challenges.open_one(read, wanted.challenge_id, ctx.now)
-    if challenge is None or not any(genuine):
-        raise Problem("challenge_ended")
-    return challenge
+async def _who_answers(tx: Tx, challenge: Challenge, assertion: AuthenticationCredential | None) -> Account | None:
+    """After a password that is known; without one the passkey tells."""
+    if challenge.user_id is not None:
+        return await accounts.lock(tx, challenge.user_id)
+    passkey = await passkey_of(tx, assertion)
+    return await accounts.lock(tx, passkey.user_id) if passkey is not None else None
 
 
-async def _pay(ctx: Ctx, challenge: rules.Challenge) -> Attempt:
-    try:
-        return await pay(ctx, (rules.BY_CHALLENGE, challenge.challenge_id), (rules.BY_SECOND_FACTOR, challenge.user_id))
-    except Problem as refused:
-        if refused.code == "rate_limited":
-            async with ctx.env.database.tx("", ctx.say) as tx:
-                await challenges.end(tx, challenge.challenge_id)
-        raise
-
-
-async def _is_right(tx: Tx, ctx: Ctx, account: Account, wanted: AnswerChallenge) -> bool:
-    if wanted.totp is not None:
-        return await is_totp(tx, ctx, account.user_id, wanted.totp)
-    return wanted.recovery_code is not None and await is_recovery_code(tx, ctx, account, wanted.recovery_code)
+async def _proof(
+    tx: Tx,
+    ctx: Ctx,
+    challenge: Challenge,
+    account: Account,
+    wanted: AnswerChallenge,
+    assertion: AuthenticationCredential | None,
+) -> Literal["otp", "hwk", "swk"] | None:
+    if wanted.passkey is not None:
+        return await proves(tx, ctx, challenge, account.user_id, assertion)
+    if wanted.totp is not None and await is_totp(tx, ctx, account.user_id, wanted.totp):
+        return "otp"
+    if wanted.recovery_code is not None and await is_recovery_code(tx, ctx, account, wanted.recovery_code):
+        return "otp"
+    return None
 
 
 async def _begin(tx: Tx, ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str]) -> Session:
