@@ -9,7 +9,7 @@ from pathlib import Path
 from services.courier import consumers
 from services.courier.routes import ROUTES
 from services.courier.usecases.delivering import forget_deliveries
-from services.courier.usecases.own import Own
+from services.courier.usecases.own import Own, senders
 from services.courier.usecases.transports import transport_of
 from shared.events import org
 from shared.events.billing import EntitlementsChanged
@@ -20,7 +20,7 @@ from shared.service import Environment, Job, Service, on, on_everything
 
 @asynccontextmanager
 async def at_work(env: Environment) -> AsyncIterator[Own]:
-    async with working(env, transport_of(env.settings.mail), Outbound()) as own:
+    async with senders(env, transport_of(env.settings.mail), Outbound()) as own:
         yield own
 
 
