@@ -1,4 +1,4 @@
-"""A house for webhook tests: courier with a receiver on this machine, an organization on a plan, and an Admin who asks."""
+"""A house for webhook tests: courier (and audit, which hears it) with a receiver on this machine, an organization on a plan, and an Admin who asks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from services.audit.app import service as audit
 from services.courier.app import service as courier
 from services.courier.usecases.own import Own, senders
 from services.courier.usecases.transports import Folder
@@ -142,7 +143,7 @@ class House:
 async def house_of(databases: Databases, folder: Path, outbound: Outbound | None = None) -> AsyncIterator[House]:
     async with receiving() as receiver:
         service = reaching(outbound or Outbound(policy=HERE))
-        async with world_of([service], databases, folder) as world:
+        async with world_of([service, audit], databases, folder) as world:
             house = House(world, receiver, an_admin())
             await world.hear("org", MemberJoined(org_id=house.admin.org(), member=member(house.admin, "Ada")))
             await house.on_plan("pro")
