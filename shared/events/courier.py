@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 from shared.events import Event, OrgEvent, Shape
 from shared.ids import OrgId, WebhookId
 
-LinkPurpose = Literal["signup", "invitation"]
+LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo"]
 
 
 class MailLink(Shape):
@@ -30,7 +30,19 @@ class MailRequested(Event):
     org_id: OrgId | None = None
     to: str
     template: Literal[
-        "confirm_signup", "account_exists", "invitation", "dashboard_shared", "trial_ending", "webhook_disabled"
+        "confirm_signup",
+        "account_exists",
+        "invitation",
+        "dashboard_shared",
+        "trial_ending",
+        "password_reset",
+        "no_account",
+        "password_changed",
+        "confirm_email_change",
+        "email_change_taken",
+        "email_change_asked",
+        "email_changed",
+        "webhook_disabled",
     ]
     values: dict[str, str]
     link: MailLink | None = None

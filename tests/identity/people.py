@@ -14,7 +14,7 @@ from typing import Any
 import jwt
 import pytest
 
-from services.identity.usecases import hashing
+from shared import hashing
 from shared.auth import Actor
 from shared.db import Tx
 from shared.events.courier import MailRequested

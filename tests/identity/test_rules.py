@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.identity import rules
 from services.identity.rules import Budget, Limit, Session
-from services.identity.usecases.hashing import is_guessable
+from shared.hashing import is_guessable
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 KEYS = [rules.derived_key(b"m" * 32, "session tokens"), rules.derived_key(b"n" * 32, "session tokens")]

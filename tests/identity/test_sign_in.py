@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from argon2 import PasswordHasher
 
-from services.identity.usecases import hashing
+from shared import hashing
 from shared.events.identity import SessionStarted, SignInFailed
 from shared.ids import is_id
 from tests.identity.people import (

@@ -11,9 +11,9 @@ from typing import cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.identity.rules import derived_key
-from services.identity.usecases.hashing import Hasher, hashing
 from shared.auth import private_key
 from shared.config import Secrets
+from shared.hashing import Hasher, hashing
 from shared.service import Ctx, Environment
 
 

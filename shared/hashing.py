@@ -43,7 +43,7 @@ class Hasher:
     def place(self) -> Iterator[Hasher]:
         """A place in the line, taken before an attempt is paid for: who is sent away has lost nothing."""
         if self._inside >= self._most:
-            raise Problem("overloaded", "Too many people are signing in right now.", retry_after=2)
+            raise Problem("overloaded", "Too many passwords are being looked at right now.", retry_after=2)
         self._inside += 1
         try:
             yield self
