@@ -1,4 +1,4 @@
-"""What identity opens when it starts: the hasher, the keys that it signs and derives tokens with, and what seals secrets."""
+"""What identity opens when it starts: the hasher, the breached passwords, the keys for tokens, and what seals secrets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.identity.rules import derived_key
+from services.identity.usecases.breached import BreachedPasswords, breached_passwords
 from shared.auth import private_key
 from shared.config import Secrets
 from shared.hashing import Hasher, hashing
@@ -43,6 +44,7 @@ class Keys:
 @dataclass(frozen=True)
 class Opened:
     hasher: Hasher
+    breached: BreachedPasswords
     keys: Keys
     sealer: Sealer
 
@@ -50,7 +52,8 @@ class Opened:
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
-        yield Opened(hasher, Keys.of(env.settings.secrets), Sealer(env.settings.secrets.master))
+        secrets = env.settings.secrets
+        yield Opened(hasher, breached_passwords(), Keys.of(secrets), Sealer(secrets.master))
 
 
 def opened(ctx: Ctx) -> Opened:
