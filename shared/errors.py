@@ -67,6 +67,11 @@ KINDS: dict[str, Kind] = {
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
     ),
+    "two_factor_required": Kind(
+        403,
+        "This organization requires a second factor",
+        "Set one up with POST /v1/me/totp or /v1/me/passkeys/options.",
+    ),
     "account_of_another": Kind(
         403,
         "This person's account isn't your organization's",

@@ -30,6 +30,8 @@ PAGES: Mapping[str, str] = {
     "trial_ending": "/billing",
     "two_factor_enabled": "/me/security",
     "two_factor_removed": "/me/security",
+    "two_factor_required": "/me/security",
+    "two_factor_due": "/sign-in",
     "two_factor_removed_for_you": "/me/security",
     "two_factor_removed_for_another": "/users",
     "recovery_codes_renewed": "/me/security",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.identity.rules import Invitation
-from services.identity.store import accounts, projections, sessions
+from services.identity.store import accounts, projections, requirements, sessions
 from shared.events import org
 from shared.events.identity import SessionChanged, SessionEnded
 from shared.service import Ctx
@@ -59,6 +59,11 @@ async def _keep_domain(ctx: Ctx, org_id: str, domain: org.Domain) -> None:
     proven = domain.status in ("verified", "at_risk")
     async with ctx.tx() as tx:
         await projections.keep_domain(tx, org_id, domain.domain_id, domain.name, proven)
+
+
+async def project_security_policy(ctx: Ctx, told: org.SecurityPolicyChanged) -> None:
+    async with ctx.tx() as tx:
+        await requirements.keep(tx, told.org_id, told.policy.two_factor_deadline)
 
 
 async def _enter(ctx: Ctx, org_id: str, member: org.Member) -> None:

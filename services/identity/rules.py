@@ -16,7 +16,7 @@ from typing import Literal
 import pyotp
 
 Kind = Literal["bearer", "cookie"]
-Purpose = Literal["second_factor", "passkey", "registration"]
+Purpose = Literal["second_factor", "passkey", "registration", "enrolment"]
 Language = Literal["en", "de"]
 EmailChangeTemplate = Literal["email_change_asked", "email_changed"]
 

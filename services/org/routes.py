@@ -32,6 +32,7 @@ from services.org.usecases.organization import (
     read_organization,
 )
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
+from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -50,6 +51,8 @@ def may(action: str) -> Permission:
 ROUTES = (
     get("/v1/organization", read_organization, may("organization.read")),
     patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
+    get("/v1/security-policy", read_security_policy, may("security_policy.read")),
+    patch("/v1/security-policy", change_security_policy, may("security_policy.manage"), if_match=True, fresh=True),
     get("/v1/legal/dpa", read_dpa, may("legal.read")),
     get("/v1/legal/acceptances", list_acceptances, may("legal.read")),
     get("/v1/domains", list_domains, may("domains.read")),

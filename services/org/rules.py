@@ -32,6 +32,8 @@ ADMINS = frozenset({"admin"})
 ACTIONS: Mapping[str, frozenset[str]] = {
     "organization.read": ADMINS,
     "organization.manage": ADMINS,
+    "security_policy.read": ADMINS,
+    "security_policy.manage": ADMINS,
     "legal.read": ADMINS,
     "domains.read": ADMINS,
     "users.read": ADMINS,

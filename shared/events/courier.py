@@ -37,6 +37,8 @@ class MailRequested(Event):
         "trial_ending",
         "two_factor_enabled",
         "two_factor_removed",
+        "two_factor_required",
+        "two_factor_due",
         "two_factor_removed_for_you",
         "two_factor_removed_for_another",
         "recovery_codes_renewed",

@@ -83,6 +83,21 @@ class DomainClaimed(OrgEvent):
     domain: Domain
 
 
+class SecurityPolicy(Shape):
+    """What an organization asks of its members' accounts; with `two_factor_required` from `two_factor_deadline` on."""
+
+    two_factor_required: bool
+    two_factor_deadline: datetime | None = None
+
+
+class SecurityPolicyChanged(OrgEvent):
+    """The organization asks something else of its members' accounts than before."""
+
+    TYPE: ClassVar[str] = "org.security_policy.changed.v1"
+    policy: SecurityPolicy
+    previous: SecurityPolicy
+
+
 class TermsAccepted(OrgEvent):
     """A person accepted a version of Terms & Conditions or Privacy Policy."""
 
@@ -255,6 +270,7 @@ class GroupsResumed(OrgEvent):
 
 
 PUBLISHED = (
+    SecurityPolicyChanged,
     OrganizationCreated,
     OrganizationChanged,
     DomainClaimed,

@@ -301,6 +301,9 @@ async def test_only_persons_reach_what_is_theirs_and_only_services_what_is_inter
             route.path.replace("{session_id}", mine.session_id or "")
             .replace("{signup_id}", "sgn_x")
             .replace("{token}", "x")
+            .replace("{user_id}", "usr_x")
+            .replace("{challenge_id}", "chl_x")
+            .replace("{passkey_id}", "psk_x")
         )
         if route.may.person:
             assert (await world.ask("identity", route.method, path, actor=ANONYMOUS)).code == "unauthenticated", route

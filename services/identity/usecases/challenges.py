@@ -25,13 +25,15 @@ from shared.service import Ctx
 class ChallengeView(View):
     """Answer with one of `factors`; after a password a recovery code does as well. The token goes into the answer.
 
-    `passkey` is what a browser's `navigator.credentials.get` is given (PublicKeyCredentialRequestOptionsJSON).
+    `passkey` is what a browser's `navigator.credentials.get` is given (PublicKeyCredentialRequestOptionsJSON). `enrolment`: an
+    organization requires a second factor and there is none: POST /v1/auth/challenges/{id}/totp, then answer with a code of that app.
     """
 
     id: str
     token: str
     factors: list[Factor]
     passkey: dict[str, Any] | None
+    enrolment: bool
     expires_at: datetime
 
 
@@ -54,7 +56,12 @@ async def begin_challenge(
     asked = request_options(ctx, challenge, credentials) if "passkey" in factors else None
     token = rules.challenge_token(challenge.challenge_id, opened(ctx).keys.challenges[0])
     return ChallengeView(
-        id=challenge.challenge_id, token=token, factors=factors, passkey=asked, expires_at=challenge.expires_at
+        id=challenge.challenge_id,
+        token=token,
+        factors=factors,
+        passkey=asked,
+        enrolment=challenge.purpose == "enrolment",
+        expires_at=challenge.expires_at,
     )
 
 

@@ -21,7 +21,7 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
-REMOVE_TWO_FACTOR = "users.remove_two_factor"
+ON_OTHERS = ("users.remove_two_factor", "two_factor.roster")
 SWITCH = "active_organization.choose"
 
 
@@ -50,18 +50,19 @@ async def change_profile(ctx: Ctx, wanted: ChangeProfile) -> Profile:
     return Profile(user_id=account.user_id, email=account.email, name=wanted.name, version=account.version + 1)
 
 
-def _remove_two_factor(ctx: Ctx) -> Capability:
+def _on_others(ctx: Ctx, action: str) -> Capability:
     if ctx.actor.role == "admin":
-        return Capability(action=REMOVE_TWO_FACTOR)
-    because = Because(kind="role", detail="Only Admins remove another's two-factor.")
-    return Capability(action=REMOVE_TWO_FACTOR, allowed=False, because=because)
+        return Capability(action=action)
+    return Capability(
+        action=action, allowed=False, because=Because(kind="role", detail="Only Admins look after others' two-factor.")
+    )
 
 
 async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
-    listed = [Capability(action=action) for action in ON_ONESELF] + [_remove_two_factor(ctx)]
+    listed = [Capability(action=action) for action in ON_ONESELF] + [_on_others(ctx, action) for action in ON_OTHERS]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")

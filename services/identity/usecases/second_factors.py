@@ -139,6 +139,8 @@ Told = Literal[
     "two_factor_removed",
     "two_factor_removed_for_you",
     "two_factor_removed_for_another",
+    "two_factor_required",
+    "two_factor_due",
     "recovery_codes_renewed",
     "recovery_code_used",
 ]

@@ -10,12 +10,12 @@ from pydantic import SecretStr, model_validator
 
 from services.identity import rules
 from services.identity.rules import Account, Kind, Session
-from services.identity.store import accounts, challenges, projections, sessions
+from services.identity.store import accounts, challenges, projections, requirements, sessions
 from services.identity.usecases.attempts import Attempt, pay
 from services.identity.usecases.challenges import open_challenge, pay_for_answer, use_up
 from services.identity.usecases.passkey_proofs import proves, read_assertion
 from services.identity.usecases.passwords import Password, me, prove_password
-from services.identity.usecases.second_factors import Code, is_totp, one_of, second_factor_failed
+from services.identity.usecases.second_factors import Code, factors_of, is_totp, one_of, second_factor_failed
 from services.identity.usecases.tokens import AccessToken, access_token_for, cookie_for, no_cookie
 from shared.db import Tx
 from shared.errors import Problem
@@ -123,6 +123,8 @@ async def choose_organization(ctx: Ctx, wanted: ChooseOrganization) -> ActiveOrg
         session = await _own_session(tx, ctx)
         if not await projections.is_active_member(tx, wanted.org_id, user_id):
             raise Problem("not_found")
+        if await requirements.is_due_in(tx, wanted.org_id, user_id, ctx.now) and not await factors_of(tx, user_id):
+            raise Problem("two_factor_required")
         if session.org_id != wanted.org_id:
             session = replace(session.used(ctx.now), org_id=wanted.org_id)
             await sessions.keep(tx, session)

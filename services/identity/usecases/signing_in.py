@@ -11,7 +11,7 @@ from webauthn.helpers.structs import AuthenticationCredential
 
 from services.identity import rules
 from services.identity.rules import Account, Challenge, Kind, Session
-from services.identity.store import accounts, challenges, passkeys, projections, sessions
+from services.identity.store import accounts, challenges, passkeys, projections, requirements, sessions
 from services.identity.usecases.challenges import (
     ChallengeView,
     begin_challenge,
@@ -30,6 +30,7 @@ from services.identity.usecases.second_factors import (
     second_factor_failed,
 )
 from services.identity.usecases.tokens import Tokens, cookie_for, tokens_for
+from services.identity.usecases.totp import activated
 from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
 from shared.events.identity import Factor, SessionStarted
@@ -71,7 +72,7 @@ class SignIn(Message):
 async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
     """Starts a session: tokens for a program, or, with `"keep": "cookie"`, the console's cookie and no tokens.
 
-    Who has a second factor gets a challenge instead. An unknown address, a wrong password, an unconfirmed or a closed account get
+    Who has a second factor gets a challenge instead; so does who has none, when an organization of theirs requires one by now. An unknown address, a wrong password, an unconfirmed or a closed account get
     one and the same refusal.
     """
     proof = await prove_password(ctx, canonical_email(wanted.email), wanted.password.get_secret_value())
@@ -84,7 +85,8 @@ async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
         if proof.new_hash is not None:
             await accounts.set_password(tx, account.user_id, proof.new_hash)
         await proof.attempt.forgive(tx, ctx)
-        if factors := await factors_of(tx, account.user_id):
+        factors = await factors_of(tx, account.user_id)
+        if factors or await requirements.is_due(tx, account.user_id, ctx.now):
             return Answer(SignedIn(challenge=await _challenge(tx, ctx, account, wanted.keep, factors)))
         session = await _begin(tx, ctx, account, wanted.keep, ("pwd",))
     return Answer(SignedIn(**tokens_for(ctx, session).model_dump()), cookie_for(ctx, session))
@@ -92,7 +94,8 @@ async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
 
 async def _challenge(tx: Tx, ctx: Ctx, account: Account, kind: Kind, factors: list[Factor]) -> ChallengeView:
     expires_at = ctx.now + rules.CHALLENGE_LIFE
-    challenge = Challenge(new_id("chl"), account.user_id, kind, ("pwd",), expires_at, "second_factor")
+    purpose: rules.Purpose = "second_factor" if factors else "enrolment"
+    challenge = Challenge(new_id("chl"), account.user_id, kind, ("pwd",), expires_at, purpose)
     credentials = [passkey.credential_id for passkey in await passkeys.of_person(tx, account.user_id)]
     return await begin_challenge(tx, ctx, challenge, factors, credentials)
 
@@ -111,13 +114,20 @@ class AnswerChallenge(Message):
         return one_of(self, "totp", "recovery_code", "passkey")
 
 
-async def answer_challenge(ctx: Ctx, wanted: AnswerChallenge) -> Answer[Tokens] | Problem:
+class ChallengeAnswered(Tokens):
+    """`recovery_codes` are there for who has just set up a first second factor, this once."""
+
+    recovery_codes: list[str]
+
+
+async def answer_challenge(ctx: Ctx, wanted: AnswerChallenge) -> Answer[ChallengeAnswered] | Problem:
     """Shows a second factor: a code of the authenticator app, a passkey, or a recovery code. The session starts.
 
     Five wrong answers are heard; the sixth gets 429, and the challenge is void. All challenges and factors of a person share ten
-    wrong answers an hour. A challenge that was asked for without a password takes a passkey alone, which must have verified its person.
+    wrong answers an hour. A challenge that was asked for without a password takes a passkey alone, which must have verified its person;
+    one for enrolment takes a code of the app that was begun with it.
     """
-    challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "second_factor", "passkey")
+    challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "second_factor", "passkey", "enrolment")
     attempt = await pay_for_answer(ctx, challenge, challenge.user_id)
     assertion = read_assertion(wanted.passkey) if wanted.passkey is not None else None
     async with ctx.tx(EVERY_ORG) as tx:
@@ -125,13 +135,24 @@ async def answer_challenge(ctx: Ctx, wanted: AnswerChallenge) -> Answer[Tokens] 
         await use_up(tx, ctx, challenge)
         if account is None:
             return Problem("invalid_code")
-        proof = await _proof(tx, ctx, challenge, account, wanted, assertion)
+        codes = await _enrolled(tx, ctx, challenge, account, wanted)
+        proof = "otp" if codes else await _proof(tx, ctx, challenge, account, wanted, assertion)
         if proof is None:
             return await second_factor_failed(tx, ctx, account.user_id)
         await challenges.end(tx, challenge.challenge_id)
         await attempt.forgive(tx, ctx)
         session = await _begin(tx, ctx, account, challenge.kind, rules.with_factor(challenge.amr, proof))
-    return Answer(tokens_for(ctx, session), cookie_for(ctx, session))
+    answered = ChallengeAnswered(**tokens_for(ctx, session).model_dump(), recovery_codes=codes or [])
+    return Answer(answered, cookie_for(ctx, session))
+
+
+async def _enrolled(
+    tx: Tx, ctx: Ctx, challenge: Challenge, account: Account, wanted: AnswerChallenge
+) -> list[str] | None:
+    """The recovery codes of who answers with the app that they were asked to set up."""
+    if challenge.purpose != "enrolment" or wanted.totp is None:
+        return None
+    return await activated(tx, ctx, account, wanted.totp)
 
 
 async def _who_answers(tx: Tx, challenge: Challenge, assertion: AuthenticationCredential | None) -> Account | None:

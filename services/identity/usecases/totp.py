@@ -9,12 +9,16 @@ from typing import Literal
 
 import pyotp
 import segno
+from pydantic import SecretStr
 
 from services.identity import rules
-from services.identity.store import totp
+from services.identity.rules import Account
+from services.identity.store import accounts, totp
+from services.identity.usecases.challenges import open_challenge, use_up
 from services.identity.usecases.opened import opened
 from services.identity.usecases.passwords import Password, me, prove_password
 from services.identity.usecases.second_factors import Code, enabled, lock_myself, removed
+from shared.db import Tx
 from shared.errors import Problem
 from shared.fields import Message, Nothing, View
 from shared.service import Ctx
@@ -50,15 +54,43 @@ class TotpBegun(View):
 
 async def begin_totp(ctx: Ctx, _: Nothing) -> TotpBegun:
     """Shows the secret for an authenticator app, this once. It counts only after a code of it was verified; beginning again replaces it."""
-    account = await me(ctx)
+    begun = await _new_app(await me(ctx))
+    async with ctx.tx("") as tx:
+        account = await lock_myself(tx, ctx)
+        await _keep(tx, ctx, account, begun)
+    return begun
+
+
+class BeginAtSignIn(Message):
+    challenge_id: str
+    token: SecretStr
+
+
+async def begin_totp_at_sign_in(ctx: Ctx, wanted: BeginAtSignIn) -> TotpBegun:
+    """Shows the secret for an authenticator app to who has to set one up before they get in; a code of it answers the challenge."""
+    challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "enrolment")
+    async with ctx.read("") as read:
+        account = await accounts.by_id(read, challenge.user_id or "")
+    if account is None:
+        raise Problem("challenge_ended")
+    begun = await _new_app(account)
+    async with ctx.tx("") as tx:
+        await accounts.lock(tx, account.user_id)
+        await use_up(tx, ctx, challenge)
+        await _keep(tx, ctx, account, begun)
+    return begun
+
+
+async def _new_app(account: Account) -> TotpBegun:
     secret = pyotp.random_base32()
     uri = pyotp.TOTP(secret).provisioning_uri(name=account.email, issuer_name=ISSUER)
-    drawn = await asyncio.to_thread(_qr_svg, uri)
-    async with ctx.tx("") as tx:
-        await lock_myself(tx, ctx)
-        if not await totp.begin(tx, account.user_id, opened(ctx).sealer.seal(secret, "totp", account.user_id), ctx.now):
-            raise Problem("already_exists", "An authenticator app is active. Remove it first.")
-    return TotpBegun(secret=secret, uri=uri, qr_svg=drawn)
+    return TotpBegun(secret=secret, uri=uri, qr_svg=await asyncio.to_thread(_qr_svg, uri))
+
+
+async def _keep(tx: Tx, ctx: Ctx, account: Account, begun: TotpBegun) -> None:
+    sealed = opened(ctx).sealer.seal(begun.secret, "totp", account.user_id)
+    if not await totp.begin(tx, account.user_id, sealed, ctx.now):
+        raise Problem("already_exists", "An authenticator app is active. Remove it first.")
 
 
 def _qr_svg(uri: str) -> str:
@@ -86,12 +118,23 @@ async def activate_totp(ctx: Ctx, wanted: ActivateTotp) -> TotpActive:
             raise Problem("conflict", "Begin with POST /v1/me/totp.")
         if app.active_since is not None:
             raise Problem("already_exists", "An authenticator app is active.")
-        secret = opened(ctx).sealer.open(app.sealed, "totp", account.user_id)
-        step = rules.step_of(secret, wanted.code.get_secret_value(), ctx.now)
-        if step is None:
+        codes = await activated(tx, ctx, account, wanted.code)
+        if codes is None:
             raise Problem("invalid_code", "Look whether the device's clock is right, and type its present code.")
-        await totp.activate(tx, account.user_id, step, ctx.now)
-        return TotpActive(recovery_codes=await enabled(tx, ctx, account, "totp"))
+    return TotpActive(recovery_codes=codes)
+
+
+async def activated(tx: Tx, ctx: Ctx, account: Account, code: SecretStr) -> list[str] | None:
+    """The recovery codes that come with the app which was begun, once a code of it was shown; None when this is none."""
+    app = await totp.lock(tx, account.user_id)
+    if app is None or app.active_since is not None:
+        return None
+    secret = opened(ctx).sealer.open(app.sealed, "totp", account.user_id)
+    step = rules.step_of(secret, code.get_secret_value(), ctx.now)
+    if step is None:
+        return None
+    await totp.activate(tx, account.user_id, step, ctx.now)
+    return await enabled(tx, ctx, account, "totp")
 
 
 class RemoveTotp(Message):
