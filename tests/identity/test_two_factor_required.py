@@ -160,7 +160,7 @@ async def test_the_roster_says_who_has_a_second_factor_and_only_of_ones_own_memb
         await world.ask("identity", "GET", f"{path}?limit=2&cursor={first['page']['next_cursor']}", actor=admin)
     ).ok()
     rows = first["data"] + rest["data"]
-    assert [row["user_id"] for row in rows] == sorted(one.user_id for one in people)
+    assert [row["id"] for row in rows] == sorted(one.user_id for one in people)
     assert first["page"]["total"] == 3
     assert {row["email"] for row in rows if row["two_factor"]} == {people[0].email}
     lacking = (await world.ask("identity", "GET", f"{path}?two_factor=false", actor=admin)).ok()

@@ -21,7 +21,9 @@ class ListRoster(ListQuery):
 
 
 class RosterEntry(View):
-    user_id: str
+    """`id` is the person's."""
+
+    id: str
     name: str
     email: str
     two_factor: bool
@@ -35,11 +37,11 @@ async def list_roster(ctx: Ctx, query: ListRoster) -> Page[RosterEntry]:
         rows, total = await requirements.roster(
             read, ctx.actor.org(), query.two_factor, position[0] if position else "", query.limit + 1
         )
-    return cursors.page([_entry(row) for row in rows], query, lambda entry: [entry.user_id], total)
+    return cursors.page([_entry(row) for row in rows], query, lambda entry: [entry.id], total)
 
 
 def _entry(listed: Listed) -> RosterEntry:
-    return RosterEntry(**vars(listed))
+    return RosterEntry(id=listed.user_id, name=listed.name, email=listed.email, two_factor=listed.two_factor)
 
 
 async def require_two_factor(ctx: Ctx) -> None:
