@@ -32,4 +32,4 @@ def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime 
 def url_of(public_url: str, template: str, purpose: str | None, token: str | None) -> str:
     """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
-    return public_url.rstrip("/") + path
+    return f"{public_url.rstrip('/')}/console{path}"

@@ -65,8 +65,8 @@ export function Shell({ children }) {
   const org = html`<span class="mark" aria-hidden="true">${(who.organization?.name ?? "T")[0].toUpperCase()}</span><span>${who.organization?.name ?? "Tenantry"}</span>`;
   return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.querySelector("main h1")?.focus(); }}>${t("Skip to the page")}</a>
     <div class="shell">
-      <div class="side"><div class="org">${org}</div><${Nav} /><div class="foot"><${Account} up /></div></div>
-      <div class="topbar"><details ref=${drawer}><summary>${org}<${Icon} name="menu" label=${t("Menu")} /></summary><div class="drawer"><${Nav} onGo=${() => { drawer.current.open = false; }} /><${Account} /></div></details></div>
+      <header class="side"><div class="org">${org}</div><${Nav} /><div class="foot"><${Account} up /></div></header>
+      <header class="topbar"><details ref=${drawer}><summary>${org}<${Icon} name="menu" label=${t("Menu")} /></summary><div class="drawer"><${Nav} onGo=${() => { drawer.current.open = false; }} /><${Account} /></div></details></header>
       <main id="main">${away ? html`<div class="page"><${Notice} kind="warn" icon="warn" title=${t("Tenantry can't be reached")} role="status">${t("What you see may be old. It is tried again with your next step.")}<//></div>` : null}${children}</main>
     </div>
     <p class="visually-hidden" role="status" aria-live="polite">${heard}</p>
