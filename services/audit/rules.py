@@ -25,6 +25,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("domain", "domain_id", "name"),
     ("dashboard", "dashboard_id", "title"),
     ("subscription", "subscription_id", "plan"),
+    ("invoice", "invoice_id", "number"),
     ("person", "user_id", "name"),
 )
 TARGET_IDS = ("secret_id", "session_id")

@@ -62,6 +62,11 @@ async def stage(product: WholeProduct) -> Stage:
             headers={"If-Match": shared.headers["etag"]},
         )
     ).ok()
+    wanted: dict[str, Any] = {"plan": "business"}
+    preview = (await admin.ask("POST", "/v1/subscription/change-previews", wanted)).ok()
+    wanted["fingerprint"] = preview["fingerprint"]
+    bought = await admin.write("POST", "/v1/subscription/changes", wanted, headers={"Idempotency-Key": "matrix-buys"})
+    bought.ok()
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     ids = {
         "user_id": cast.viewer.user_id,
@@ -70,6 +75,7 @@ async def stage(product: WholeProduct) -> Stage:
         "dashboard_id": "dsh-matrix",
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],
+        "invoice_id": (await admin.ask("GET", "/v1/invoices")).ok()["data"][0]["id"],
         "session_id": "current",
         "signup_id": "sgn_" + "0" * 26,
         "token": "tms_inv00000000000000000000000000-" + "A" * 43,
@@ -123,7 +129,11 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
 
 @pytest.mark.parametrize(
     "route",
-    sorted(r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id)}", r)),
+    sorted(
+        r
+        for r in TABLE
+        if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|invoice_id)}", r)
+    ),
 )
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
     method, path = route.split(" ")
