@@ -33,6 +33,7 @@ async def two(world: World) -> tuple[House, House]:
         house = await founded(world, name="Canary Bird")
         ben = await house.member("viewer", "Canary Ben")
         await house.group("Canary", ben)
+        (await house.ask("DELETE", f"/v1/groups/{await house.group('Deleted canary', ben)}")).ok()
         (await house.invite(f"bird@{house.domain}")).ok()
         houses.append(house)
     return houses[0], houses[1]
