@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 
 from shared.auth import Actor, Keyring
-from shared.errors import Problem
+from shared.errors import FieldError, Problem
 from shared.web.address import Address
 from shared.web.client import Answer, Client, DeadlineExceeded, Headers, Overloaded, Unreachable
 
@@ -87,6 +87,12 @@ class Internal:
 def _problem(answer: Answer) -> Problem:
     try:
         raw = orjson.loads(answer.body)
-        return Problem(raw["code"], raw.get("detail", ""), meta=raw.get("meta", {}), remedy=raw.get("remedy", ()))
-    except (ValueError, KeyError):
+        return Problem(
+            raw["code"],
+            raw.get("detail", ""),
+            errors=[FieldError(**fault) for fault in raw.get("errors", ())],
+            meta=raw.get("meta", {}),
+            remedy=raw.get("remedy", ()),
+        )
+    except (ValueError, KeyError, TypeError):
         return Problem("unavailable", retry_after=2)
