@@ -53,7 +53,8 @@ class Streams:
         try:
             response = web.StreamResponse(headers={**headers, "Content-Type": MEDIA, "X-Accel-Buffering": "no"})
             await response.prepare(request)
-            await _write(stream, request, response)
+            if request.method != "HEAD":
+                await _write(stream, request, response)
             return response
         finally:
             self.open[whose] -= 1
