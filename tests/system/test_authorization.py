@@ -144,7 +144,9 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
     sorted(
         r
         for r in TABLE
-        if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id)}", r)
+        if re.search(
+            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id)}", r
+        )
     ),
 )
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
