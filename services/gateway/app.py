@@ -23,6 +23,7 @@ from services.gateway.rates import DEFAULT_RATES, Rates
 from services.gateway.routes import FROM_CALLER_ALONE, ROUTES
 from services.gateway.source_address import address_of
 from services.gateway.standing import Standing
+from services.gateway.streams import Streams
 from shared.bus import Bus
 from shared.clock import Clock, SystemClock
 from shared.config import Misconfigured, Settings
@@ -93,6 +94,7 @@ async def gateway(
         pages=Pages(docs),
         console=Console(),
         mailbox=_mailbox(settings, address),
+        streams=Streams(),
     )
     door = Door(house, Table(operations, ROUTES, FROM_CALLER_ALONE), authentication, standing, rates, monotonic)
     await bus.subscribe(feed.receive, keys=KEYS)

@@ -10,9 +10,10 @@ from services.org import consumers
 from services.org.routes import ROUTES
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.own import Own
+from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
-from shared.events.identity import UserClosed, UserNameChanged, UserRegistered
+from shared.events.identity import UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
 from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
@@ -30,10 +31,11 @@ service = Service(
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(UserNameChanged, consumers.rename_person),
+        on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),
         on(EntitlementsChanged, consumers.apply_entitlements),
     ),
     sources=("identity", "billing"),
-    jobs=(Job(expire_invitations, every_seconds=60),),
+    jobs=(Job(expire_invitations, every_seconds=60), Job(forget_deleted_groups, every_seconds=3600)),
     opens=opened,
 )

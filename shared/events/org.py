@@ -114,6 +114,13 @@ class InvitationRevoked(OrgEvent):
     invitation: Invitation
 
 
+class InvitationRenewalRequested(OrgEvent):
+    """The invited person came too late and asks for a new mail; an Admin decides."""
+
+    TYPE: ClassVar[str] = "org.invitation.renewal_requested.v1"
+    invitation: Invitation
+
+
 class InvitationExpired(OrgEvent):
     """Nobody accepted in time; the invitation stays listed and can be sent again."""
 
@@ -166,6 +173,14 @@ class MemberRenamed(OrgEvent):
     member: Member
 
 
+class MemberEmailChanged(OrgEvent):
+    """A member has another address."""
+
+    TYPE: ClassVar[str] = "org.member.email_changed.v1"
+    member: Member
+    previous_email: str
+
+
 class MemberDeactivated(OrgEvent):
     """The member can do nothing in this organization until reactivated; their groups are kept."""
 
@@ -207,6 +222,14 @@ class GroupDeleted(OrgEvent):
 
     TYPE: ClassVar[str] = "org.group.deleted.v1"
     group: Group
+
+
+class GroupRestored(OrgEvent):
+    """A deleted group is back under its own id, with these people in it; what was shared with it is shared again."""
+
+    TYPE: ClassVar[str] = "org.group.restored.v1"
+    group: Group
+    user_ids: list[UserId]
 
 
 class GroupMemberAdded(OrgEvent):
@@ -253,6 +276,7 @@ PUBLISHED = (
     TermsAccepted,
     InvitationSent,
     InvitationResent,
+    InvitationRenewalRequested,
     InvitationRevoked,
     InvitationExpired,
     InvitationAccepted,
@@ -261,12 +285,14 @@ PUBLISHED = (
     MemberSlotSuspended,
     MemberSlotResumed,
     MemberRenamed,
+    MemberEmailChanged,
     MemberDeactivated,
     MemberReactivated,
     MemberRemoved,
     GroupCreated,
     GroupChanged,
     GroupDeleted,
+    GroupRestored,
     GroupMemberAdded,
     GroupMemberRemoved,
     GroupsSuspended,

@@ -99,6 +99,12 @@ async def rename(tx: Tx, org_id: str, user_id: str, name: str, now: datetime) ->
     return await _changed(tx, org_id, user_id, "name = $5, name_key = $6", user_id, now, name, key_of(name))
 
 
+async def set_email(tx: Tx, org_id: str, user_id: str, email: str, now: datetime) -> Member:
+    return await _changed(
+        tx, org_id, user_id, "email = $5, email_key = $6", user_id, now, email, canonical_email(email)
+    )
+
+
 async def _changed(
     tx: Tx, org_id: str, user_id: str, change: str, by: str | None, now: datetime, *values: object
 ) -> Member:
@@ -124,6 +130,17 @@ async def other_admins(read: Read, org_id: str, user_id: str) -> int:
             user_id,
         )
     )
+
+
+async def first_admin(read: Read, org_id: str, rather: str) -> Member | None:
+    """An active Admin: this one if they are, or the one who has been it longest."""
+    row = await read.row(
+        f"select {COLUMNS} from members where org_id = $1 and role = 'admin' and status = 'active'"
+        " order by user_id <> $2, joined_at, user_id limit 1",
+        org_id,
+        rather,
+    )
+    return Member(**dict(row)) if row else None
 
 
 async def known_addresses(read: Read, org_id: str, email_keys: Sequence[str]) -> dict[str, Status]:
