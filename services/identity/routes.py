@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.identity.usecases import (
+    closing,
     email_changes,
     introspection,
     invited,
@@ -36,6 +37,8 @@ ROUTES = [
     get("/v1/me/email-change", email_changes.read_change, person("email.change")),
     put("/v1/me/email-change", email_changes.change_email, person("email.change"), status=202, unrecorded=True),
     delete("/v1/me/email-change", email_changes.drop_change, person("email.change")),
+    get("/v1/me/closure-preview", closing.preview_closure, person("account.close")),
+    post("/v1/me/closure", closing.close_account, person("account.close"), status=204, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),

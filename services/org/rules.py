@@ -88,6 +88,10 @@ class Member:
     changed_by: str | None
     changed_at: datetime
 
+    @property
+    def is_active_admin(self) -> bool:
+        return self.role == "admin" and self.status == "active"
+
 
 @dataclass(frozen=True)
 class Group:
@@ -266,7 +270,7 @@ def check_groups_known(asked: Collection[str], known: Collection[str]) -> None:
 
 def check_keeps_an_admin(member: Member, other_admins: int) -> None:
     """Refuses to take the role or the standing of an Admin from the last one."""
-    if member.role == "admin" and member.status == "active" and other_admins == 0:
+    if member.is_active_admin and other_admins == 0:
         raise Problem("last_admin")
 
 

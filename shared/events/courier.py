@@ -41,6 +41,7 @@ class MailRequested(Event):
         "email_change_taken",
         "email_change_asked",
         "email_changed",
+        "account_closed",
     ]
     values: dict[str, str]
     link: MailLink | None = None

@@ -15,6 +15,7 @@ ON_ONESELF = (
     "profile.change",
     "password.change",
     "email.change",
+    "account.close",
     "reauthentication.answer",
     "sessions.read",
     "sessions.end",
