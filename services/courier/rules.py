@@ -20,6 +20,7 @@ PAGES: Mapping[str, str] = {
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
     "email_change_taken": "/sign-in",
+    "sessions_revoked": "/sign-in",
     "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",

@@ -42,6 +42,7 @@ class MailRequested(Event):
         "email_change_asked",
         "email_changed",
         "account_closed",
+        "sessions_revoked",
     ]
     values: dict[str, str]
     link: MailLink | None = None

@@ -88,7 +88,15 @@ class SessionEnded(PersonEvent):
     TYPE: ClassVar[str] = "identity.session.ended.v1"
     session_id: SessionId
     org_id: OrgId | None = None
-    reason: Literal["signed_out", "revoked", "expired", "token_reused", "member_deactivated", "organization_changed"]
+    reason: Literal[
+        "signed_out",
+        "revoked",
+        "expired",
+        "token_reused",
+        "member_deactivated",
+        "organization_changed",
+        "revoked_by_admin",
+    ]
 
 
 class AllSessionsEnded(PersonEvent):
