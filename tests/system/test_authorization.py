@@ -15,7 +15,7 @@ import yaml
 
 from shared.cli.demo.api import Person
 from shared.ids import new_operation_id
-from tests.system.whole import Cast, WholeProduct, a_cast
+from tests.system.whole import Cast, WholeProduct, a_cast, a_told_webhook
 
 TABLE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "authorization.yaml").read_text())
 WHO = {
@@ -63,7 +63,10 @@ async def stage(product: WholeProduct) -> Stage:
         )
     ).ok()
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
+    webhook, delivery = await a_told_webhook(cast)
     ids = {
+        "webhook_id": webhook,
+        "delivery_id": delivery,
         "user_id": cast.viewer.user_id,
         "group_id": group["id"],
         "invitation_id": invitation["id"],
@@ -123,7 +126,11 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
 
 @pytest.mark.parametrize(
     "route",
-    sorted(r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id)}", r)),
+    sorted(
+        r
+        for r in TABLE
+        if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id)}", r)
+    ),
 )
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
     method, path = route.split(" ")
