@@ -31,6 +31,8 @@ PAGES: Mapping[str, str] = {
     "trial_ending": "/billing",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
+    "sessions_revoked": "/sign-in",
+    "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
 }
