@@ -25,6 +25,7 @@ LINK_PATHS: Mapping[str, str] = {
     "email_change_undo": "/undo-email/{token}",
 }
 PAGES: Mapping[str, str] = {
+    "invitation_renewal": "/users",
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
@@ -38,6 +39,8 @@ PAGES: Mapping[str, str] = {
     "recovery_code_used": "/me/security",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
+    "sessions_revoked": "/sign-in",
+    "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
 }
@@ -53,7 +56,7 @@ def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime 
 def url_of(public_url: str, template: str, purpose: str | None, token: str | None) -> str:
     """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
-    return public_url.rstrip("/") + path
+    return f"{public_url.rstrip('/')}/console{path}"
 
 
 # Webhooks

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from services.gateway.access_tokens import AccessTokens
 from services.gateway.authentication import Authentication
+from services.gateway.console import Console
 from services.gateway.documents import operations_of
 from services.gateway.door import Door, Table
 from services.gateway.feed import KEYS, Feed
@@ -22,6 +23,7 @@ from services.gateway.rates import DEFAULT_RATES, Rates
 from services.gateway.routes import FROM_CALLER_ALONE, ROUTES
 from services.gateway.source_address import address_of
 from services.gateway.standing import Standing
+from services.gateway.streams import Streams
 from shared.bus import Bus
 from shared.clock import Clock, SystemClock
 from shared.config import Misconfigured, Settings
@@ -90,7 +92,9 @@ async def gateway(
         operations=operations,
         permissions=tuple({route.may.action: route.may for route in ROUTES if not route.may.anyone}.values()),
         pages=Pages(docs),
+        console=Console(),
         mailbox=_mailbox(settings, address),
+        streams=Streams(),
     )
     door = Door(house, Table(operations, ROUTES, FROM_CALLER_ALONE), authentication, standing, rates, monotonic)
     await bus.subscribe(feed.receive, keys=KEYS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -69,10 +70,15 @@ class Door:
         began = time.perf_counter()
         headers = self._everywhere.copy()
         name = "-"
+        response: web.StreamResponse
         try:
-            (operation, own), path = self._table.find(request.method, request.safe_path)
-            name = operation.name
-            response: web.StreamResponse = await self._pass(request, operation, own, path, headers, began)
+            if self._house.console.owns(request.safe_path):
+                name = "GET /console"
+                response = self._answer_with_console(request, headers)
+            else:
+                (operation, own), path = self._table.find(request.method, request.safe_path)
+                name = operation.name
+                response = await self._pass(request, operation, own, path, headers, began)
         except Problem as problem:
             response = problem_response(problem, request.id)
             if not request._payload.is_eof():
@@ -85,6 +91,10 @@ class Door:
         response.headers.update(headers)
         self._count(name, response.status).observe(time.perf_counter() - began)
         return response
+
+    def _answer_with_console(self, request: Request, headers: dict[str, str]) -> web.Response:
+        headers |= self._anonymous.take(limited_as(self._sources.of(request)))
+        return self._house.console.answer(request)
 
     def _count(self, name: str, status: int) -> Histogram:
         count = self._counts.get((name, status))
@@ -100,7 +110,7 @@ class Door:
         path: Mapping[str, str],
         headers: dict[str, str],
         began: float,
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         """The answer; `headers` gets what the caller is told besides, refused or not."""
         has_body = request.can_read_body
         if has_body and (request.content_length or 0) > operation.body_bytes:
@@ -113,7 +123,8 @@ class Door:
             body = await request.body(operation.body_bytes)
             began += time.perf_counter() - arriving  # what the client takes isn't the service's to pay
         if own is not None:
-            return await own.answer(Ctx(self._house, caller, request), path, body)
+            proven = partial(self._check_still_proven, request, source, caller)
+            return await own.answer(Ctx(self._house, caller, request, headers, proven), path, body)
         return await self._send_on(request, operation, caller, source, body, began)
 
     async def _admit(self, request: Request, operation: Operation, source: str, headers: dict[str, str]) -> Caller:
@@ -149,6 +160,12 @@ class Door:
         if caller.csrf is not None:
             check_made_by_console(request.method, request.headers, self._origin, caller.csrf)
         return caller
+
+    async def _check_still_proven(self, request: Request, source: str, known: Caller) -> None:
+        """For answers that go on: whoever lost their session, membership or role meanwhile, gets no more of them."""
+        credential = credential_of(request.headers)
+        if credential is None or (await self._prove(request, credential, source)).actor != known.actor:
+            raise Problem("session_ended", "Sign in again, or go on with a new token.")
 
     async def _send_on(
         self, request: Request, operation: Operation, caller: Caller, source: str, body: bytes, began: float

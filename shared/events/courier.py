@@ -33,6 +33,7 @@ class MailRequested(Event):
         "confirm_signup",
         "account_exists",
         "invitation",
+        "invitation_renewal",
         "dashboard_shared",
         "trial_ending",
         "two_factor_enabled",
@@ -50,6 +51,8 @@ class MailRequested(Event):
         "email_change_taken",
         "email_change_asked",
         "email_changed",
+        "account_closed",
+        "sessions_revoked",
         "webhook_disabled",
     ]
     values: dict[str, str]

@@ -51,7 +51,7 @@ class UserEmailChanged(PersonEvent):
 
 
 class UserClosed(PersonEvent):
-    """An account was closed for good."""
+    """An account was closed for good; the person had left all their organizations before. Identity keeps nothing of them but the id."""
 
     TYPE: ClassVar[str] = "identity.user.closed.v1"
 
@@ -96,6 +96,7 @@ class SessionEnded(PersonEvent):
         "member_deactivated",
         "organization_changed",
         "two_factor_required",
+        "revoked_by_admin",
     ]
 
 
