@@ -37,8 +37,8 @@ from services.org.usecases.organization import (
     read_organization,
 )
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
-from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.restoring import list_deleted_groups, restore_group
+from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,

@@ -17,19 +17,8 @@ from services.identity.usecases.passkey_proofs import proves, read_assertion
 from services.identity.usecases.passwords import Password, me, prove_password
 from services.identity.usecases.second_factors import Code, factors_of, is_totp, one_of, second_factor_failed
 from services.identity.usecases.tokens import AccessToken, access_token_for, cookie_for, no_cookie
-from shared.db import Tx
-from services.identity.store import accounts, projections, sessions
-from services.identity.usecases.passwords import Password, me, prove_password, refuse
-from services.identity.usecases.tokens import (
-    AccessToken,
-    Tokens,
-    access_token_for,
-    cookie_for,
-    no_cookie,
-    tokens_for,
-)
 from shared.auth import FRESH_SECONDS
-from shared.db import EVERY_ORG, Tx
+from shared.db import Tx
 from shared.errors import Problem
 from shared.events.identity import AllSessionsEnded, SessionChanged, SessionEnded
 from shared.fields import Message, Nothing, View
