@@ -27,8 +27,9 @@ from shared.events.billing import (
     TrialStarted,
 )
 from shared.events.courier import MailRequested
-from shared.events.org import OrganizationChanged
+from shared.events.org import MemberJoined, OrganizationChanged
 from shared.ids import new_id
+from shared.testkit import sample
 from tests.billing.conftest import Stage, organization_created
 from tests.world import an_admin
 
@@ -522,8 +523,9 @@ async def test_the_database_itself_hides_other_organizations(stage: Stage) -> No
     number = (await stage.ask("GET", "/v1/invoices")).ok()["data"][0]["number"]
     payment = {"number": number, "reference": "bank", "by": "olga"}
     (await stage.ask("POST", "/internal/payments", payment, actor=GATEWAY)).ok()
+    await stage.world.hear("org", sample(MemberJoined, org_id=stage.ada.org(), member={"status": "active"}))
     tables = ("organizations", "subscriptions", "entitlements", "trials", "overrides")
-    for table in (*tables, "invoices", "payments", "billing_details"):
+    for table in (*tables, "invoices", "payments", "billing_details", "slot_spans"):
         for scope, visible in ((stage.ada.org(), True), (new_id("org"), False), ("", False)):
             async with database.read(scope) as read:
                 assert bool(await read.value(f"select count(*) from {table}")) is visible, (table, scope)
