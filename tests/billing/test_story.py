@@ -339,6 +339,8 @@ async def test_a_downgrade_of_a_paid_period_waits_for_its_end(stage: Stage) -> N
         "effective_at": business["period_end"],
     }
     assert await types_since(stage, before) == [ChangeScheduled.TYPE]
+    await stage.pay()
+    before += 1
     await stage.pass_time(days=27)
     assert (await stage.subscription())["plan"] == "business"
     await stage.pass_time(days=5)
@@ -349,6 +351,7 @@ async def test_a_downgrade_of_a_paid_period_waits_for_its_end(stage: Stage) -> N
 
 async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
     (await stage.change("business")).ok()
+    await stage.pay()
     (await stage.change("free")).ok()
     before = len(await said(stage))
     assert (await stage.ask("DELETE", "/v1/subscription/changes/scheduled")).status == 204
