@@ -37,6 +37,8 @@ PAGES: Mapping[str, str] = {
     "two_factor_removed_for_another": "/users",
     "recovery_codes_renewed": "/me/security",
     "recovery_code_used": "/me/security",
+    "invoice_overdue": "/billing",
+    "plan_lapsed": "/billing",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",

@@ -44,6 +44,8 @@ class MailRequested(Event):
         "two_factor_removed_for_another",
         "recovery_codes_renewed",
         "recovery_code_used",
+        "invoice_overdue",
+        "plan_lapsed",
         "password_reset",
         "no_account",
         "password_changed",
