@@ -25,44 +25,74 @@ begin
 end $$;
 create trigger only_added before update on slot_entries for each row execute function refuse_to_rewrite();
 
--- Whoever writes holds the organization, so no two count from the same place.
-create function last_slot_entry(its_org text) returns bigint language sql as $$
-    select coalesce(max(position), 0) from slot_entries where org_id = its_org
+create function slot_kind(role text) returns text language sql immutable as $$
+    select case when role = 'viewer' then 'viewer' else 'author' end
 $$;
 
-create function note_slot_of_member() returns trigger language plpgsql as $$
-declare
-    had text := case when tg_op = 'UPDATE' then case when old.status <> 'active' then null when old.role = 'viewer' then 'viewer' else 'author' end end;
-    has text := case when new.status <> 'active' then null when new.role = 'viewer' then 'viewer' else 'author' end;
+-- What a statement did to slots waits here until the entries have their places. Whoever writes holds the organization,
+-- so no two count from the same place.
+create type slot_change as (org_id text, at timestamptz, kind text, holder text, holder_id text, email text, taken boolean);
+
+create function add_slot_entries(changes slot_change[]) returns void language sql as $$
+    with lasts as materialized (
+        select org_id, (select coalesce(max(position), 0) from slot_entries held where held.org_id = those.org_id) as last
+        from (select distinct org_id from unnest(changes)) as those
+    )
+    insert into slot_entries (org_id, position, at, kind, holder, holder_id, email, taken)
+    select org_id, last + row_number() over (partition by org_id order by at, taken, holder_id), at, kind, holder, holder_id, email, taken
+    from unnest(changes) join lasts using (org_id)
+$$;
+
+create function note_slots_of_members() returns trigger language plpgsql as $$
 begin
-    if had is distinct from has then
-        insert into slot_entries (org_id, position, at, kind, holder, holder_id, email, taken)
-        select new.org_id, last_slot_entry(new.org_id) + step, new.changed_at, kind, 'member', new.user_id, new.email, taken
-        from (values (1, had, false), (2, has, true)) as entries (step, kind, taken) where kind is not null;
+    if tg_op = 'INSERT' then
+        perform add_slot_entries(array(
+            select (org_id, changed_at, slot_kind(role), 'member', user_id, email, true)::slot_change from are where status = 'active'
+        ));
+    else
+        perform add_slot_entries(array(
+            select (now.org_id, now.changed_at, kind, 'member', user_id, now.email, taken)::slot_change
+            from were was join are now using (user_id)
+            cross join lateral (
+                select case when was.status = 'active' then slot_kind(was.role) end as had,
+                    case when now.status = 'active' then slot_kind(now.role) end as has
+            ) as slots
+            cross join lateral (values (had, false), (has, true)) as entries (kind, taken)
+            where was.org_id = now.org_id and had is distinct from has and kind is not null
+        ));
     end if;
     return null;
 end $$;
-create trigger slot_noted after insert or update of role, status on members for each row execute function note_slot_of_member();
+create trigger slots_noted_at_insert after insert on members
+    referencing new table as are for each statement execute function note_slots_of_members();
+create trigger slots_noted_at_update after update on members
+    referencing old table as were new table as are for each statement execute function note_slots_of_members();
 
 -- An invitation gives its slot back when it expires, even if nobody notices until later.
-create function note_slot_of_invitation() returns trigger language plpgsql as $$
-declare
-    its_kind text := case when new.role = 'viewer' then 'viewer' else 'author' end;
-    had boolean := tg_op = 'UPDATE' and old.status = 'open';
-    lapsed boolean := had and old.expires_at <= coalesce(new.changed_at, new.sent_at);
-    has boolean := new.status = 'open';
+create function note_slots_of_invitations() returns trigger language plpgsql as $$
 begin
-    if had and (lapsed or not has) then
-        insert into slot_entries (org_id, position, at, kind, holder, holder_id, email, taken)
-        values (new.org_id, last_slot_entry(new.org_id) + 1, case when lapsed then old.expires_at else new.changed_at end, its_kind, 'invitation', new.invitation_id, new.email, false);
-    end if;
-    if has and (lapsed or not had) then
-        insert into slot_entries (org_id, position, at, kind, holder, holder_id, email, taken)
-        values (new.org_id, last_slot_entry(new.org_id) + 1, new.sent_at, its_kind, 'invitation', new.invitation_id, new.email, true);
+    if tg_op = 'INSERT' then
+        perform add_slot_entries(array(
+            select (org_id, sent_at, slot_kind(role), 'invitation', invitation_id, email, true)::slot_change from are where status = 'open'
+        ));
+    else
+        perform add_slot_entries(array(
+            select (now.org_id, entries.at, slot_kind(now.role), 'invitation', invitation_id, now.email, taken)::slot_change
+            from were was join are now using (invitation_id)
+            cross join lateral (select was.status = 'open' and was.expires_at <= now.changed_at as lapsed) as looked
+            cross join lateral (values
+                (was.status = 'open' and (lapsed or now.status <> 'open'), case when lapsed then was.expires_at else now.changed_at end, false),
+                (now.status = 'open' and (lapsed or was.status <> 'open'), now.sent_at, true)
+            ) as entries (happened, at, taken)
+            where was.org_id = now.org_id and happened
+        ));
     end if;
     return null;
 end $$;
-create trigger slot_noted after insert or update of status, expires_at on invitations for each row execute function note_slot_of_invitation();
+create trigger slots_noted_at_insert after insert on invitations
+    referencing new table as are for each statement execute function note_slots_of_invitations();
+create trigger slots_noted_at_update after update on invitations
+    referencing old table as were new table as are for each statement execute function note_slots_of_invitations();
 
 insert into slot_entries (org_id, position, at, kind, holder, holder_id, email, taken)
 select org_id, row_number() over (partition by org_id order by at, holder_id), at, case when role = 'viewer' then 'viewer' else 'author' end, holder, holder_id, email, true from (
