@@ -89,6 +89,7 @@ class Member:
     version: int
     changed_by: str | None
     changed_at: datetime
+    last_active_at: datetime | None = None
 
 
 @dataclass(frozen=True)
