@@ -15,7 +15,14 @@ from services.org.usecases.own import Own
 from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
-from shared.events.identity import UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
+from shared.events.identity import (
+    SessionChanged,
+    SessionStarted,
+    UserClosed,
+    UserEmailChanged,
+    UserNameChanged,
+    UserRegistered,
+)
 from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
@@ -32,6 +39,8 @@ service = Service(
     publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
+        on(SessionStarted, consumers.note_activity),
+        on(SessionChanged, consumers.note_activity),
         on(UserNameChanged, consumers.rename_person),
         on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),

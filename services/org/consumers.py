@@ -13,7 +13,15 @@ from services.org.usecases.own import own
 from shared.db import Tx
 from shared.events import org as said
 from shared.events.billing import EntitlementsChanged
-from shared.events.identity import Signup, UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
+from shared.events.identity import (
+    SessionChanged,
+    SessionStarted,
+    Signup,
+    UserClosed,
+    UserEmailChanged,
+    UserNameChanged,
+    UserRegistered,
+)
 from shared.fields import canonical_email, domain_of
 from shared.ids import new_id
 from shared.service import Ctx
@@ -43,6 +51,14 @@ async def readdress_person(ctx: Ctx, told: UserEmailChanged) -> None:
     async with ctx.tx() as tx:
         await organizations.keep_person(tx, told.user_id, told.person.email, told.person.name)
         await _follow_everywhere(ctx, tx, Person(told.user_id, told.person.email, told.person.name))
+
+
+async def note_activity(ctx: Ctx, told: SessionStarted | SessionChanged) -> None:
+    """The person was here. The organization is held first, as by everybody who touches a member."""
+    if told.org_id is not None:
+        async with ctx.tx(told.org_id) as tx:
+            if await organizations.lock(tx, told.org_id) is not None:
+                await members.note_activity(tx, told.org_id, told.user_id, ctx.cause.time if ctx.cause else ctx.now)
 
 
 async def let_person_go(ctx: Ctx, told: UserClosed) -> None:

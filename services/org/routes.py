@@ -39,6 +39,7 @@ from services.org.usecases.organization import (
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
+from services.org.usecases.slots import list_slot_spells, read_slot_usage
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -112,6 +113,8 @@ ROUTES = (
         status=204,
     ),
     post("/v1/invitation-tokens/{token}/acceptance", accept_invitation, person("invitations.accept"), status=201),
+    get("/v1/slot-ledger", list_slot_spells, may("organization.read")),
+    get("/v1/slot-usage", read_slot_usage, may("organization.read")),
     get("/v1/groups", list_groups, may("groups.read")),
     post("/v1/groups", create_group, may("groups.manage"), status=201),
     get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists),

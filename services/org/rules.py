@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Literal
 
 from shared.errors import Problem, invalid
@@ -90,6 +91,7 @@ class Member:
     version: int
     changed_by: str | None
     changed_at: datetime
+    last_active_at: datetime | None = None
 
     @property
     def is_active_admin(self) -> bool:
@@ -295,3 +297,33 @@ def check_role(role: str | None, action: str) -> None:
     """The Admin of the token must still be one."""
     if role != "admin":
         raise Problem("forbidden", meta={"action": action, "because": "role", "role": role, "roles": ["admin"]})
+
+
+@dataclass(frozen=True)
+class SlotStep:
+    """A slot was taken, or given back."""
+
+    at: datetime
+    kind: Kind
+    taken: bool
+
+
+def most_held(held: Mapping[Kind, int], steps: Iterable[SlotStep], days: Iterable[date]) -> list[dict[Kind, int]]:
+    """For each day (UTC) the most slots of each kind that were held at one moment of it.
+
+    `held` are those held when the first day begins; `steps` are in the order of time. What is given back and taken
+    at the same moment, as when an invitation is accepted, was never held twice.
+    """
+    by_day: dict[date, list[SlotStep]] = {}
+    for step in steps:
+        by_day.setdefault(step.at.astimezone(UTC).date(), []).append(step)
+    now, found = dict(held), []
+    for day in days:
+        most = dict(now)
+        at_once = groupby(by_day.get(day, ()), key=lambda step: step.at)
+        for _, together in at_once:
+            for step in together:
+                now[step.kind] += 1 if step.taken else -1
+            most = {kind: max(most[kind], now[kind]) for kind in most}
+        found.append(most)
+    return found

@@ -8,6 +8,7 @@ from services.sharing.usecases import (
     embed_secrets,
     explanations,
     foreseen,
+    group_dashboards,
     handover,
     plans,
     sharing,
@@ -28,6 +29,12 @@ ROUTES: tuple[Route, ...] = (
     put(f"{ONE}/sharing", sharing.share_dashboard, analyst("sharing.manage"), seen_by=may_know_of, if_match=True),
     delete(f"{ONE}/sharing", sharing.unshare_dashboard, member("sharing.narrow"), seen_by=may_know_of),
     post(f"{ONE}/sharing-preview", sharing.preview_sharing, analyst("sharing.manage"), seen_by=may_know_of),
+    get(
+        "/v1/groups/{group_id}/dashboards",
+        group_dashboards.list_group_dashboards,
+        admin("groups.read_dashboards"),
+        known_by=group_dashboards.group_is_known,
+    ),
     post(
         "/v1/users/{user_id}/dashboard-transfer",
         handover.transfer_dashboards,

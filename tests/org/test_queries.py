@@ -61,6 +61,7 @@ async def crowded(world: World) -> House:
         (Wanted(descending=True), "members_by_name"),
         (Wanted(sort="email"), "members_by_email"),
         (Wanted(sort="joined_at", descending=True), "members_by_joining"),
+        (Wanted(sort="last_active_at", descending=True), "members_by_activity"),
         (Wanted(status="inactive", sort="deactivated_at"), "members_by_deactivation"),
     ],
 )

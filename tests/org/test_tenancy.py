@@ -22,6 +22,7 @@ TABLES = (
     "group_members",
     "invitations",
     "deleted_groups",
+    "slot_entries",
 )
 
 

@@ -10,7 +10,7 @@ import pytest
 from shared.cli.demo.api import Person
 from tests.system.whole import Cast, WholeProduct, a_cast, a_told_webhook
 
-SORTS = ("name", "-name", "email", "joined_at", "-joined_at", "deactivated_at&status=inactive")
+SORTS = ("name", "-name", "email", "joined_at", "-joined_at", "-last_active_at", "deactivated_at&status=inactive")
 
 
 @pytest.fixture(scope="module")
