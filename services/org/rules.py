@@ -20,6 +20,7 @@ InvitationStatus = Literal["open", "accepted", "revoked", "expired"]
 
 AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
 INVITATION_LIFE = timedelta(days=14)
+MOST_MEMBERS = 10_000_000
 PLAN_WITH_GROUPS = "business"
 LEGAL_DOCUMENTS: Mapping[Literal["terms", "privacy"], str] = {"terms": "2026-01", "privacy": "2026-01"}
 BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
@@ -125,6 +126,7 @@ class Invitation:
     sent_at: datetime
     expires_at: datetime
     accepted_at: datetime | None
+    renewal_requested_at: datetime | None = None
 
     def at(self, now: datetime) -> Invitation:
         """As it is at this moment: what is overdue has expired, whether or not the job has been by."""
@@ -265,7 +267,11 @@ def check_groups_known(asked: Collection[str], known: Collection[str]) -> None:
     """A group of another organization is as unknown as one that never was."""
     for place, group_id in enumerate(asked):
         if group_id not in known:
-            raise invalid(f"/group_ids/{place}", "unknown_group", "There is no such group.")
+            raise unknown_group(f"/group_ids/{place}")
+
+
+def unknown_group(pointer: str) -> Problem:
+    return invalid(pointer, "unknown_group", "There is no such group.")
 
 
 def check_keeps_an_admin(member: Member, other_admins: int) -> None:
