@@ -24,6 +24,7 @@ SIGNUP_LIFE = timedelta(hours=24)
 RESET_LIFE = timedelta(minutes=30)
 EMAIL_CHANGE_LIFE = timedelta(hours=24)
 UNDO_LIFE = timedelta(days=7)
+KNOWN_DEVICE_LIFE = timedelta(days=90)
 BEARER_LIFE = timedelta(days=30)
 COOKIE_LIFE = timedelta(hours=12)
 COOKIE_IDLE = timedelta(hours=1)
@@ -254,6 +255,7 @@ class Limit:
 
 
 BY_ACCOUNT = Limit("account", 10, timedelta(minutes=15), grows=True)
+BY_DEVICE = Limit("device", 10, timedelta(minutes=15), grows=True)
 BY_SOURCE = Limit("source", 100, timedelta(hours=1))
 SIGNUPS_BY_ADDRESS = Limit("signup address", 5, timedelta(hours=1))
 SIGNUPS_BY_SOURCE = Limit("signup source", 60, timedelta(hours=1))

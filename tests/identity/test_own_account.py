@@ -220,7 +220,7 @@ async def test_a_wrong_proof_counts_as_a_guess_and_proves_nothing(world: World) 
         for _ in range(11)
     ]
     assert codes == ["invalid_credentials"] * 10 + ["rate_limited"]
-    assert (await sign_in(world, ana.email)).code == "rate_limited"
+    assert (await sign_in(world, ana.email, source="192.0.2.1")).code == "rate_limited"
     assert (await introspect(world, mine.session_id or ""))["auth_time"] == mine.auth_time
 
 
