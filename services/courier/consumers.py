@@ -23,7 +23,15 @@ from shared.events.org import (
 from shared.ids import new_id
 from shared.service import Ctx
 
-MemberTold = MemberJoined | MemberRoleChanged | MemberRenamed | MemberDeactivated | MemberReactivated | MemberRemoved
+MemberTold = (
+    MemberJoined
+    | MemberRoleChanged
+    | MemberRenamed
+    | MemberEmailChanged
+    | MemberDeactivated
+    | MemberReactivated
+    | MemberRemoved
+)
 
 
 async def store_mail(ctx: Ctx, asked: MailRequested) -> None:
