@@ -14,6 +14,7 @@ from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.org import (
     MemberDeactivated,
+    MemberEmailChanged,
     MemberJoined,
     MemberReactivated,
     MemberRemoved,
