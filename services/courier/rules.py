@@ -13,6 +13,8 @@ PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
+    "domain_at_risk": "/domains",
+    "domain_lapsed": "/domains",
 }
 
 

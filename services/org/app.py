@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from services.org import consumers
 from services.org.routes import ROUTES
+from services.org.usecases.dns import LookUp, txt_records
+from services.org.usecases.domain_checks import check_domains, end_unproven_claims
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.own import Own
 from shared.events.billing import EntitlementsChanged
@@ -17,9 +19,14 @@ from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
 
-@asynccontextmanager
-async def opened(env: Environment) -> AsyncIterator[Own]:
-    yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"))
+def opening(look_up: LookUp) -> Callable[[Environment], AbstractAsyncContextManager[Own]]:
+    """How org opens when DNS is asked this way."""
+
+    @asynccontextmanager
+    async def opened(env: Environment) -> AsyncIterator[Own]:
+        yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"), look_up)
+
+    return opened
 
 
 service = Service(
@@ -34,6 +41,10 @@ service = Service(
         on(EntitlementsChanged, consumers.apply_entitlements),
     ),
     sources=("identity", "billing"),
-    jobs=(Job(expire_invitations, every_seconds=60),),
-    opens=opened,
+    jobs=(
+        Job(expire_invitations, every_seconds=60),
+        Job(check_domains, every_seconds=60),
+        Job(end_unproven_claims, every_seconds=60),
+    ),
+    opens=opening(txt_records),
 )

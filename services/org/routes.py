@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from services.org.rules import ACTIONS
-from services.org.store import groups, invitations, members
+from services.org.store import domains, groups, invitations, members
 from services.org.usecases.acceptance import accept_invitation, show_invitation
+from services.org.usecases.domains import claim_domain, list_domains, read_domain, remove_domain, verify_domain
 from services.org.usecases.groups import (
     add_group_member,
     change_group,
@@ -27,7 +28,6 @@ from services.org.usecases.neighbours import list_capabilities, plan_effects, st
 from services.org.usecases.organization import (
     change_organization,
     list_acceptances,
-    list_domains,
     read_dpa,
     read_organization,
 )
@@ -52,6 +52,10 @@ ROUTES = (
     get("/v1/legal/dpa", read_dpa, may("legal.read")),
     get("/v1/legal/acceptances", list_acceptances, may("legal.read")),
     get("/v1/domains", list_domains, may("domains.read")),
+    post("/v1/domains", claim_domain, may("domains.manage"), status=201),
+    get("/v1/domains/{domain_id}", read_domain, may("domains.read"), known_by=domains.exists),
+    delete("/v1/domains/{domain_id}", remove_domain, may("domains.remove"), known_by=domains.exists),
+    post("/v1/domains/{domain_id}/verifications", verify_domain, may("domains.manage"), known_by=domains.exists),
     get("/v1/users", list_users, may("users.read")),
     get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists),
     put(

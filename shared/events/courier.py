@@ -28,7 +28,15 @@ class MailRequested(Event):
     about: Annotated[str, StringConstraints(pattern="^(org|usr)_")]
     org_id: OrgId | None = None
     to: str
-    template: Literal["confirm_signup", "account_exists", "invitation", "dashboard_shared", "trial_ending"]
+    template: Literal[
+        "confirm_signup",
+        "account_exists",
+        "invitation",
+        "dashboard_shared",
+        "trial_ending",
+        "domain_at_risk",
+        "domain_lapsed",
+    ]
     values: dict[str, str]
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"

@@ -71,16 +71,70 @@ class OrganizationChanged(OrgEvent):
 
 
 class Domain(Shape):
+    """An e-mail domain's state. `stands`: it is the organization's, whatever the plan makes of it; only `verified` and `at_risk` are proven."""
+
     domain_id: DomainId
     name: str
-    status: Literal["claimed", "verified", "removed"]
+    status: Literal["claimed", "verified", "at_risk", "lapsed", "removed"]
+    origin: Literal["sign_up", "claimed", "affirmed"]
+    stands: bool
 
 
 class DomainClaimed(OrgEvent):
-    """An e-mail domain was registered for the organization."""
+    """An e-mail domain was registered for the organization, or waits for its proof."""
 
     TYPE: ClassVar[str] = "org.domain.claimed.v1"
     domain: Domain
+    claimed_by: UserId | None = None
+
+
+class DomainVerified(OrgEvent):
+    """DNS proves that the domain is the organization's; so it is no other one's."""
+
+    TYPE: ClassVar[str] = "org.domain.verified.v1"
+    domain: Domain
+
+
+class DomainAtRisk(OrgEvent):
+    """The proof is no longer in DNS. The domain lapses then unless the proof is back."""
+
+    TYPE: ClassVar[str] = "org.domain.at_risk.v1"
+    domain: Domain
+    lapses_at: datetime
+
+
+class DomainLapsed(OrgEvent):
+    """The domain is no longer the organization's: nobody can be invited there. Who is a member stays one."""
+
+    TYPE: ClassVar[str] = "org.domain.lapsed.v1"
+    domain: Domain
+    reason: Literal["proof_gone", "proven_by_another"]
+
+
+class DomainRemoved(OrgEvent):
+    """The domain was taken off the list, by an Admin or because its claim was never proven."""
+
+    TYPE: ClassVar[str] = "org.domain.removed.v1"
+    domain: Domain
+    reason: Literal["by_admin", "unproven"]
+
+
+class DomainsSuspended(OrgEvent):
+    """The plan no longer includes these domains: nobody new can be invited there until it does. One event for all of them."""
+
+    TYPE: ClassVar[str] = "org.domain.suspended.v1"
+    domain_ids: list[DomainId]
+    cause: Literal["plan"]
+    plan: str
+    suspended_at: datetime
+
+
+class DomainsResumed(OrgEvent):
+    """The plan includes these domains again."""
+
+    TYPE: ClassVar[str] = "org.domain.resumed.v1"
+    domain_ids: list[DomainId]
+    plan: str
 
 
 class TermsAccepted(OrgEvent):
@@ -250,6 +304,12 @@ PUBLISHED = (
     OrganizationCreated,
     OrganizationChanged,
     DomainClaimed,
+    DomainVerified,
+    DomainAtRisk,
+    DomainLapsed,
+    DomainRemoved,
+    DomainsSuspended,
+    DomainsResumed,
     TermsAccepted,
     InvitationSent,
     InvitationResent,

@@ -65,6 +65,7 @@ async def stage(product: WholeProduct) -> Stage:
     ids = {
         "user_id": cast.viewer.user_id,
         "group_id": group["id"],
+        "domain_id": (await admin.ask("GET", "/v1/domains")).ok()["data"][0]["id"],
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
         "event_id": admin.last_change[-1],
@@ -121,7 +122,9 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
 
 @pytest.mark.parametrize(
     "route",
-    sorted(r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id)}", r)),
+    sorted(
+        r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|domain_id)}", r)
+    ),
 )
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
     method, path = route.split(" ")

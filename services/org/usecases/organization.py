@@ -1,4 +1,4 @@
-"""The organization itself: company details, preferences, slots, the legal record, domains."""
+"""The organization itself: company details, preferences, slots, the legal record."""
 
 from __future__ import annotations
 
@@ -71,13 +71,6 @@ class Acceptance(View):
 ACCEPTED = tuple(name for name in Acceptance.model_fields if name != "id")
 
 
-class DomainView(View):
-    id: str
-    name: str
-    status: Literal["claimed", "verified"]
-    created_at: datetime
-
-
 async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
     """The organization's details, preferences and slots."""
     async with ctx.read() as read:
@@ -113,28 +106,12 @@ class ListAcceptances(ListQuery):
     """The legal record."""
 
 
-class ListDomains(ListQuery):
-    """The registered domains."""
-
-
 async def list_acceptances(ctx: Ctx, query: ListAcceptances) -> Page[Acceptance]:
     """Who accepted which version of Terms & Conditions and Privacy Policy, when and from where."""
     after = own(ctx).cursors.read(query) or [""]
     async with ctx.read() as read:
         rows = await organizations.acceptances(read, ctx.actor.org(), after[0], query.limit + 1)
     views = [Acceptance(id=row["acceptance_id"], **{name: row[name] for name in ACCEPTED}) for row in rows]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
-
-
-async def list_domains(ctx: Ctx, query: ListDomains) -> Page[DomainView]:
-    """The organization's registered e-mail domains: whose addresses can be invited."""
-    after = own(ctx).cursors.read(query) or [""]
-    async with ctx.read() as read:
-        rows = await organizations.domains(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [
-        DomainView(id=row["domain_id"], name=row["name"], status=row["status"], created_at=row["created_at"])
-        for row in rows
-    ]
     return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
 
 
