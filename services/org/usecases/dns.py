@@ -29,4 +29,4 @@ async def txt_records(
         return []
     except (dns.exception.DNSException, OSError) as why:
         raise Unanswered(type(why).__name__) from why
-    return [b"".join(record.strings).decode("ascii", "replace") for record in answer]
+    return sorted(b"".join(record.strings).decode("ascii", "replace") for record in answer)
