@@ -7,7 +7,7 @@ from pathlib import Path
 
 from publicsuffixlist import PublicSuffixList
 
-from services.org.usecases.dns import LookUp
+from services.org.usecases.dns import LookUp, txt_records
 from shared.paging import Cursors
 from shared.service import Ctx
 
@@ -25,7 +25,7 @@ class Own:
     public_suffixes: PublicSuffixList
 
     @classmethod
-    def open(cls, cursors: bytes, links: bytes, look_up: LookUp) -> Own:
+    def open(cls, cursors: bytes, links: bytes, look_up: LookUp = txt_records) -> Own:
         lines = CONSUMER_DOMAINS.read_text().split("\n")
         names = frozenset(line for line in lines if line and not line.startswith("#"))
         return cls(Cursors(cursors), links, look_up, names, PublicSuffixList())
