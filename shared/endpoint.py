@@ -20,10 +20,11 @@ from shared.fields import Composed, Versioned
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
+from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
 from shared.routing import RouteTable
-from shared.service import Answer, Ctx, Environment, RequestFacts, Route
+from shared.service import Answer, Ctx, Environment, RequestFacts, Route, forbidden
 from shared.web.json import parse
 from shared.web.problems import problem_response
 from shared.web.server import Request
@@ -42,7 +43,7 @@ class Endpoints:
         self._keyring = keyring
         self._inbox = inbox
         self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
-        for route in (*env.service.routes, *OVERSIGHT):
+        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS):
             self._table.add(route.method, route.path, (route, route.message))
 
     async def answer(self, request: Request) -> web.StreamResponse:
@@ -122,10 +123,7 @@ class Endpoints:
                 if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
         if not may.allows(actor):
-            raise Problem(
-                "forbidden",
-                meta={"action": may.action, "because": "role", "role": actor.role, "roles": sorted(may.roles)},
-            )
+            raise forbidden(may, actor)
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})

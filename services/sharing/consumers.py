@@ -14,6 +14,7 @@ from shared.events.org import (
     GroupMemberAdded,
     GroupMemberRemoved,
     MemberDeactivated,
+    MemberEmailChanged,
     MemberJoined,
     MemberReactivated,
     MemberRemoved,
@@ -30,6 +31,7 @@ MemberTold = (
     MemberJoined
     | MemberRoleChanged
     | MemberRenamed
+    | MemberEmailChanged
     | MemberSlotSuspended
     | MemberSlotResumed
     | MemberDeactivated

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, plans, sharing
+from services.sharing.usecases import (
+    dashboards,
+    decisions,
+    embed_secrets,
+    explanations,
+    foreseen,
+    handover,
+    plans,
+    sharing,
+)
 from services.sharing.usecases.asking import may_know_of
 from shared.service import Route, admin, analyst, delete, get, member, patch, person, post, put, service
 
@@ -19,6 +28,12 @@ ROUTES: tuple[Route, ...] = (
     put(f"{ONE}/sharing", sharing.share_dashboard, analyst("sharing.manage"), seen_by=may_know_of, if_match=True),
     delete(f"{ONE}/sharing", sharing.unshare_dashboard, member("sharing.narrow"), seen_by=may_know_of),
     post(f"{ONE}/sharing-preview", sharing.preview_sharing, analyst("sharing.manage"), seen_by=may_know_of),
+    post(
+        "/v1/users/{user_id}/dashboard-transfer",
+        handover.transfer_dashboards,
+        admin("dashboards.hand_over"),
+        known_by=handover.member_is_known,
+    ),
     post("/access/v1/evaluation", decisions.evaluate, member("access.evaluate")),
     post("/access/v1/evaluations", decisions.evaluate_many, member("access.evaluate")),
     post("/access/v1/search/resource", decisions.search_resources, member("access.evaluate")),
@@ -27,6 +42,8 @@ ROUTES: tuple[Route, ...] = (
     get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
     get("/internal/capabilities", plans.list_capabilities, person("me.read")),
     post("/internal/plan-effects", plans.plan_effects, service("plan_effects.read")),
+    post("/internal/member-effects", foreseen.member_effects, service("member_effects.read")),
+    post("/internal/group-effects", foreseen.group_effects, service("group_effects.read")),
     post("/internal/decisions", decisions.decide_many, service("access.evaluate")),
     post("/internal/access/v1/evaluations", decisions.evaluate_many_of, service("access.evaluate")),
     post("/internal/access/v1/search/resource", decisions.search_resources_of, service("access.evaluate")),

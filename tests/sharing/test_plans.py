@@ -108,7 +108,7 @@ async def test_capabilities_say_why_not(company: Company) -> None:
         return {one["action"]: (one["because"]["kind"], one["because"]["plan"]) for one in listed if not one["allowed"]}
 
     assert await refused("ana") == {}
-    assert set(await refused("ben")) == {"access.evaluate_others", "embed_secrets.read"}
+    assert set(await refused("ben")) == {"access.evaluate_others", "dashboards.hand_over", "embed_secrets.read"}
     await company.plan("free")
     assert await refused("ana") == {"share.all_analysts": ("plan", "pro"), "share.groups": ("plan", "business")}
     assert (await refused("dan"))["dashboards.register"] == ("role", None)

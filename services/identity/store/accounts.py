@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import datetime
 
-from services.identity.rules import Account
+import asyncpg
+
+from services.identity.rules import Account, Language
 from shared.db import Read, Row, Tx
 
 NAMES = [field.name for field in fields(Account)]
@@ -27,18 +29,26 @@ async def lock(tx: Tx, user_id: str) -> Account | None:
 
 
 async def create(
-    tx: Tx, user_id: str, email: str, canonical_email: str, name: str, password_hash: str, now: datetime
+    tx: Tx,
+    user_id: str,
+    email: str,
+    canonical_email: str,
+    name: str,
+    password_hash: str,
+    language: Language,
+    now: datetime,
 ) -> bool:
     """False when the address has an account."""
     return bool(
         await tx.run(
-            "insert into accounts (user_id, email, canonical_email, name, password_hash, created_at)"
-            " values ($1, $2, $3, $4, $5, $6) on conflict (canonical_email) do nothing",
+            "insert into accounts (user_id, email, canonical_email, name, password_hash, language, created_at)"
+            " values ($1, $2, $3, $4, $5, $6, $7) on conflict (canonical_email) do nothing",
             user_id,
             email,
             canonical_email,
             name,
             password_hash,
+            language,
             now,
         )
     )
@@ -48,6 +58,20 @@ async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
     await tx.run(
         "update accounts set password_hash = $2, version = version + 1 where user_id = $1", user_id, password_hash
     )
+
+
+async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> bool:
+    """False when the address has another account; the transaction can then only be given up."""
+    try:
+        await tx.run(
+            "update accounts set email = $2, canonical_email = $3, version = version + 1 where user_id = $1",
+            user_id,
+            email,
+            canonical_email,
+        )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
 
 
 async def set_name(tx: Tx, user_id: str, name: str) -> None:

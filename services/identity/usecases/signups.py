@@ -11,7 +11,7 @@ from services.identity import rules
 from services.identity.store import accounts, signups
 from services.identity.usecases.attempts import pay
 from services.identity.usecases.opened import opened
-from services.identity.usecases.passwords import NewPassword, check_new_password
+from services.identity.usecases.passwords import NewPassword, check_new_password, words_of
 from shared.errors import Problem
 from shared.events.courier import MailLink, MailRequested
 from shared.events.identity import Person, UserRegistered
@@ -49,7 +49,9 @@ async def sign_up(ctx: Ctx, wanted: SignUp) -> SignupPending:
     address = canonical_email(wanted.email)
     with opened(ctx).hasher.place() as hasher:
         await _pay_for_source(ctx)
-        await check_new_password(hasher, wanted.password.get_secret_value(), _words_of(wanted))
+        await check_new_password(
+            ctx, wanted.password.get_secret_value(), words_of(wanted.email, wanted.name, wanted.company)
+        )
         await pay(ctx, (rules.SIGNUPS_BY_ADDRESS, address))
         password_hash = await hasher.hash(wanted.password.get_secret_value())
     signup = rules.Signup(
@@ -63,6 +65,7 @@ async def sign_up(ctx: Ctx, wanted: SignUp) -> SignupPending:
         product_mails=wanted.product_mails,
         password_hash=password_hash,
         source_ip=ctx.request.source_ip,
+        language=wanted.language,
         expires_at=ctx.now + rules.SIGNUP_LIFE,
     )
     async with ctx.tx("") as tx:
@@ -78,14 +81,6 @@ async def _pay_for_source(ctx: Ctx) -> None:
     # This machine's own address is whoever runs the house, loading people; or a proxy that the operator forgot to name as trusted.
     if not rules.is_this_machine(source):
         await pay(ctx, (rules.SIGNUPS_BY_SOURCE, source))
-
-
-def _words_of(wanted: SignUp) -> dict[str, str]:
-    return {
-        "your e-mail address": wanted.email.partition("@")[0],
-        "your name": wanted.name,
-        "your company's name": wanted.company,
-    }
 
 
 def _confirm(signup: rules.Signup, wanted: SignUp) -> MailRequested:
@@ -132,8 +127,16 @@ async def confirm_signup(ctx: Ctx, wanted: ConfirmSignup) -> Registered:
         signup = await signups.take(tx, wanted.signup_id, ctx.now)
         if signup is None:
             raise Problem("gone")
-        address, password_hash = signup.canonical_email, signup.password_hash
-        if not await accounts.create(tx, signup.user_id, signup.email, address, signup.name, password_hash, ctx.now):
+        if not await accounts.create(
+            tx,
+            signup.user_id,
+            signup.email,
+            signup.canonical_email,
+            signup.name,
+            signup.password_hash,
+            signup.language,
+            ctx.now,
+        ):
             raise Problem("gone")
         wish = WishedFor(
             company=signup.company,
