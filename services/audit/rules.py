@@ -26,6 +26,7 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("dashboard", "dashboard_id", "title"),
     ("subscription", "subscription_id", "plan"),
     ("webhook", "webhook_id", "host"),
+    ("invoice", "invoice_id", "number"),
     ("person", "user_id", "name"),
 )
 TARGET_IDS = ("secret_id", "session_id")

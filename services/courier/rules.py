@@ -25,6 +25,7 @@ LINK_PATHS: Mapping[str, str] = {
     "email_change_undo": "/undo-email/{token}",
 }
 PAGES: Mapping[str, str] = {
+    "invitation_renewal": "/users",
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",

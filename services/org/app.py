@@ -12,6 +12,7 @@ from services.org.usecases.dns import LookUp, txt_records
 from services.org.usecases.domain_checks import check_domains, end_unproven_claims
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.own import Own
+from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
@@ -46,6 +47,7 @@ service = Service(
         Job(expire_invitations, every_seconds=60),
         Job(check_domains, every_seconds=60),
         Job(end_unproven_claims, every_seconds=60),
+        Job(forget_deleted_groups, every_seconds=3600),
     ),
     opens=opening(txt_records),
 )

@@ -33,6 +33,7 @@ class MailRequested(Event):
         "confirm_signup",
         "account_exists",
         "invitation",
+        "invitation_renewal",
         "dashboard_shared",
         "trial_ending",
         "domain_at_risk",
