@@ -11,6 +11,7 @@ from services.org.routes import ROUTES
 from services.org.usecases.dns import LookUp, txt_records
 from services.org.usecases.domain_checks import check_domains, end_unproven_claims
 from services.org.usecases.invitations import expire_invitations
+from services.org.usecases.library import Library
 from services.org.usecases.own import Own
 from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
@@ -20,12 +21,14 @@ from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
 
-def opening(look_up: LookUp) -> Callable[[Environment], AbstractAsyncContextManager[Own]]:
-    """How org opens when DNS is asked this way."""
+def opening(
+    look_up: LookUp, library: Library | None = None
+) -> Callable[[Environment], AbstractAsyncContextManager[Own]]:
+    """How org opens when DNS is asked this way, and the legal texts are these."""
 
     @asynccontextmanager
     async def opened(env: Environment) -> AsyncIterator[Own]:
-        yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"), look_up)
+        yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"), look_up, library)
 
     return opened
 

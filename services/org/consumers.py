@@ -9,6 +9,7 @@ from services.org.store import groups, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.domains import register_first, tell_plan_change
 from services.org.usecases.holding import Held, holding
+from services.org.usecases.legal import record_sign_up
 from shared.db import Tx
 from shared.events import org as said
 from shared.events.billing import EntitlementsChanged
@@ -106,15 +107,7 @@ async def _found_organization(ctx: Ctx, person: Person, signup: Signup) -> None:
         first = await members.join(tx, org_id, person, "admin", person.user_id, ctx.now)
         await tx.emit(said.MemberJoined(org_id=org_id, member=rules.Overlay(rules.Plan()).state(first)))
         if signup.terms_accepted:
-            await _record_acceptance(ctx, tx, org_id, person, signup.source_ip)
-
-
-async def _record_acceptance(ctx: Ctx, tx: Tx, org_id: str, person: Person, source_ip: str | None) -> None:
-    for document, version in rules.LEGAL_DOCUMENTS.items():
-        await organizations.add_acceptance(
-            tx, org_id, new_id("acc"), document, version, person.user_id, person.name, person.email, source_ip, ctx.now
-        )
-        await tx.emit(said.TermsAccepted(org_id=org_id, document=document, version=version, accepted_by=person.user_id))
+            await record_sign_up(ctx, tx, org_id, signup.company, person, signup.source_ip)
 
 
 async def _follow_everywhere(ctx: Ctx, tx: Tx, person: Person) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, Shape
-from shared.ids import DomainId, GroupId, InvitationId, UserId
+from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 Role = Literal["admin", "analyst", "viewer"]
 
@@ -144,6 +144,31 @@ class TermsAccepted(OrgEvent):
     document: Literal["terms", "privacy"]
     version: str
     accepted_by: UserId
+    acceptance_id: AcceptanceId | None = None
+    sha256: str | None = None
+
+
+class DpaAccepted(OrgEvent):
+    """The organization accepted the Data Processing Amendment electronically; the hash is of the text that was signed."""
+
+    TYPE: ClassVar[str] = "org.legal.dpa_accepted.v1"
+    acceptance_id: AcceptanceId
+    version: str
+    sha256: str
+    accepted_by: UserId
+    signatory_name: str
+    signatory_title: str
+
+
+class DpaNotApplicable(OrgEvent):
+    """The organization said why it needs no Data Processing Amendment."""
+
+    TYPE: ClassVar[str] = "org.legal.dpa_not_applicable.v1"
+    acceptance_id: AcceptanceId
+    version: str
+    sha256: str
+    decided_by: UserId
+    reason: str
 
 
 class InvitationSent(OrgEvent):
@@ -334,6 +359,8 @@ PUBLISHED = (
     DomainsSuspended,
     DomainsResumed,
     TermsAccepted,
+    DpaAccepted,
+    DpaNotApplicable,
     InvitationSent,
     InvitationResent,
     InvitationRenewalRequested,

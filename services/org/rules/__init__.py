@@ -21,7 +21,6 @@ InvitationStatus = Literal["open", "accepted", "revoked", "expired"]
 AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
 INVITATION_LIFE = timedelta(days=14)
 PLAN_WITH_GROUPS = "business"
-LEGAL_DOCUMENTS: Mapping[Literal["terms", "privacy"], str] = {"terms": "2026-01", "privacy": "2026-01"}
 BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
     "all_users": ("All Users", "Every active member."),
     "all_analysts": ("All Analysts", "Every active Admin and Analyst."),
@@ -33,6 +32,7 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "organization.read": ADMINS,
     "organization.manage": ADMINS,
     "legal.read": ADMINS,
+    "legal.accept": ADMINS,
     "domains.read": ADMINS,
     "domains.manage": ADMINS,
     "domains.remove": ADMINS,

@@ -1,4 +1,4 @@
-"""Organizations and what hangs on them once: the legal record, domains, plan facts; and the persons that identity told."""
+"""Organizations and what hangs on them once: domains, plan facts; and the persons that identity told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 from services.org.rules import Author, Overlay, Plan, overlay
 from services.org.rules.domains import is_registered
 from services.org.store import domains
-from shared.db import Read, Row, Tx
+from shared.db import Read, Tx
 from shared.errors import Problem
 from shared.events import org as said
 from shared.events.billing import Entitlements
@@ -100,46 +100,6 @@ async def is_time_zone(read: Read, name: str) -> bool:
 async def sequence(read: Read, org_id: str) -> int:
     """How much this service has said about the organization: it grows with every change."""
     return int(await read.value("select sequence from outbox_subjects where subject = $1", org_id) or 0)
-
-
-# -- the legal record
-
-
-async def add_acceptance(
-    tx: Tx,
-    org_id: str,
-    acceptance_id: str,
-    document: str,
-    version: str,
-    user_id: str,
-    name: str,
-    email: str,
-    source_ip: str | None,
-    now: datetime,
-) -> None:
-    await tx.run(
-        "insert into legal_acceptances (org_id, acceptance_id, document, version, accepted_by, name, email, source_ip, accepted_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        org_id,
-        acceptance_id,
-        document,
-        version,
-        user_id,
-        name,
-        email,
-        source_ip,
-        now,
-    )
-
-
-async def acceptances(read: Read, org_id: str, after: str, limit: int) -> list[Row]:
-    """In the order in which they were given."""
-    return await read.rows(
-        "select * from legal_acceptances where org_id = $1 and acceptance_id > $2 order by acceptance_id limit $3",
-        org_id,
-        after,
-        limit,
-    )
 
 
 # -- domains

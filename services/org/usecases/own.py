@@ -8,6 +8,7 @@ from pathlib import Path
 from publicsuffixlist import PublicSuffixList
 
 from services.org.usecases.dns import LookUp, txt_records
+from services.org.usecases.library import Library
 from shared.paging import Cursors
 from shared.service import Ctx
 
@@ -21,14 +22,15 @@ class Own:
     cursors: Cursors
     links: bytes
     look_up: LookUp
+    library: Library
     consumer_domains: frozenset[str]
     public_suffixes: PublicSuffixList
 
     @classmethod
-    def open(cls, cursors: bytes, links: bytes, look_up: LookUp = txt_records) -> Own:
+    def open(cls, cursors: bytes, links: bytes, look_up: LookUp = txt_records, library: Library | None = None) -> Own:
         lines = CONSUMER_DOMAINS.read_text().split("\n")
         names = frozenset(line for line in lines if line and not line.startswith("#"))
-        return cls(Cursors(cursors), links, look_up, names, PublicSuffixList())
+        return cls(Cursors(cursors), links, look_up, library or Library(), names, PublicSuffixList())
 
     def can_be_registered(self, domain: str) -> bool:
         """Whether a domain can be one organization's: not a mail provider's, and not one under which anybody registers."""
