@@ -33,6 +33,8 @@ PAGES: Mapping[str, str] = {
     "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
+    "sessions_revoked": "/sign-in",
+    "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
 }

@@ -10,6 +10,8 @@ from services.org import consumers
 from services.org.routes import ROUTES
 from services.org.usecases.dns import LookUp, txt_records
 from services.org.usecases.domain_checks import check_domains, end_unproven_claims
+from services.org.usecases.exporting import EXPORT
+from services.org.usecases.importing import IMPORT
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.library import Library
 from services.org.usecases.own import Own
@@ -52,5 +54,6 @@ service = Service(
         Job(end_unproven_claims, every_seconds=60),
         Job(forget_deleted_groups, every_seconds=3600),
     ),
+    operations=(IMPORT, EXPORT),
     opens=opening(txt_records),
 )
