@@ -39,6 +39,8 @@ PAGES: Mapping[str, str] = {
     "recovery_code_used": "/me/security",
     "invoice_overdue": "/billing",
     "plan_lapsed": "/billing",
+    "domain_at_risk": "/domains",
+    "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",

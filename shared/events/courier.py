@@ -46,6 +46,8 @@ class MailRequested(Event):
         "recovery_code_used",
         "invoice_overdue",
         "plan_lapsed",
+        "domain_at_risk",
+        "domain_lapsed",
         "password_reset",
         "no_account",
         "password_changed",

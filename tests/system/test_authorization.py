@@ -71,6 +71,9 @@ async def stage(product: WholeProduct) -> Stage:
         "delivery_id": delivery,
         "user_id": cast.viewer.user_id,
         "group_id": group["id"],
+        "acceptance_id": (await admin.ask("GET", "/v1/legal/acceptances")).ok()["data"][0]["id"],
+        "document_id": "terms",
+        "domain_id": (await admin.ask("GET", "/v1/domains")).ok()["data"][0]["id"],
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
         "event_id": admin.last_change[-1],
@@ -147,7 +150,8 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
         r
         for r in TABLE
         if re.search(
-            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id)}", r
+            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id|domain_id|acceptance_id)}",
+            r,
         )
     ),
 )

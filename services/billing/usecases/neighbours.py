@@ -58,12 +58,19 @@ class GainingDashboard(View):
     through: Sequence[str] = ()
 
 
+class DomainEffect(View):
+    domain_id: str
+    name: str
+
+
 class OrgEffects(View):
     groups_suspended: Sequence[GroupEffect]
     groups_resumed: Sequence[GroupEffect]
     author_slots: SlotUse
     viewer_slots: SlotUse
     losing_author_slot: Sequence[SlotLoser]
+    domains_suspended: Sequence[DomainEffect] = ()
+    domains_resumed: Sequence[DomainEffect] = ()
 
 
 class SharingEffects(View):
