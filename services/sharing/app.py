@@ -1,4 +1,4 @@
-"""Sharing: dashboards, who may see them and why, and the organization's embed secrets."""
+"""Sharing: dashboards, who may see them and why, sharing links, and the organization's embed secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.sharing import consumers
 from services.sharing.routes import ROUTES
+from services.sharing.usecases.opened import opens
 from shared.events import billing, org
 from shared.events.sharing import PUBLISHED
 from shared.service import Service, on
@@ -34,4 +35,5 @@ service = Service(
         on(billing.EntitlementsChanged, consumers.keep_entitlements),
     ),
     sources=("org", "billing"),
+    opens=opens,
 )

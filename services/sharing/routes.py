@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, plans, sharing
+from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, links, plans, sharing
 from services.sharing.usecases.asking import may_know_of
+from services.sharing.usecases.links import may_know_of_link
 from shared.service import Route, admin, analyst, delete, get, member, patch, person, post, put, service
 
 ONE = "/v1/dashboards/{dashboard_id}"
+LINK = "/v1/links/{link_id}"
+ALL_LINKS = "/v1/links/suspension"
 
 ROUTES: tuple[Route, ...] = (
     post("/v1/dashboards", dashboards.register_dashboard, analyst("dashboards.register"), status=201),
@@ -19,6 +22,22 @@ ROUTES: tuple[Route, ...] = (
     put(f"{ONE}/sharing", sharing.share_dashboard, analyst("sharing.manage"), seen_by=may_know_of, if_match=True),
     delete(f"{ONE}/sharing", sharing.unshare_dashboard, member("sharing.narrow"), seen_by=may_know_of),
     post(f"{ONE}/sharing-preview", sharing.preview_sharing, analyst("sharing.manage"), seen_by=may_know_of),
+    post(f"{ONE}/links", links.create_link, analyst("links.create"), seen_by=may_know_of, status=201, unrecorded=True),
+    get(f"{ONE}/links", links.list_links_of_dashboard, member("links.read"), seen_by=may_know_of),
+    get("/v1/links", links.list_links, member("links.read")),
+    get(LINK, links.read_link, member("links.read"), seen_by=may_know_of_link),
+    patch(LINK, links.change_link, member("links.write"), seen_by=may_know_of_link, unrecorded=True),
+    delete(LINK, links.remove_link, member("links.write"), seen_by=may_know_of_link),
+    post(
+        f"{LINK}/token-rotations",
+        links.rotate_link_token,
+        member("links.write"),
+        seen_by=may_know_of_link,
+        unrecorded=True,
+    ),
+    get(ALL_LINKS, links.read_links_suspension, analyst("links.read")),
+    post(ALL_LINKS, links.suspend_links, admin("links.suspend")),
+    delete(ALL_LINKS, links.resume_links, admin("links.suspend")),
     post("/access/v1/evaluation", decisions.evaluate, member("access.evaluate")),
     post("/access/v1/evaluations", decisions.evaluate_many, member("access.evaluate")),
     post("/access/v1/search/resource", decisions.search_resources, member("access.evaluate")),

@@ -108,9 +108,14 @@ async def test_capabilities_say_why_not(company: Company) -> None:
         return {one["action"]: (one["because"]["kind"], one["because"]["plan"]) for one in listed if not one["allowed"]}
 
     assert await refused("ana") == {}
-    assert set(await refused("ben")) == {"access.evaluate_others", "embed_secrets.read"}
+    assert set(await refused("ben")) == {"access.evaluate_others", "embed_secrets.read", "links.suspend"}
     await company.plan("free")
-    assert await refused("ana") == {"share.all_analysts": ("plan", "pro"), "share.groups": ("plan", "business")}
+    assert await refused("ana") == {
+        "share.all_analysts": ("plan", "pro"),
+        "share.groups": ("plan", "business"),
+        "links.create": ("plan", "pro"),
+        "links.allow_parameters": ("plan", "business"),
+    }
     assert (await refused("dan"))["dashboards.register"] == ("role", None)
     await company.suspend_slot("ben")
     assert (await refused("ben"))["dashboards.register"] == ("limit", None)
@@ -146,6 +151,7 @@ async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_fo
     other = await Company(world).found()
     await company.register("ben", "board-1")
     (await company.share("ben", "board-1", "groups", "Sales")).ok()
+    (await company.ask("ben", "POST", "/v1/dashboards/board-1/links", {"name": "For the wall"})).ok()
     tables = (
         "organizations",
         "entitlements",
@@ -155,6 +161,8 @@ async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_fo
         "dashboards",
         "dashboard_groups",
         "embed_secrets",
+        "links",
+        "link_switches",
     )
     database = world.started["sharing"].env.database
     for table in tables:

@@ -61,12 +61,14 @@ async def stage(product: WholeProduct) -> Stage:
             headers={"If-Match": shared.headers["etag"]},
         )
     ).ok()
+    link = (await admin.write("POST", "/v1/dashboards/dsh-matrix/links", {"name": "Matrix"})).ok()
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     ids = {
         "user_id": cast.viewer.user_id,
         "group_id": group["id"],
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
+        "link_id": link["id"],
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],
         "session_id": "current",
@@ -121,7 +123,9 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
 
 @pytest.mark.parametrize(
     "route",
-    sorted(r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id)}", r)),
+    sorted(
+        r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|link_id|entry_id|event_id)}", r)
+    ),
 )
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
     method, path = route.split(" ")

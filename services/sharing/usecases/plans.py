@@ -116,6 +116,9 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("share.all_users", authors),
             _capability("share.all_analysts", authors or _by_plan(plan, "share_all_analysts")),
             _capability("share.groups", authors or _by_plan(plan, "custom_groups")),
+            _capability("links.create", authors or _by_plan(plan, "sharing_links")),
+            _capability("links.allow_parameters", authors or _by_plan(plan, "interactive_embedding")),
+            _capability("links.suspend", admins),
             _capability("access.evaluate", everybody),
             _capability("access.evaluate_others", admins),
             _capability("embed_secrets.read", admins),
@@ -128,7 +131,15 @@ def _people(lost: store.Lost) -> list[Somebody]:
 
 
 def _plan_of(wanted: Entitlements) -> Plan:
-    return Plan(wanted.plan, wanted.plan_name, wanted.author_slots, wanted.custom_groups, wanted.share_all_analysts)
+    return Plan(
+        wanted.plan,
+        wanted.plan_name,
+        wanted.author_slots,
+        wanted.custom_groups,
+        wanted.share_all_analysts,
+        wanted.sharing_links,
+        wanted.interactive_embedding,
+    )
 
 
 def _capability(action: str, because: Because | None) -> Capability:
