@@ -13,6 +13,7 @@ PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
+    "embed_secret_expiring": "/embed-secret",
 }
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from services.sharing import consumers
 from services.sharing.routes import ROUTES
+from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expired_secrets, warn_of_expiring_secrets
 from services.sharing.usecases.opened import opens
 from shared.events import billing, org
+from shared.events.courier import MailRequested
 from shared.events.sharing import PUBLISHED
-from shared.service import Service, on
+from shared.service import Job, Service, on
 
 service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=PUBLISHED,
+    publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),
@@ -35,5 +37,10 @@ service = Service(
         on(billing.EntitlementsChanged, consumers.keep_entitlements),
     ),
     sources=("org", "billing"),
+    jobs=(
+        Job(tell_expired_secrets, every_seconds=5),
+        Job(warn_of_expiring_secrets, every_seconds=60),
+        Job(seal_secrets_anew, every_seconds=60),
+    ),
     opens=opens,
 )

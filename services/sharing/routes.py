@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.sharing.store.secrets import secret_exists
 from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, links, plans, sharing
 from services.sharing.usecases.asking import may_know_of
 from services.sharing.usecases.links import may_know_of_link
@@ -10,6 +11,7 @@ from shared.service import Route, admin, analyst, delete, get, member, patch, pe
 ONE = "/v1/dashboards/{dashboard_id}"
 LINK = "/v1/links/{link_id}"
 ALL_LINKS = "/v1/links/suspension"
+ONE_EMBED_KEY = "/v1/embed-secrets/{secret_id}"
 
 ROUTES: tuple[Route, ...] = (
     post("/v1/dashboards", dashboards.register_dashboard, analyst("dashboards.register"), status=201),
@@ -44,6 +46,22 @@ ROUTES: tuple[Route, ...] = (
     post("/access/v1/search/subject", decisions.search_subjects, member("access.evaluate")),
     post("/v1/access-explanations", explanations.explain_access, member("access.evaluate")),
     get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
+    post("/v1/embed-secrets", embed_secrets.reset_embed_secret, admin("embed_secrets.reset"), status=201, fresh=True),
+    get(ONE_EMBED_KEY, embed_secrets.read_embed_secret, admin("embed_secrets.read"), known_by=secret_exists),
+    post(
+        f"{ONE_EMBED_KEY}/revocation",
+        embed_secrets.revoke_embed_secret,
+        admin("embed_secrets.revoke"),
+        known_by=secret_exists,
+    ),
+    post(
+        f"{ONE_EMBED_KEY}/reveal",
+        embed_secrets.reveal_embed_secret,
+        admin("embed_secrets.reveal"),
+        known_by=secret_exists,
+        fresh=True,
+        unrecorded=True,
+    ),
     get("/internal/capabilities", plans.list_capabilities, person("me.read")),
     post("/internal/plan-effects", plans.plan_effects, service("plan_effects.read")),
     post("/internal/decisions", decisions.decide_many, service("access.evaluate")),

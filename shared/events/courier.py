@@ -28,7 +28,9 @@ class MailRequested(Event):
     about: Annotated[str, StringConstraints(pattern="^(org|usr)_")]
     org_id: OrgId | None = None
     to: str
-    template: Literal["confirm_signup", "account_exists", "invitation", "dashboard_shared", "trial_ending"]
+    template: Literal[
+        "confirm_signup", "account_exists", "invitation", "dashboard_shared", "trial_ending", "embed_secret_expiring"
+    ]
     values: dict[str, str]
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"

@@ -73,6 +73,28 @@ class EmbedSecretReset(OrgEvent):
     expiring: dict[SecretId, datetime]
 
 
+class EmbedSecretExpired(OrgEvent):
+    """The overlap of an older embed secret is over: tokens that it signed are refused from its moment on."""
+
+    TYPE: ClassVar[str] = "sharing.embed_secret.expired.v1"
+    secret_id: SecretId
+
+
+class EmbedSecretRevoked(OrgEvent):
+    """An Admin ended an embed secret before its time. When it was the one in force, another one is told of in the same transaction."""
+
+    TYPE: ClassVar[str] = "sharing.embed_secret.revoked.v1"
+    secret_id: SecretId
+    revoked_at: datetime
+
+
+class EmbedSecretRevealed(OrgEvent):
+    """An Admin looked at an embed secret."""
+
+    TYPE: ClassVar[str] = "sharing.embed_secret.revealed.v1"
+    secret_id: SecretId
+
+
 class Link(Shape):
     """A sharing link without its token. `frozen_filters` is null when it follows the dashboard's defaults; an empty list of networks is no list."""
 
@@ -150,6 +172,9 @@ PUBLISHED = (
     DashboardShared,
     DashboardTransferred,
     EmbedSecretReset,
+    EmbedSecretExpired,
+    EmbedSecretRevoked,
+    EmbedSecretRevealed,
     LinkCreated,
     LinkChanged,
     LinkTokenRotated,

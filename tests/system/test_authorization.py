@@ -69,6 +69,7 @@ async def stage(product: WholeProduct) -> Stage:
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
         "link_id": link["id"],
+        "secret_id": (await admin.ask("GET", "/v1/embed-secrets")).ok()["data"][0]["id"],
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],
         "session_id": "current",
@@ -124,7 +125,9 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
 @pytest.mark.parametrize(
     "route",
     sorted(
-        r for r in TABLE if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|link_id|entry_id|event_id)}", r)
+        r
+        for r in TABLE
+        if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|link_id|secret_id|entry_id|event_id)}", r)
     ),
 )
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:

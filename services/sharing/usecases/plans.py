@@ -122,6 +122,9 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("access.evaluate", everybody),
             _capability("access.evaluate_others", admins),
             _capability("embed_secrets.read", admins),
+            _capability("embed_secrets.reset", admins),
+            _capability("embed_secrets.revoke", admins),
+            _capability("embed_secrets.reveal", admins),
         ]
     )
 
