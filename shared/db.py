@@ -92,6 +92,10 @@ class Tx(Read):
         self.said.append(envelope)
         return envelope
 
+    def speaks_as(self, say: Callable[[Any], Envelope]) -> None:
+        """What is emitted from here on is said on behalf of another."""
+        self._say = say
+
     def after_commit(self, wake: Callable[[], None]) -> None:
         """`wake` is called if and only if this transaction commits, right after it."""
         self.wakes.append(wake)

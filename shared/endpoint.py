@@ -20,6 +20,7 @@ from shared.fields import Composed, Versioned
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
+from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
 from shared.routing import RouteTable
@@ -42,7 +43,7 @@ class Endpoints:
         self._keyring = keyring
         self._inbox = inbox
         self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
-        for route in (*env.service.routes, *OVERSIGHT):
+        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS):
             self._table.add(route.method, route.path, (route, route.message))
 
     async def answer(self, request: Request) -> web.StreamResponse:

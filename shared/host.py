@@ -22,6 +22,7 @@ from shared.idempotency import forget_old_answers
 from shared.inbox import EVERY_TYPE, Handler, Inbox
 from shared.internal import Internal
 from shared.jobs import keep_running
+from shared.operations import forget_old_operations, keep_working
 from shared.outbox import Relay, queue_name
 from shared.service import Consumer, Ctx, Environment, Job, Service
 from shared.web.address import Address
@@ -30,7 +31,7 @@ from shared.web.server import Limits, Listening, serve
 log = structlog.get_logger()
 
 GRACE_SECONDS = 15.0
-KERNEL_JOBS = (Job(forget_old_answers, 3600),)
+KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600))
 
 
 @dataclass
@@ -143,6 +144,8 @@ def _start_jobs(one: Running, stack: AsyncExitStack) -> None:
         asyncio.create_task(keep_running(one.env, job), name=f"job {job.use_case.__name__}")
         for job in (*KERNEL_JOBS, *one.env.service.jobs)
     ]
+    if one.env.service.operations:
+        tasks.append(asyncio.create_task(keep_working(one.env), name=f"long work of {one.name}"))
 
     async def stop() -> None:
         for task in tasks:

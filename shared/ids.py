@@ -1,6 +1,6 @@
 """Ids: a typed prefix and a UUIDv7 (RFC 9562) in Crockford's base32, e.g. `usr_01k9zq3v5m8c1t0g7w2x4y6z8a`.
 
-An event's id also names its source: the twelve bits of UUIDv7's `rand_a` are a digest of the source's name.
+The id of an event, or of an operation, also names its source: the twelve bits of UUIDv7's `rand_a` are a digest of the source's name.
 So any service can tell from the id alone whether the event is one that it will ever hear about.
 """
 
@@ -28,15 +28,20 @@ def new_event_id(source: str, *, now: float | None = None) -> str:
     return f"evt_{_encode(_uuid7(now, source_tag(source)))}"
 
 
+def new_operation_id(source: str) -> str:
+    """A fresh id of long work, which carries the tag of the service that does it."""
+    return f"op_{_encode(_uuid7(None, source_tag(source)))}"
+
+
 def source_tag(source: str) -> int:
     """Twelve bits that stand for a source's name in its event ids."""
     return int.from_bytes(hashlib.sha256(source.encode()).digest()[:2], "big") >> 4
 
 
-def may_come_from(event_id: str, source: str) -> bool:
-    """Whether this event id can be one of that source's (never a wrong no; a wrong yes once in 4096)."""
-    match = PATTERN.fullmatch(event_id)
-    if match is None or match[1] != "evt":
+def may_come_from(tagged: str, source: str, prefix: str = "evt") -> bool:
+    """Whether the id of this event (or of this operation, `op`) can be one of that source's (never a wrong no; a wrong yes once in 4096)."""
+    match = PATTERN.fullmatch(tagged)
+    if match is None or match[1] != prefix:
         return False
     return (_decode(match[2]) >> 64) & 0xFFF == source_tag(source)
 
@@ -76,4 +81,5 @@ LinkId = Annotated[str, _typed("lnk")]
 SubscriptionId = Annotated[str, _typed("sub")]
 SessionId = Annotated[str, _typed("ses")]
 EventId = Annotated[str, _typed("evt")]
+OperationId = Annotated[str, _typed("op")]
 AuditId = Annotated[str, _typed("aud")]

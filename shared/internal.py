@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import orjson
 
 from shared.auth import Actor, Keyring
-from shared.errors import Problem
+from shared.errors import FieldError, Problem
 from shared.web.address import Address
 from shared.web.client import Answer, Client, DeadlineExceeded, Headers, Overloaded, Unreachable
 
@@ -56,6 +56,16 @@ class Internal:
             raise _problem(answer)
         return orjson.loads(answer.body) if answer.body else None
 
+    async def ask(self, service: str, target: str, seconds: float = CALL_SECONDS) -> Answer | None:
+        """The bare answer to a GET as this service itself, e.g. a file; None when there is no such thing."""
+        headers = [(b"Authorization", f"Bearer {self._keyring.as_itself(service)}".encode())]
+        answer = await self.send(service, "GET", target, headers, b"", seconds)
+        if answer.status == 404:
+            return None
+        if answer.status >= 400:
+            raise _problem(answer)
+        return answer
+
     async def send(
         self, service: str, method: str, target: str, headers: Headers, body: bytes, seconds: float
     ) -> Answer:
@@ -77,6 +87,12 @@ class Internal:
 def _problem(answer: Answer) -> Problem:
     try:
         raw = orjson.loads(answer.body)
-        return Problem(raw["code"], raw.get("detail", ""), meta=raw.get("meta", {}), remedy=raw.get("remedy", ()))
-    except (ValueError, KeyError):
+        return Problem(
+            raw["code"],
+            raw.get("detail", ""),
+            errors=[FieldError(**fault) for fault in raw.get("errors", ())],
+            meta=raw.get("meta", {}),
+            remedy=raw.get("remedy", ()),
+        )
+    except (ValueError, KeyError, TypeError):
         return Problem("unavailable", retry_after=2)

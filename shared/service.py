@@ -5,6 +5,7 @@ A use case is `async def verb(ctx, message) -> answer`. An HTTP request, an even
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -23,6 +24,7 @@ from shared.ids import new_event_id
 if TYPE_CHECKING:
     from shared.config import Settings
     from shared.internal import Internal
+    from shared.operations import Operation
 
 T = TypeVar("T")
 
@@ -183,12 +185,16 @@ class Service:
     consumers: Sequence[Consumer] = ()
     sources: Sequence[str] = ()
     jobs: Sequence[Job] = ()
+    operations: Sequence[Operation] = ()
     opens: Callable[[Environment], AbstractAsyncContextManager[Any]] | None = None
 
 
 @dataclass
 class Environment:
-    """What a running service was given: its database, clock, settings, the way to its neighbours, and what it opened itself (`own`)."""
+    """What a running service was given: its database, clock, settings, the way to its neighbours, and what it opened itself (`own`).
+
+    `work_waits` is set when long work was begun here.
+    """
 
     service: Service
     database: Database
@@ -196,6 +202,7 @@ class Environment:
     settings: Settings
     internal: Internal
     own: Any = None
+    work_waits: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Ctx:

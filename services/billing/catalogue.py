@@ -1,9 +1,10 @@
-"""The plan catalogue: data that an operator edits, checked whole when billing starts; every fault is named at once."""
+"""The plan catalogue: data that an operator edits and applies, checked whole before; every fault is named at once."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -68,8 +69,8 @@ class Plan(_Strict):
     def price(self, interval: Interval, currency: str) -> int | None:
         return None if self.prices is None else getattr(self.prices, interval)[currency]
 
-    def terms(self, interval: Interval, currency: str) -> Terms:
-        return Terms(self.id, self.name, self.order, interval, self.price(interval, currency))
+    def sold_in(self, currency: str) -> bool:
+        return self.prices is None or currency in self.prices.month
 
     def granted(self, version: int) -> Entitlements:
         """This plan's entitlements as an organization's, under a version."""
@@ -113,9 +114,23 @@ class Catalogue(_Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
+    def content(self) -> dict[str, Any]:
+        """The catalogue as a file would say it."""
+        content = self.model_dump(mode="json")
+        for plan in content["plans"]:
+            plan["entitlements"] = {
+                name: "unlimited" if value is None else value for name, value in plan["entitlements"].items()
+            }
+        return content
+
+    @property
     def first(self) -> Plan:
         """The plan that every organization starts with."""
         return self.by_id[self.starts_with]
+
+    def terms(self, plan_id: str, interval: Interval, currency: str) -> Terms:
+        plan = self.by_id[plan_id]
+        return Terms(plan.id, plan.name, plan.order, interval, plan.price(interval, currency), self.version)
 
     def plan(self, plan_id: str) -> Plan:
         return self.by_id[plan_id]
@@ -147,6 +162,39 @@ def _faults(catalogue: Catalogue) -> Iterable[str]:
         yield "trial.notice_days must be fewer than trial.days"
 
 
+@dataclass(frozen=True)
+class Shelf:
+    """The catalogues that were applied, by version. None ever changes, so what was read once is kept."""
+
+    known: dict[int, Catalogue] = field(default_factory=dict)
+
+    async def take(self, version: int, read: Callable[[int], Awaitable[str]]) -> Catalogue:
+        if version not in self.known:
+            self.known[version] = Catalogue.model_validate_json(await read(version))
+        return self.known[version]
+
+
+def differences(old: Catalogue, new: Catalogue) -> list[str]:
+    """What another catalogue would change, one line for each thing."""
+    before, after = _flat(old.content), _flat(new.content)
+    names = [name for name in [*before, *(n for n in after if n not in before)] if name != "version"]
+    return [
+        f"{name}: {before.get(name, 'nothing')} → {after.get(name, 'nothing')}"
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        inner = [(f"{name}.{key}" if name else key, one) for key, one in value.items()]
+    elif isinstance(value, list) and all(isinstance(one, dict) for one in value):
+        inner = [(f"{name}.{one.get('id', place)}", one) for place, one in enumerate(value)]
+    else:
+        return {name: value}
+    return {key: one for place, content in inner for key, one in _flat(content, place).items()}
+
+
 def read_catalogue(path: Path = DEFAULT) -> Catalogue:
     """The catalogue of a file, or `Misconfigured` with all that is wrong in it."""
     try:
@@ -159,8 +207,13 @@ def read_catalogue(path: Path = DEFAULT) -> Catalogue:
         raise Misconfigured(_words(path, wrong)) from None
 
 
-def _words(path: Path, wrong: ValidationError) -> Sequence[str]:
+def faults_of(wrong: ValidationError) -> Sequence[tuple[str, str]]:
+    """Where, and what."""
     return [
-        f"the plan catalogue {path}: {'.'.join(map(str, fault['loc'])) or 'as a whole'}: {fault['msg'].removeprefix('Value error, ')}"
+        (".".join(map(str, fault["loc"])) or "as a whole", fault["msg"].removeprefix("Value error, "))
         for fault in wrong.errors(include_url=False, include_context=False)
     ]
+
+
+def _words(path: Path, wrong: ValidationError) -> Sequence[str]:
+    return [f"the plan catalogue {path}: {place}: {what}" for place, what in faults_of(wrong)]

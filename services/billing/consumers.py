@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.billing import rules, store
-from services.billing.catalogue import Catalogue
+from services.billing.usecases.offer import on_offer
 from services.billing.usecases.subscription import grant, told
 from shared.events.billing import EntitlementsChanged, SubscriptionStarted
 from shared.events.org import OrganizationChanged, OrganizationCreated
@@ -13,10 +13,10 @@ from shared.service import Ctx
 
 async def start_subscription(ctx: Ctx, heard: OrganizationCreated) -> None:
     """Every organization starts on the free plan."""
-    catalogue: Catalogue = ctx.own
-    terms = catalogue.first.terms("month", catalogue.currency)
-    subscription = rules.begin(heard.org_id, new_id("sub"), terms, catalogue.currency, ctx.now)
     async with ctx.tx() as tx:
+        catalogue = await on_offer(ctx, tx)
+        terms = catalogue.terms(catalogue.starts_with, "month", catalogue.currency)
+        subscription = rules.begin(heard.org_id, new_id("sub"), terms, catalogue.currency, ctx.now)
         await store.keep_organization(tx, heard.org_id, heard.organization.name, heard.organization.contact_email)
         if await store.add_subscription(tx, subscription):
             granted = await grant(ctx, tx, subscription)

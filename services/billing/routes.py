@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
+from services.billing.usecases.operator import (
+    move_subscriptions,
+    override_entitlement,
+    propose_catalogue,
+    read_catalogue_in_use,
+)
 from services.billing.usecases.plans import list_plans
 from services.billing.usecases.subscription import read_entitlements, read_subscription, start_trial
-from shared.service import admin, anyone, delete, get, person, post, service
+from shared.service import admin, anyone, delete, get, person, post, put, service
 
 ROUTES = (
     get("/v1/plans", list_plans, anyone("plans.read")),
@@ -16,5 +22,9 @@ ROUTES = (
     post("/v1/subscription/changes", change_plan, admin("plan.change"), status=201, needs_key=True),
     delete("/v1/subscription/changes/scheduled", cancel_scheduled_change, admin("plan.change")),
     get("/internal/entitlements/{org_id}", read_entitlements, service("entitlements.read")),
+    get("/internal/catalogue", read_catalogue_in_use, service("catalogue.read")),
+    post("/internal/catalogue-proposals", propose_catalogue, service("catalogue.write")),
+    post("/internal/catalogue-moves", move_subscriptions, service("catalogue.write")),
+    put("/internal/overrides/{org_id}", override_entitlement, service("overrides.write")),
     get("/internal/capabilities", read_capabilities, person("me.read")),
 )

@@ -36,6 +36,7 @@ class Terms:
     order: int
     interval: Interval
     price: int | None
+    catalogue_version: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Subscription:
     """The row of an organization's subscription.
 
     Periods are counted from `anchor_at`, so that none drifts after a short month. What is scheduled (`next_plan`) happens at `period_end`.
+    Plan and price are those of `catalogue_version`, whatever is on offer by now.
     """
 
     org_id: str
@@ -61,6 +63,8 @@ class Subscription:
     credit: int = 0
     next_plan: str | None = None
     next_interval: Interval | None = None
+    catalogue_version: int = 1
+    next_catalogue_version: int | None = None
     version: int = 1
     changed_by: str | None = None
 
@@ -169,8 +173,20 @@ def plan_change(
         credit=subscription.credit,
         next_invoice_at=subscription.period_end if target.price else None,
         next_invoice=max(target.price - subscription.credit, 0) if target.price else None,
-        after=replace(subscription, next_plan=target.plan, next_interval=target.interval),
+        after=replace(
+            subscription,
+            next_plan=target.plan,
+            next_interval=target.interval,
+            next_catalogue_version=target.catalogue_version,
+        ),
     )
+
+
+def in_currency(subscription: Subscription, currency: str) -> Subscription:
+    """A currency is chosen once, before there is money in another."""
+    if currency != subscription.currency and (subscription.paid or subscription.credit or subscription.price is None):
+        raise Problem("conflict", f"The subscription is paid in {subscription.currency}.")
+    return replace(subscription, currency=currency)
 
 
 def direction_of(subscription: Subscription, current: Terms, target: Terms) -> Direction:
@@ -230,6 +246,7 @@ def _on_terms(subscription: Subscription, terms: Terms) -> Subscription:
         plan=terms.plan,
         interval=terms.interval,
         price=terms.price,
+        catalogue_version=terms.catalogue_version,
         status="active",
         trial_ends_at=None,
         trial_notice_given=False,
@@ -242,7 +259,7 @@ def _in_new_period(subscription: Subscription, start: datetime) -> Subscription:
 
 
 def without_schedule(subscription: Subscription) -> Subscription:
-    return replace(subscription, next_plan=None, next_interval=None)
+    return replace(subscription, next_plan=None, next_interval=None, next_catalogue_version=None)
 
 
 def next_invoice(subscription: Subscription) -> int | None:
@@ -264,6 +281,7 @@ def begin(org_id: str, subscription_id: str, terms: Terms, currency: str, now: d
         interval=terms.interval,
         status="active",
         price=terms.price,
+        catalogue_version=terms.catalogue_version,
         currency=currency,
         anchor_at=now,
         period_start=now,
@@ -324,10 +342,15 @@ def step_to(subscription: Subscription, terms: Terms) -> Subscription:
     )
     if same:
         end = boundary_after(subscription.anchor_at, subscription.interval, start)
-        after = replace(subscription, period_start=start, period_end=end)
+        after = replace(subscription, period_start=start, period_end=end, price=terms.price)
     else:
         after = _in_new_period(_on_terms(subscription, terms), start)
     return replace(after, credit=max(after.credit - (after.price or 0), 0))
+
+
+def moved_to(subscription: Subscription, catalogue_version: int) -> Subscription:
+    """On another version of the same plan: this period stays as it was bought, the next costs what that version says."""
+    return replace(subscription, catalogue_version=catalogue_version)
 
 
 # What a preview was made of

@@ -29,6 +29,15 @@ insert into entitlements as known (org_id, version, granted, catalogue_version) 
 on conflict (org_id) do update set version = known.version + 1, granted = excluded.granted, catalogue_version = excluded.catalogue_version
 returning version
 """
+OVERRIDE = """
+insert into overrides (org_id, entitlement, value, until, reason, granted_by, granted_at) values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (org_id, entitlement) do update set value = excluded.value, until = excluded.until, reason = excluded.reason,
+    granted_by = excluded.granted_by, granted_at = excluded.granted_at
+"""
+IN_USE = """
+select catalogue_version, plan, count(*) as how_many from subscriptions where status <> 'cancelled'
+group by catalogue_version, plan order by catalogue_version, plan
+"""
 
 
 async def subscription(read: Read, org_id: str) -> Subscription | None:
@@ -100,14 +109,29 @@ async def entitlements(read: Read, org_id: str) -> Entitlements | None:
     return None if row is None else Entitlements(version=row["version"], **orjson.loads(row["granted"]))
 
 
-async def granted_by_older_catalogue(read: Read, version: int, limit: int) -> list[str]:
-    rows = await read.rows("select org_id from entitlements where catalogue_version < $1 limit $2", version, limit)
+async def override(
+    tx: Tx, org_id: str, entitlement: str, value: Any, *, until: datetime, reason: str, by: str, now: datetime
+) -> None:
+    """Replaces what was there for this entitlement."""
+    await tx.run(OVERRIDE, org_id, entitlement, orjson.dumps(value).decode(), until, reason, by, now)
+
+
+async def overrides(read: Read, org_id: str) -> list[Row]:
+    return await read.rows(
+        "select entitlement, value, until, reason from overrides where org_id = $1 order by entitlement", org_id
+    )
+
+
+async def end_overrides(tx: Tx, org_id: str, now: datetime) -> list[str]:
+    """Removes those whose day has come, and names them."""
+    rows = await tx.rows("delete from overrides where org_id = $1 and until <= $2 returning entitlement", org_id, now)
+    return sorted(row["entitlement"] for row in rows)
+
+
+async def overrides_ended(read: Read, now: datetime, limit: int) -> list[str]:
+    """Organizations with an override whose day has come."""
+    rows = await read.rows("select distinct org_id from overrides where until <= $1 limit $2", now, limit)
     return [row["org_id"] for row in rows]
-
-
-async def followed_catalogue(tx: Tx, org_id: str, version: int) -> None:
-    """Notes that a catalogue changed nothing for the organization."""
-    await tx.run("update entitlements set catalogue_version = $2 where org_id = $1", org_id, version)
 
 
 # Organizations
@@ -130,20 +154,49 @@ async def organization(read: Read, org_id: str) -> Row | None:
 # The catalogue
 
 
-async def digest_of_catalogue(tx: Tx, version: int, digest: str) -> str:
-    """The content that this version of the catalogue had when it was first seen."""
-    await tx.run(
-        "insert into catalogues (version, digest) values ($1, $2) on conflict do nothing",
+async def newest_catalogue(read: Read) -> int | None:
+    """The version on offer; None before the first was applied."""
+    version: int | None = await read.value("select max(version) from catalogues where content is not null")
+    return version
+
+
+async def catalogue(read: Read, version: int) -> str:
+    content = await read.value("select content from catalogues where version = $1", version)
+    if content is None:
+        raise RuntimeError(f"version {version} of the catalogue isn't there")
+    return str(content)
+
+
+async def apply_catalogue(tx: Tx, version: int, digest: str, content: Any, by: str, now: datetime) -> bool:
+    """False when this version was applied already. One that is only known by its digest gets its content if that fits."""
+    return (
+        await tx.run(
+            "insert into catalogues as known (version, digest, content, applied_by, applied_at) values ($1, $2, $3, $4, $5)"
+            " on conflict (version) do update set content = excluded.content, applied_by = excluded.applied_by"
+            " where known.content is null and known.digest = excluded.digest",
+            version,
+            digest,
+            orjson.dumps(content).decode(),
+            by,
+            now,
+        )
+        == 1
+    )
+
+
+async def on_older_catalogue(read: Read, version: int, only: str, after: str, limit: int) -> list[str]:
+    """Organizations whose subscription is of an older version, in the order of their ids; all, or `only` one."""
+    rows = await read.rows(
+        "select org_id from subscriptions where status <> 'cancelled' and catalogue_version < $1"
+        " and ($2 = '' or org_id = $2) and org_id > $3 order by org_id limit $4",
         version,
-        digest,
+        only,
+        after,
+        limit,
     )
-    return str(await tx.value("select digest from catalogues where version = $1", version))
+    return [row["org_id"] for row in rows]
 
 
-async def plans_in_use(read: Read) -> dict[str, int]:
-    """How many subscriptions are on each plan, or will be."""
-    rows: list[Any] = await read.rows(
-        "select plan, count(*) as how_many from (select plan from subscriptions where status <> 'cancelled'"
-        " union all select next_plan from subscriptions where next_plan is not null) as used group by plan"
-    )
-    return {row["plan"]: row["how_many"] for row in rows}
+async def plans_in_use(read: Read) -> list[Row]:
+    """How many subscriptions are on each plan of each version."""
+    return await read.rows(IN_USE)

@@ -8,12 +8,18 @@ from datetime import datetime, timedelta
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600))
 GIVE_UP_AFTER = timedelta(days=3)
 
-LINK_PATHS: Mapping[str, str] = {"signup": "/verify/{token}", "invitation": "/invite/{token}"}
+LINK_PATHS: Mapping[str, str] = {
+    "signup": "/verify/{token}",
+    "invitation": "/invite/{token}",
+    "password_reset": "/reset/{token}",
+}
 PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
-    "trial_ending": "/billing",
     "embed_secret_expiring": "/embed-secret",
+    "trial_ending": "/billing",
+    "no_account": "/sign-up",
+    "password_changed": "/forgot",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.gateway.usecases import changes, documents, mail, me
+from services.gateway.usecases import changes, documents, mail, me, operations
 from shared.service import anyone, get, person
 
 HTML = "text/html"
@@ -11,6 +11,13 @@ ROUTES = (
     get("/v1/me", me.read_me, person("me.read")),
     get("/v1/me/capabilities", me.read_capabilities, person("me.read")),
     get("/v1/changes/{event_id}", changes.read_change, person("changes.read")),
+    get("/v1/operations/{operation_id}", operations.read_operation, person("operations.read")),
+    get(
+        "/v1/operations/{operation_id}/result",
+        operations.read_operation_result,
+        person("operations.read"),
+        media="application/octet-stream",
+    ),
     get("/", documents.read_home, anyone("documents.read"), media=HTML),
     get("/docs", documents.read_docs, anyone("documents.read"), media=HTML),
     get("/docs/events", documents.read_event_docs, anyone("documents.read"), media=HTML),

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from services.identity.usecases import introspection, invited, passwords, profile, sessions, signups, tokens
+from services.identity.usecases import (
+    introspection,
+    invited,
+    password_resets,
+    passwords,
+    profile,
+    sessions,
+    signups,
+    tokens,
+)
 from shared.service import anyone, delete, get, patch, person, post, put, service
 
 ROUTES = [
@@ -12,6 +21,9 @@ ROUTES = [
     post("/v1/auth/discovery", sessions.discover, anyone("auth.discover")),
     post("/v1/auth/sessions", sessions.sign_in, anyone("auth.sign_in"), status=201, unrecorded=True),
     post("/v1/auth/tokens", tokens.refresh, anyone("auth.refresh"), unrecorded=True),
+    post("/v1/auth/password-resets", password_resets.ask_for_reset, anyone("password.forgotten"), status=202, unrecorded=True),
+    get("/v1/auth/password-resets/{token}", password_resets.read_reset, anyone("password.reset")),
+    put("/v1/auth/password-resets/{token}", password_resets.reset_password, anyone("password.reset"), status=204, unrecorded=True),
     post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
     get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
     delete("/v1/me/sessions", sessions.end_other_sessions, person("sessions.end")),

@@ -14,8 +14,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 Kind = Literal["bearer", "cookie"]
+Language = Literal["en", "de"]
 
 SIGNUP_LIFE = timedelta(hours=24)
+RESET_LIFE = timedelta(minutes=30)
 BEARER_LIFE = timedelta(days=30)
 COOKIE_LIFE = timedelta(hours=12)
 COOKIE_IDLE = timedelta(hours=1)
@@ -33,6 +35,7 @@ class Account:
     name: str
     password_hash: str
     last_org_id: str | None
+    language: Language
     version: int
 
 
@@ -50,6 +53,17 @@ class Signup:
     product_mails: bool
     password_hash: str
     source_ip: str | None
+    language: Language
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class PasswordReset:
+    """A reset that was asked for. Without `user_id` the address has no account, and nothing comes of it."""
+
+    canonical_email: str
+    reset_id: str
+    user_id: str | None
     expires_at: datetime
 
 
@@ -184,6 +198,9 @@ BY_SOURCE = Limit("source", 100, timedelta(hours=1))
 SIGNUPS_BY_ADDRESS = Limit("signup address", 5, timedelta(hours=1))
 SIGNUPS_BY_SOURCE = Limit("signup source", 60, timedelta(hours=1))
 BY_INVITATION = Limit("invitation", 20, timedelta(hours=1))
+RESETS_BY_ADDRESS = Limit("reset address", 5, timedelta(hours=1))
+RESETS_BY_SOURCE = Limit("reset source", 60, timedelta(hours=1))
+BY_RESET = Limit("reset", 20, timedelta(hours=1))
 
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=15)

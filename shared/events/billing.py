@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events import OrgEvent, Shape
+from shared.events import Event, OrgEvent, Shape
 from shared.fields import Money
 from shared.ids import SubscriptionId
 
@@ -120,7 +120,52 @@ class EntitlementsChanged(OrgEvent):
     previous_plan: str | None = None
 
 
+class CatalogueApplied(Event):
+    """An operator put another version of the plan catalogue on offer; running subscriptions keep theirs."""
+
+    TYPE: ClassVar[str] = "billing.catalogue.applied.v1"
+    SUBJECT: ClassVar[str] = "catalogue"
+    catalogue: str = "catalogue"
+    version: int
+    previous_version: int
+    differences: list[str]
+    applied_by: str
+
+
+class SubscriptionMoved(OrgEvent):
+    """An operator moved the subscription to the catalogue's newest version; the price is that version's from the next period on."""
+
+    TYPE: ClassVar[str] = "billing.subscription.moved.v1"
+    subscription: Subscription
+    catalogue_version: int
+    previous_catalogue_version: int
+    next_price: Money | None
+    moved_by: str
+
+
+class OverrideGranted(OrgEvent):
+    """An operator agreed something with this organization alone, until a day; `billing.entitlements.changed` follows."""
+
+    TYPE: ClassVar[str] = "billing.override.granted.v1"
+    entitlement: str
+    value: bool | int | str | None
+    until: datetime
+    reason: str
+    granted_by: str
+
+
+class OverrideEnded(OrgEvent):
+    """What was agreed with this organization alone is over; `billing.entitlements.changed` follows."""
+
+    TYPE: ClassVar[str] = "billing.override.ended.v1"
+    entitlements_ended: list[str]
+
+
 PUBLISHED = (
+    CatalogueApplied,
+    SubscriptionMoved,
+    OverrideGranted,
+    OverrideEnded,
     SubscriptionStarted,
     PlanChanged,
     ChangeScheduled,

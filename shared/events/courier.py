@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from shared.events import Event, Shape
 from shared.ids import OrgId
 
-LinkPurpose = Literal["signup", "invitation"]
+LinkPurpose = Literal["signup", "invitation", "password_reset"]
 
 
 class MailLink(Shape):
@@ -29,7 +29,15 @@ class MailRequested(Event):
     org_id: OrgId | None = None
     to: str
     template: Literal[
-        "confirm_signup", "account_exists", "invitation", "dashboard_shared", "trial_ending", "embed_secret_expiring"
+        "confirm_signup",
+        "account_exists",
+        "invitation",
+        "dashboard_shared",
+        "embed_secret_expiring",
+        "trial_ending",
+        "password_reset",
+        "no_account",
+        "password_changed",
     ]
     values: dict[str, str]
     link: MailLink | None = None

@@ -49,7 +49,7 @@ class UserClosed(PersonEvent):
 
 
 class PasswordChanged(PersonEvent):
-    """A person has a new password; all other sessions ended."""
+    """A person has a new password; all other sessions ended, and after a reset all."""
 
     TYPE: ClassVar[str] = "identity.password.changed.v1"
 

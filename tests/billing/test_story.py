@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from services.billing import store
-from services.billing.app import the_catalogue
 from shared.auth import Actor
-from shared.config import Misconfigured
 from shared.db import EVERY_ORG
 from shared.events import Envelope
 from shared.events.billing import (
@@ -495,39 +493,6 @@ async def test_capabilities_give_the_reason(stage: Stage) -> None:
     assert (await capabilities())["trial.start"]["kind"] == "state"
 
 
-# The catalogue
-
-
-async def test_a_newer_catalogue_reaches_every_organization_and_an_unmarked_edit_refuses_to_start(
-    stage: Stage,
-) -> None:
-    from services.billing.usecases.time import follow_catalogue
-    from shared.jobs import run_job
-    from shared.service import Job
-
-    env = stage.world.started["billing"].env
-    edited = env.own.model_dump(mode="json")
-    for plan in edited["plans"]:
-        for name in ("author_slots", "viewer_slots"):
-            plan["entitlements"][name] = plan["entitlements"][name] or "unlimited"
-    edited["plans"][0]["entitlements"]["author_slots"] = 3
-    edited["version"] = 2
-    env.own = type(env.own).model_validate(edited)
-    await run_job(env, Job(follow_catalogue, 1))
-    await run_job(env, Job(follow_catalogue, 1))
-    granted = EntitlementsChanged.read((await said(stage))[-1]).entitlements
-    assert (granted.version, granted.author_slots, granted.plan) == (2, 3, "free")
-    assert len(await said(stage)) == 3
-    async with env.database.tx(EVERY_ORG, lambda e: e) as tx:
-        await tx.run("update catalogues set digest = 'another'")
-        await tx.run("update subscriptions set plan = 'bronze'")
-    with pytest.raises(Misconfigured) as wrong:
-        async with the_catalogue(env):
-            pass
-    assert "raise `version`" in str(wrong.value)
-    assert "1 subscriptions are on the plan 'bronze'" in str(wrong.value)
-
-
 async def test_everything_that_billing_says_is_in_its_table_of_contents(stage: Stage) -> None:
     (await stage.ask("POST", "/v1/subscription/trial")).ok()
     known = {event.TYPE for event in PUBLISHED} | {MailRequested.TYPE}
@@ -536,8 +501,11 @@ async def test_everything_that_billing_says_is_in_its_table_of_contents(stage: S
 
 async def test_the_database_itself_hides_other_organizations(stage: Stage) -> None:
     (await stage.ask("POST", "/v1/subscription/trial")).ok()
+    until = (stage.world.clock.now() + timedelta(days=1)).isoformat()
+    agreed = {"entitlement": "scim", "value": True, "until": until, "reason": "Pilot", "by": "olga"}
+    (await stage.ask("PUT", f"/internal/overrides/{stage.ada.org_id}", agreed, actor=GATEWAY)).ok()
     database = stage.world.started["billing"].env.database
-    for table in ("organizations", "subscriptions", "entitlements", "trials"):
+    for table in ("organizations", "subscriptions", "entitlements", "trials", "overrides"):
         for scope, visible in ((stage.ada.org(), True), (new_id("org"), False), ("", False)):
             async with database.read(scope) as read:
                 assert bool(await read.value(f"select count(*) from {table}")) is visible, (table, scope)

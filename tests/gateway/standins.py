@@ -35,7 +35,7 @@ from shared.service import Answer, Ctx, Service, anyone, get, member, on, person
 from shared.web.address import Address
 from shared.web.client import Client
 from shared.web.server import Limits, Request, serve
-from tests.kernel.toy import COUNTER, NOTES, NoteWritten, count_note, write_note
+from tests.kernel.toy import COUNTER, MANY_NOTES, NOTES, NoteWritten, count_note, write_note, write_notes
 from tests.world import Databases, Reply, World, world_of
 
 PUBLIC_URL = "http://tenantry.test"
@@ -296,9 +296,11 @@ def play(people: People) -> list[Service]:
                 post("/v1/open", echoing("write_open"), anyone("open.write")),
                 post("/v1/echo/{thing_id}", echoing("write_thing"), person("echo.write")),
                 post("/v1/notes", write_note, member("notes.write"), status=201),
+                post("/v1/notes/batches", write_notes, member("notes.write"), status=202),
                 capabilities("org"),
             ],
             publishes=[NoteWritten],
+            operations=[MANY_NOTES],
         ),
         Service(
             "sharing",

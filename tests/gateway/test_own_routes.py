@@ -14,7 +14,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from shared.errors import KINDS
-from shared.ids import new_event_id, new_id
+from shared.ids import new_event_id, new_id, new_operation_id
 from tests.gateway.standins import House, somebody
 
 
@@ -52,6 +52,7 @@ async def test_capabilities_of_all_services_are_merged(house: House) -> None:
         "changes.read": None,
         "identity.rule": None,
         "me.read": None,
+        "operations.read": None,
         "org.rule": None,
         "sharing.rule": None,
     }
@@ -265,3 +266,42 @@ async def test_every_answer_refuses_to_be_framed_or_sniffed(house: House) -> Non
         if reply.status >= 400:
             assert reply.headers["content-type"] == "application/problem+json"
             assert orjson.loads(reply.body)["instance"] == reply.headers["request-id"]
+
+
+# Long work
+
+
+async def finished(house: House, operation_id: str, headers: dict[str, str]) -> dict[str, Any]:
+    async with asyncio.timeout(20):
+        while (now := (await house.ask("GET", f"/v1/operations/{operation_id}", headers)).ok())["finished_at"] is None:
+            await asyncio.sleep(0.01)
+    return now
+
+
+async def test_long_work_is_followed_to_its_end_and_its_file_downloaded(house: House) -> None:
+    ana = somebody(house.people)
+    begun = await house.ask("POST", "/v1/notes/batches", ana.bearer, {"texts": ["one", "two", "three", "four"]})
+    assert begun.status == 202
+    assert begun.headers["location"] == f"/v1/operations/{begun.json['id']}"
+    over = await finished(house, begun.json["id"], ana.bearer)
+    assert (over["state"], over["done"], over["total"]) == ("done", 4, 4)
+    file = await house.ask("GET", over["result_url"], ana.bearer)
+    assert (file.status, file.body) == (200, b"one\ntwo\nthree\nfour\n")
+    assert file.headers["content-type"] == "text/plain"
+    assert file.headers["content-disposition"] == 'attachment; filename="notes.txt"'
+
+
+async def test_long_work_is_seen_by_who_began_it_and_by_admins_of_their_organization_alone(house: House) -> None:
+    ben = somebody(house.people, role="analyst")
+    ana, cat = (somebody(house.people, org_id=ben.org_id, role=role) for role in ("admin", "analyst"))
+    eve, nobody = somebody(house.people), somebody(house.people, org_id=None)
+    begun = (await house.ask("POST", "/v1/notes/batches", ben.bearer, {"texts": ["one"]})).ok()
+    over = await finished(house, begun["id"], ben.bearer)
+    for path in (f"/v1/operations/{begun['id']}", over["result_url"]):
+        for seeing in (ana, ben):
+            assert (await house.ask("GET", path, seeing.bearer)).status == 200
+        missing = await house.ask("GET", path.replace(begun["id"], new_operation_id("org")), eve.bearer)
+        for stranger in (cat, eve, nobody):
+            foreign = await house.ask("GET", path, stranger.bearer)
+            assert (foreign.status, foreign.code) == (missing.status, missing.code) == (404, "not_found")
+        assert (await house.ask("GET", path)).status == 401

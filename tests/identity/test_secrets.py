@@ -17,6 +17,8 @@ from tests.identity.people import (
     invitation,
     is_invited,
     joins,
+    link_of,
+    mails,
     refresh,
     sign_in,
     sign_up,
@@ -55,6 +57,13 @@ async def test_no_password_and_no_token_is_in_the_database_the_events_or_the_log
         signup_id, token = await sign_up(world, "ana@example.com", password=first)
         secrets.append(token)
         await confirm(world, signup_id, token)
+        await world.ask("identity", "POST", "/v1/auth/password-resets", {"email": "ana@example.com"}, headers=headers)
+        reset = link_of(world, (await mails(world))[-1])
+        secrets.append(reset)
+        await world.ask(
+            "identity", "PUT", f"/v1/auth/password-resets/{reset}", {"new_password": second}, headers=headers
+        )
+        await world.ask("identity", "PUT", f"/v1/auth/password-resets/{reset}", {"new_password": wrong})
         pending_id, pending = await sign_up(world, "pending@example.com", password=first)
         guest = await is_invited(world, new_id("org"), invitation(world, "guest@example.com"))
         secrets += [pending, guest]
@@ -68,7 +77,7 @@ async def test_no_password_and_no_token_is_in_the_database_the_events_or_the_log
         someone = await somebody(world, "bob@example.com", password=first)
         mine = await someone.comes(password=first)
         for email, password in (
-            ("ana@example.com", first),
+            ("ana@example.com", second),
             ("ana@example.com", wrong),
             (wrong.replace(" ", "") + "@example.com", wrong),
         ):
@@ -77,7 +86,7 @@ async def test_no_password_and_no_token_is_in_the_database_the_events_or_the_log
             if reply.status == 201:
                 secrets += [reply.json["access_token"], reply.json["refresh_token"]]
                 secrets.append((await refresh(world, reply.json["refresh_token"])).ok()["refresh_token"])
-        cookie = cookie_of(await sign_in(world, "ana@example.com", first, keep="cookie"))
+        cookie = cookie_of(await sign_in(world, "ana@example.com", second, keep="cookie"))
         await introspect_cookie(world, cookie)
         secrets.append(cookie)
         await joins(world, new_id("org"), someone.user_id)

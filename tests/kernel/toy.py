@@ -9,6 +9,7 @@ from shared.errors import Problem
 from shared.events import OrgEvent
 from shared.fields import Message, Name, Versioned
 from shared.ids import new_id
+from shared.operations import Accepted, Operation, Piece, Progress, begin
 from shared.service import Ctx, Service, admin, get, member, on, patch, post
 
 NOTES = Path(__file__).parent / "toy_notes"
@@ -76,6 +77,37 @@ async def note_exists(read: object, org_id: str, note_id: str) -> bool:
     return bool(await read.value("select true from notes where id = $1", note_id))  # type: ignore[attr-defined]
 
 
+class WriteNotes(Message):
+    texts: list[Name]
+
+
+async def write_notes(ctx: Ctx, wanted: WriteNotes) -> Accepted:
+    """Writes many notes, three in a piece, and lists them in a file."""
+    async with ctx.tx() as tx:
+        return await begin(ctx, tx, MANY_NOTES, {"texts": wanted.texts}, len(wanted.texts))
+
+
+async def write_three(ctx: Ctx, piece: Piece) -> Progress:
+    texts = piece.input["texts"][piece.done : piece.done + 3]
+    async with ctx.tx() as tx:
+        for text in texts:
+            if text == "refuse":
+                raise Problem("conflict", "This can't be written.")
+            if text == "break":
+                raise ValueError("broken")
+            await tx.run("insert into notes (org_id, id, text) values ($1, $2, $3)", piece.org_id, new_id("grp"), text)
+            await tx.emit(NoteWritten(org_id=piece.org_id, note_id=new_id("grp"), text=text))
+    done = piece.done + len(texts)
+    pieces = piece.memory.get("pieces", 0) + 1
+    over = {"pieces": pieces} if done == piece.total else None
+    return Progress(
+        done, memory={"pieces": pieces}, content="".join(f"{text}\n" for text in texts).encode(), result=over
+    )
+
+
+MANY_NOTES = Operation("notes", write_three, media="text/plain", file_name="notes.txt")
+
+
 class CountQuery(Message):
     pass
 
@@ -105,10 +137,12 @@ notes = Service(
     migrations=NOTES,
     routes=[
         post("/v1/notes", write_note, admin("notes.write"), status=201),
+        post("/v1/notes/batches", write_notes, admin("notes.write"), status=202),
         get("/v1/notes/{note_id}", read_note, member("notes.read")),
         patch("/v1/notes/{note_id}", change_note, admin("notes.write"), if_match=True, known_by=note_exists),
     ],
     publishes=[NoteWritten],
+    operations=[MANY_NOTES],
 )
 counter = Service(
     name="sharing",

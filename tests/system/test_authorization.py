@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from shared.cli.demo.api import Person
+from shared.ids import new_operation_id
 from tests.system.whole import Cast, WholeProduct, a_cast
 
 TABLE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "authorization.yaml").read_text())
@@ -78,6 +79,7 @@ async def stage(product: WholeProduct) -> Stage:
         "id": cast.admin.user_id,
         "type": "org.member.joined.v1",
         "code": "not_found",
+        "operation_id": new_operation_id("org"),
     }
     return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue
+from services.billing.usecases.offer import on_offer
 from shared.capabilities import Because, Capabilities, Capability
 from shared.fields import Nothing
 from shared.service import Ctx
@@ -18,13 +19,14 @@ async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     async with ctx.read() as read:
         subscription = await store.subscription(read, org_id)
         used = await store.trial_used(read, org_id)
+        catalogue = await on_offer(ctx, read)
     if subscription is None:
         why = Because(kind="state", detail="Billing hasn't heard of this organization yet.")
         return _all(billing=why, trial=why, change=why)
     change = None
     if subscription.price is None:
         change = Because(kind="state", plan=subscription.plan, detail="The plan is agreed by contract.")
-    return _all(billing=None, trial=_no_trial(ctx.own, subscription, used), change=change)
+    return _all(billing=None, trial=_no_trial(catalogue, subscription, used), change=change)
 
 
 def _no_trial(catalogue: Catalogue, subscription: rules.Subscription, used: bool) -> Because | None:

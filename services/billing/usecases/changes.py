@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from services.billing import rules, store
-from services.billing.catalogue import Catalogue
 from services.billing.usecases.neighbours import Effects, OrgEffects, SharingEffects, effects_of
+from services.billing.usecases.offer import current_terms, entitlements_of, on_offer
 from services.billing.usecases.subscription import (
     NextInvoice,
     SubscriptionView,
-    current_terms,
     known,
     money,
     save,
@@ -24,7 +23,8 @@ from services.billing.usecases.subscription import (
     view,
 )
 from services.billing.usecases.time import catch_up
-from shared.errors import Problem
+from shared.db import Read
+from shared.errors import Problem, invalid
 from shared.events.billing import ChangeCancelled, ChangeScheduled, TrialEnded
 from shared.fields import Message, Money, Nothing, View
 from shared.service import Ctx
@@ -37,6 +37,10 @@ class ChangeTarget(Message):
 
     plan: PlanName
     interval: Literal["month", "year"] = "month"
+    currency: Annotated[
+        str | None,
+        Field(pattern=r"^[A-Z]{3}$", description="Of a first paid period; the one in use when it is absent."),
+    ] = None
     when: Literal["now", "period_end"] | None = None
 
 
@@ -90,10 +94,11 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     """What changing to this plan would do to groups, dashboards, people and money; nothing changes yet."""
     effects = await _effects(ctx, wanted)
     async with ctx.read() as read:
-        subscription = known(await store.subscription(read, ctx.actor.org()))
-    change = _plan(ctx, subscription, wanted)
+        before = known(await store.subscription(read, ctx.actor.org()))
+        change = await _plan(ctx, read, before, wanted)
+    subscription = change.after
     return ChangePreview(
-        fingerprint=_fingerprint(ctx, subscription, change, effects),
+        fingerprint=_fingerprint(before, change, effects),
         target=TargetView(
             plan=change.target.plan,
             plan_name=change.target.name,
@@ -114,8 +119,8 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
     async with ctx.tx() as tx:
         before = await catch_up(ctx, tx, known(await store.lock_subscription(tx, ctx.actor.org())))
         ctx.check_version(before.version, before.changed_by, before.changed_at)
-        change = _plan(ctx, before, wanted)
-        if _fingerprint(ctx, before, change, effects) != wanted.fingerprint:
+        change = await _plan(ctx, tx, before, wanted)
+        if _fingerprint(before, change, effects) != wanted.fingerprint:
             raise Problem("fingerprint_mismatch")
         after = await save(ctx, tx, change.after)
         if (dropped := scheduled(before)) is not None:
@@ -141,23 +146,32 @@ async def cancel_scheduled_change(ctx: Ctx, _: Nothing) -> None:
 
 async def _effects(ctx: Ctx, wanted: ChangeTarget) -> Effects:
     """Asked before any lock is held: the neighbours may take their time."""
-    catalogue: Catalogue = ctx.own
-    return await effects_of(ctx, catalogue.chosen(wanted.plan).granted(version=0))
+    async with ctx.read() as read:
+        catalogue = await on_offer(ctx, read)
+        plan = catalogue.chosen(wanted.plan)
+        entitlements = await entitlements_of(ctx, read, ctx.actor.org(), catalogue, plan.id)
+    return await effects_of(ctx, entitlements)
 
 
-def _plan(ctx: Ctx, subscription: rules.Subscription, wanted: ChangeTarget) -> rules.Change:
-    catalogue: Catalogue = ctx.own
-    target = catalogue.chosen(wanted.plan).terms(wanted.interval, subscription.currency)
-    return rules.plan_change(ctx.now, subscription, current_terms(catalogue, subscription), target, wanted.when)
+async def _plan(ctx: Ctx, read: Read, subscription: rules.Subscription, wanted: ChangeTarget) -> rules.Change:
+    """Plans are chosen from what is on offer now."""
+    catalogue = await on_offer(ctx, read)
+    plan = catalogue.chosen(wanted.plan)
+    current = await current_terms(ctx, read, subscription)
+    subscription = rules.in_currency(subscription, wanted.currency or subscription.currency)
+    if not plan.sold_in(subscription.currency):
+        raise invalid("/currency", "unknown_currency", f"{plan.name} isn't sold in {subscription.currency}.")
+    target = catalogue.terms(plan.id, wanted.interval, subscription.currency)
+    return rules.plan_change(ctx.now, subscription, current, target, wanted.when)
 
 
-def _fingerprint(ctx: Ctx, subscription: rules.Subscription, change: rules.Change, effects: Effects) -> str:
-    catalogue: Catalogue = ctx.own
+def _fingerprint(subscription: rules.Subscription, change: rules.Change, effects: Effects) -> str:
+    target = change.target
     facts: dict[str, Any] = {
         "subscription": [subscription.id, subscription.version],
-        "target": [change.target.plan, change.target.interval, change.target.price, change.effective],
-        "entitlements": catalogue.plan(change.target.plan).entitlements.model_dump(),
-        "money": [change.due_now, change.credit],
+        "target": [target.plan, target.interval, target.price, target.catalogue_version, change.effective],
+        "entitlements": effects.asked.model_dump(mode="json"),
+        "money": [change.due_now, change.credit, change.after.currency],
         "effects": effects.facts(),
     }
     return rules.fingerprint(facts)

@@ -77,8 +77,9 @@ class SharingEffects(View):
 
 @dataclass(frozen=True)
 class Effects:
-    """Both answers, and the state of each service that they were made from."""
+    """Both answers, the state of each service that they were made from, and the entitlements that were asked about."""
 
+    asked: Entitlements
     org: OrgEffects
     org_state: int
     sharing: SharingEffects
@@ -96,7 +97,7 @@ async def effects_of(ctx: Ctx, entitlements: Entitlements) -> Effects:
     """What would be if these entitlements came to be, asked of both at once."""
     question = {"org_id": ctx.actor.org(), "entitlements": entitlements.model_dump(mode="json")}
     org, sharing = await asyncio.gather(_ask(ctx, "org", question), _ask(ctx, "sharing", question))
-    return Effects(OrgEffects(**org), int(org["state"]), SharingEffects(**sharing), int(sharing["state"]))
+    return Effects(entitlements, OrgEffects(**org), int(org["state"]), SharingEffects(**sharing), int(sharing["state"]))
 
 
 async def _ask(ctx: Ctx, neighbour: str, question: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.billing import rules, store
-from services.billing.catalogue import Catalogue
+from services.billing.usecases.offer import entitlements_of, on_offer, sold_to, terms_at_period_end
 from shared.db import Read, Tx
 from shared.errors import Problem
 from shared.events import Event
@@ -51,6 +51,7 @@ class SubscriptionView(Versioned):
     period_end: datetime | None
     trial_ends_at: datetime | None
     trial_available: bool
+    catalogue_version: int
     credit: Money
     next_invoice: NextInvoice | None
     scheduled_change: ScheduledView | None
@@ -69,14 +70,15 @@ async def read_subscription(ctx: Ctx, _: Nothing) -> SubscriptionView:
 
 async def start_trial(ctx: Ctx, _: Nothing) -> SubscriptionView:
     """Starts the trial: once per organization, from the free plan, without any payment."""
-    catalogue: Catalogue = ctx.own
     async with ctx.tx() as tx:
+        catalogue = await on_offer(ctx, tx)
         before = known(await store.lock_subscription(tx, ctx.actor.org()))
         ctx.check_version(before.version, before.changed_by, before.changed_at)
         if await store.trial_used(tx, before.org_id):
             raise Problem("trial_used")
         trial = catalogue.trial
         started = rules.begin_trial(before, catalogue.starts_with, trial.plan, trial.length, ctx.now)
+        started = replace(started, catalogue_version=catalogue.version)
         if not await store.use_up_trial(tx, before.org_id, before.id, ctx.now):
             raise Problem("trial_used")
         saved = await save(ctx, tx, started)
@@ -105,7 +107,7 @@ def known(subscription: rules.Subscription | None) -> rules.Subscription:
 
 async def save(ctx: Ctx, tx: Tx, changed: rules.Subscription) -> rules.Subscription:
     """The next version, which knows when time alone will change it again."""
-    catalogue: Catalogue = ctx.own
+    catalogue = await sold_to(ctx, tx, changed)
     next_step_at = rules.next_step_at(changed, catalogue.trial.notice)
     return await store.save_subscription(tx, changed, next_step_at, ctx.actor.id, ctx.now)
 
@@ -124,9 +126,9 @@ async def tell_plan_change(
 
 
 async def grant(ctx: Ctx, tx: Tx, subscription: rules.Subscription) -> Entitlements:
-    """Gives the organization what its plan includes, under the next version."""
-    catalogue: Catalogue = ctx.own
-    wanted = catalogue.plan(subscription.plan).granted(version=0)
+    """Gives the organization what its plan includes and what was agreed besides, under the next version."""
+    catalogue = await sold_to(ctx, tx, subscription)
+    wanted = await entitlements_of(ctx, tx, subscription.org_id, catalogue, subscription.plan)
     return await store.grant(tx, subscription.org_id, wanted, catalogue.version)
 
 
@@ -156,10 +158,11 @@ def scheduled(subscription: rules.Subscription) -> ScheduledChange | None:
 
 async def view(ctx: Ctx, read: Read, subscription: rules.Subscription) -> SubscriptionView:
     """A subscription as its organization sees it."""
-    catalogue: Catalogue = ctx.own
+    catalogue = await sold_to(ctx, read, subscription)
     granted = await store.entitlements(read, subscription.org_id)
     if granted is None:
         raise RuntimeError(f"{subscription.org_id} has a subscription but no entitlements")
+    coming = await terms_at_period_end(ctx, read, subscription)
     change = scheduled(subscription)
     return SubscriptionView(
         version=subscription.version,
@@ -172,11 +175,12 @@ async def view(ctx: Ctx, read: Read, subscription: rules.Subscription) -> Subscr
         period_start=subscription.period_start,
         period_end=subscription.period_end,
         trial_ends_at=subscription.trial_ends_at,
+        catalogue_version=subscription.catalogue_version,
         trial_available=subscription.plan == catalogue.starts_with
         and not await store.trial_used(read, subscription.org_id),
         credit=money(subscription, subscription.credit),
-        next_invoice=_next_invoice(catalogue, subscription),
-        scheduled_change=ScheduledView(**dict(change), plan_name=catalogue.plan(change.plan).name) if change else None,
+        next_invoice=_next_invoice(subscription, coming.price),
+        scheduled_change=ScheduledView(**dict(change), plan_name=coming.name) if change else None,
         entitlements=granted,
     )
 
@@ -185,27 +189,11 @@ def money(subscription: rules.Subscription, amount: int) -> Money:
     return Money(amount_minor=amount, currency=subscription.currency)
 
 
-def terms_at_period_end(catalogue: Catalogue, subscription: rules.Subscription) -> rules.Terms:
-    """What the subscription goes on as when its period ends: what was scheduled, or the free plan after a trial, or itself at its own price."""
-    if subscription.next_plan is not None and subscription.next_interval is not None:
-        return catalogue.plan(subscription.next_plan).terms(subscription.next_interval, subscription.currency)
-    if subscription.trialing:
-        return catalogue.first.terms(subscription.interval, subscription.currency)
-    return current_terms(catalogue, subscription)
-
-
-def current_terms(catalogue: Catalogue, subscription: rules.Subscription) -> rules.Terms:
-    """Today's terms: the price is the one that was agreed, whatever the catalogue says now."""
-    terms = catalogue.plan(subscription.plan).terms(subscription.interval, subscription.currency)
-    return replace(terms, price=subscription.price)
-
-
 def _price(subscription: rules.Subscription) -> Money | None:
     return None if subscription.price is None else money(subscription, subscription.price)
 
 
-def _next_invoice(catalogue: Catalogue, subscription: rules.Subscription) -> NextInvoice | None:
-    price = terms_at_period_end(catalogue, subscription).price
+def _next_invoice(subscription: rules.Subscription, price: int | None) -> NextInvoice | None:
     if subscription.period_end is None or not price:
         return None
     amount = max(price - subscription.credit, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import datetime
 
-from services.identity.rules import Account
+from services.identity.rules import Account, Language
 from shared.db import Read, Row, Tx
 
 NAMES = [field.name for field in fields(Account)]
@@ -27,18 +27,26 @@ async def lock(tx: Tx, user_id: str) -> Account | None:
 
 
 async def create(
-    tx: Tx, user_id: str, email: str, canonical_email: str, name: str, password_hash: str, now: datetime
+    tx: Tx,
+    user_id: str,
+    email: str,
+    canonical_email: str,
+    name: str,
+    password_hash: str,
+    language: Language,
+    now: datetime,
 ) -> bool:
     """False when the address has an account."""
     return bool(
         await tx.run(
-            "insert into accounts (user_id, email, canonical_email, name, password_hash, created_at)"
-            " values ($1, $2, $3, $4, $5, $6) on conflict (canonical_email) do nothing",
+            "insert into accounts (user_id, email, canonical_email, name, password_hash, language, created_at)"
+            " values ($1, $2, $3, $4, $5, $6, $7) on conflict (canonical_email) do nothing",
             user_id,
             email,
             canonical_email,
             name,
             password_hash,
+            language,
             now,
         )
     )

@@ -43,5 +43,10 @@ async def pay(ctx: Ctx, *charges: tuple[Limit, str]) -> Attempt:
     return Attempt(limits, last=any(budget.wait(ctx.now) for budget in after.values()))
 
 
+async def clear(tx: Tx, ctx: Ctx, *charges: tuple[Limit, str]) -> None:
+    """Takes back what others paid, when what they tried at is no more."""
+    await Attempt({_bucket(ctx, limit, of): limit for limit, of in charges}, last=False).forgive(tx, ctx)
+
+
 def _bucket(ctx: Ctx, limit: Limit, of: str) -> str:
     return hmac.new(opened(ctx).keys.throttles, f"{limit.name}\n{of}".encode(), hashlib.sha256).hexdigest()

@@ -25,6 +25,7 @@ class OpenInvitedAccount(Message):
     token: SecretStr
     name: Name
     password: NewPassword
+    language: rules.Language = "en"
 
 
 async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Registered:
@@ -48,7 +49,9 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
     async with ctx.tx(EVERY_ORG) as tx:
         still_open(await projections.lock_invitation(tx, link[0]), link[1], ctx)
         await signups.drop(tx, address)
-        if not await accounts.create(tx, user_id, invitation.email, address, wanted.name, password_hash, ctx.now):
+        if not await accounts.create(
+            tx, user_id, invitation.email, address, wanted.name, password_hash, wanted.language, ctx.now
+        ):
             raise Problem("already_exists", HAS_ACCOUNT)
         await tx.emit(UserRegistered(user_id=user_id, person=Person(email=invitation.email, name=wanted.name)))
     return Registered(user_id=user_id, email=invitation.email)

@@ -11,10 +11,12 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
-from services.identity.store import accounts, sessions
+from services.identity.store import accounts, password_resets, sessions
 from services.identity.usecases.attempts import Attempt, pay
 from services.identity.usecases.opened import opened
+from shared.db import Tx
 from shared.errors import Problem, invalid
+from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
 from shared.fields import Message
 from shared.hashing import Hasher, is_outdated
@@ -94,9 +96,8 @@ async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
     new = wanted.new_password.get_secret_value()
     if new == wanted.current_password.get_secret_value():
         raise invalid("/new_password", "password_unchanged", "is the current password")
-    words = {"your e-mail address": person.email.partition("@")[0], "your name": person.name}
     with opened(ctx).hasher.place() as hasher:
-        await check_new_password(hasher, new, words, "/new_password")
+        await check_new_password(hasher, new, words_about(person), "/new_password")
     proof = await prove_password(ctx, person.canonical_email, wanted.current_password.get_secret_value())
     if isinstance(proof, Problem):
         return proof
@@ -109,12 +110,34 @@ async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
             raise Problem("session_ended")
         if locked.password_hash != proof.account.password_hash:
             raise Problem("conflict", "The password was changed meanwhile.")
-        await accounts.set_password(tx, person.user_id, new_hash)
         await sessions.end_others(tx, person.user_id, session_id)
         await proof.attempt.forgive(tx, ctx)
-        await tx.emit(PasswordChanged(user_id=person.user_id))
-        await tx.emit(AllSessionsEnded(user_id=person.user_id, reason="password_changed", except_session_id=session_id))
+        await password_set(tx, locked, new_hash, except_session_id=session_id)
     return None
+
+
+async def password_set(tx: Tx, account: Account, new_hash: str, except_session_id: str | None = None) -> None:
+    """Keeps the new password and tells of it, the person too: whoever it wasn't must learn of it. Links that would set another are dead."""
+    await accounts.set_password(tx, account.user_id, new_hash)
+    await password_resets.drop(tx, account.user_id)
+    await tx.emit(PasswordChanged(user_id=account.user_id))
+    await tx.emit(
+        AllSessionsEnded(user_id=account.user_id, reason="password_changed", except_session_id=except_session_id)
+    )
+    await tx.emit(
+        MailRequested(
+            about=account.user_id,
+            to=account.email,
+            template="password_changed",
+            values={"name": account.name},
+            language=account.language,
+        )
+    )
+
+
+def words_about(account: Account) -> dict[str, str]:
+    """What anybody knows of a person: what it is → the word."""
+    return {"your e-mail address": account.email.partition("@")[0], "your name": account.name}
 
 
 async def me(ctx: Ctx) -> Account:

@@ -63,6 +63,7 @@ async def sign_up(ctx: Ctx, wanted: SignUp) -> SignupPending:
         product_mails=wanted.product_mails,
         password_hash=password_hash,
         source_ip=ctx.request.source_ip,
+        language=wanted.language,
         expires_at=ctx.now + rules.SIGNUP_LIFE,
     )
     async with ctx.tx("") as tx:
@@ -132,8 +133,16 @@ async def confirm_signup(ctx: Ctx, wanted: ConfirmSignup) -> Registered:
         signup = await signups.take(tx, wanted.signup_id, ctx.now)
         if signup is None:
             raise Problem("gone")
-        address, password_hash = signup.canonical_email, signup.password_hash
-        if not await accounts.create(tx, signup.user_id, signup.email, address, signup.name, password_hash, ctx.now):
+        if not await accounts.create(
+            tx,
+            signup.user_id,
+            signup.email,
+            signup.canonical_email,
+            signup.name,
+            signup.password_hash,
+            signup.language,
+            ctx.now,
+        ):
             raise Problem("gone")
         wish = WishedFor(
             company=signup.company,
