@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from services.sharing.store.secrets import secret_exists
-from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, links, plans, sharing
+from services.sharing.usecases import (
+    dashboards,
+    decisions,
+    embed_log,
+    embed_secrets,
+    embedding,
+    explanations,
+    links,
+    plans,
+    sharing,
+)
 from services.sharing.usecases.asking import may_know_of
 from services.sharing.usecases.links import may_know_of_link
-from shared.service import Route, admin, analyst, delete, get, member, patch, person, post, put, service
+from shared.service import Route, admin, analyst, anyone, delete, get, member, patch, person, post, put, service
 
 ONE = "/v1/dashboards/{dashboard_id}"
 LINK = "/v1/links/{link_id}"
@@ -62,6 +72,10 @@ ROUTES: tuple[Route, ...] = (
         fresh=True,
         unrecorded=True,
     ),
+    get("/v1/shared/{shared_dashboard_id}", embedding.resolve_link, anyone("links.open")),
+    post("/v1/shared/{shared_dashboard_id}/unlocks", embedding.unlock_link, anyone("links.open"), unrecorded=True),
+    get("/v1/embed-refusals", embed_log.list_embed_refusals, admin("embed_refusals.read")),
+    post("/v1/embed-token-inspections", embed_log.inspect_embed_token, admin("embed_tokens.inspect"), unrecorded=True),
     get("/internal/capabilities", plans.list_capabilities, person("me.read")),
     post("/internal/plan-effects", plans.plan_effects, service("plan_effects.read")),
     post("/internal/decisions", decisions.decide_many, service("access.evaluate")),

@@ -95,6 +95,15 @@ class EmbedSecretRevealed(OrgEvent):
     secret_id: SecretId
 
 
+class EmbedTokenRefused(OrgEvent):
+    """Somebody was refused at a link: told once per link, reason and hour, however often it happens. The log counts all."""
+
+    TYPE: ClassVar[str] = "sharing.embed_token.refused.v1"
+    link_id: LinkId
+    dashboard_id: str
+    reason: str
+
+
 class Link(Shape):
     """A sharing link without its token. `frozen_filters` is null when it follows the dashboard's defaults; an empty list of networks is no list."""
 
@@ -175,6 +184,7 @@ PUBLISHED = (
     EmbedSecretExpired,
     EmbedSecretRevoked,
     EmbedSecretRevealed,
+    EmbedTokenRefused,
     LinkCreated,
     LinkChanged,
     LinkTokenRotated,

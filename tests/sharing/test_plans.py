@@ -114,6 +114,8 @@ async def test_capabilities_say_why_not(company: Company) -> None:
         "embed_secrets.reset",
         "embed_secrets.revoke",
         "embed_secrets.reveal",
+        "embed_refusals.read",
+        "embed_tokens.inspect",
         "links.suspend",
     }
     await company.plan("free")

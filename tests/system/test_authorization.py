@@ -70,6 +70,7 @@ async def stage(product: WholeProduct) -> Stage:
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
         "link_id": link["id"],
+        "shared_dashboard_id": "dsh-matrix",
         "secret_id": (await admin.ask("GET", "/v1/embed-secrets")).ok()["data"][0]["id"],
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],

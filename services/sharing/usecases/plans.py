@@ -125,6 +125,8 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("embed_secrets.reset", admins),
             _capability("embed_secrets.revoke", admins),
             _capability("embed_secrets.reveal", admins),
+            _capability("embed_refusals.read", admins),
+            _capability("embed_tokens.inspect", admins),
         ]
     )
 
