@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from services.sharing.store.secrets import secret_exists
-from services.sharing.usecases import dashboards, decisions, embed_secrets, explanations, links, plans, sharing
+from services.sharing.usecases import (
+    dashboards,
+    decisions,
+    embed_secrets,
+    explanations,
+    foreseen,
+    handover,
+    links,
+    plans,
+    sharing,
+)
 from services.sharing.usecases.asking import may_know_of
 from services.sharing.usecases.links import may_know_of_link
 from shared.service import Route, admin, analyst, delete, get, member, patch, person, post, put, service
@@ -40,6 +50,12 @@ ROUTES: tuple[Route, ...] = (
     get(ALL_LINKS, links.read_links_suspension, analyst("links.read")),
     post(ALL_LINKS, links.suspend_links, admin("links.suspend")),
     delete(ALL_LINKS, links.resume_links, admin("links.suspend")),
+    post(
+        "/v1/users/{user_id}/dashboard-transfer",
+        handover.transfer_dashboards,
+        admin("dashboards.hand_over"),
+        known_by=handover.member_is_known,
+    ),
     post("/access/v1/evaluation", decisions.evaluate, member("access.evaluate")),
     post("/access/v1/evaluations", decisions.evaluate_many, member("access.evaluate")),
     post("/access/v1/search/resource", decisions.search_resources, member("access.evaluate")),
@@ -64,6 +80,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     get("/internal/capabilities", plans.list_capabilities, person("me.read")),
     post("/internal/plan-effects", plans.plan_effects, service("plan_effects.read")),
+    post("/internal/member-effects", foreseen.member_effects, service("member_effects.read")),
+    post("/internal/group-effects", foreseen.group_effects, service("group_effects.read")),
     post("/internal/decisions", decisions.decide_many, service("access.evaluate")),
     post("/internal/access/v1/evaluations", decisions.evaluate_many_of, service("access.evaluate")),
     post("/internal/access/v1/search/resource", decisions.search_resources_of, service("access.evaluate")),
