@@ -12,12 +12,15 @@ LINK_PATHS: Mapping[str, str] = {
     "signup": "/verify/{token}",
     "invitation": "/invite/{token}",
     "password_reset": "/reset/{token}",
+    "email_change": "/confirm-email/{token}",
+    "email_change_undo": "/undo-email/{token}",
 }
 PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "embed_secret_expiring": "/embed-secret",
     "trial_ending": "/billing",
+    "email_change_taken": "/sign-in",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
 }

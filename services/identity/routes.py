@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.identity.usecases import (
+    email_changes,
     introspection,
     invited,
     password_resets,
@@ -24,12 +25,17 @@ ROUTES = [
     post("/v1/auth/password-resets", password_resets.ask_for_reset, anyone("password.forgotten"), status=202, unrecorded=True),
     get("/v1/auth/password-resets/{token}", password_resets.read_reset, anyone("password.reset")),
     put("/v1/auth/password-resets/{token}", password_resets.reset_password, anyone("password.reset"), status=204, unrecorded=True),
+    post("/v1/auth/email-changes/{token}/confirmation", email_changes.confirm_change, anyone("email.confirm"), unrecorded=True),
+    post("/v1/auth/email-changes/{token}/undoing", email_changes.undo_change, anyone("email.undo"), unrecorded=True),
     post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
     get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
     delete("/v1/me/sessions", sessions.end_other_sessions, person("sessions.end")),
     delete("/v1/me/sessions/{session_id}", sessions.end_session, person("sessions.end")),
     patch("/v1/me/profile", profile.change_profile, person("profile.change")),
     put("/v1/me/password", passwords.change_password, person("password.change"), status=204, unrecorded=True),
+    get("/v1/me/email-change", email_changes.read_change, person("email.change")),
+    put("/v1/me/email-change", email_changes.change_email, person("email.change"), status=202, unrecorded=True),
+    delete("/v1/me/email-change", email_changes.drop_change, person("email.change")),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),

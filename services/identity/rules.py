@@ -15,9 +15,12 @@ from typing import Literal
 
 Kind = Literal["bearer", "cookie"]
 Language = Literal["en", "de"]
+EmailChangeTemplate = Literal["email_change_asked", "email_changed"]
 
 SIGNUP_LIFE = timedelta(hours=24)
 RESET_LIFE = timedelta(minutes=30)
+EMAIL_CHANGE_LIFE = timedelta(hours=24)
+UNDO_LIFE = timedelta(days=7)
 BEARER_LIFE = timedelta(days=30)
 COOKIE_LIFE = timedelta(hours=12)
 COOKIE_IDLE = timedelta(hours=1)
@@ -65,6 +68,19 @@ class PasswordReset:
     reset_id: str
     user_id: str | None
     expires_at: datetime
+
+
+@dataclass(frozen=True)
+class EmailChange:
+    """Until `ends_at` the new address may confirm; once it has, the old one may undo it until then."""
+
+    change_id: str
+    user_id: str
+    old_email: str
+    email: str
+    canonical_email: str
+    confirmed_at: datetime | None
+    ends_at: datetime
 
 
 @dataclass(frozen=True)
@@ -200,6 +216,8 @@ SIGNUPS_BY_SOURCE = Limit("signup source", 60, timedelta(hours=1))
 BY_INVITATION = Limit("invitation", 20, timedelta(hours=1))
 RESETS_BY_ADDRESS = Limit("reset address", 5, timedelta(hours=1))
 RESETS_BY_SOURCE = Limit("reset source", 60, timedelta(hours=1))
+EMAIL_CHANGES_BY_PERSON = Limit("email change", 10, timedelta(hours=1))
+EMAIL_CHANGES_BY_ADDRESS = Limit("email change address", 5, timedelta(hours=1))
 BY_RESET = Limit("reset", 20, timedelta(hours=1))
 
 FIRST_PAUSE = timedelta(seconds=30)

@@ -12,7 +12,7 @@ from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.own import Own
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
-from shared.events.identity import UserClosed, UserNameChanged, UserRegistered
+from shared.events.identity import UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
 from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
@@ -30,6 +30,7 @@ service = Service(
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(UserNameChanged, consumers.rename_person),
+        on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),
         on(EntitlementsChanged, consumers.apply_entitlements),
     ),

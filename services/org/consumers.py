@@ -12,7 +12,7 @@ from services.org.usecases.own import own
 from shared.db import Tx
 from shared.events import org as said
 from shared.events.billing import EntitlementsChanged
-from shared.events.identity import Signup, UserClosed, UserNameChanged, UserRegistered
+from shared.events.identity import Signup, UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
 from shared.fields import domain_of
 from shared.ids import new_id
 from shared.service import Ctx
@@ -25,7 +25,7 @@ async def know_person(ctx: Ctx, told: UserRegistered) -> None:
     async with ctx.tx() as tx:
         person = Person(told.user_id, told.person.email, told.person.name)
         await organizations.keep_person(tx, person.user_id, person.email, person.name)
-        await _rename_everywhere(ctx, tx, person.user_id, person.name)
+        await _follow_everywhere(ctx, tx, person)
     if told.signup is not None:
         await _found_organization(ctx, person, told.signup)
 
@@ -34,7 +34,14 @@ async def rename_person(ctx: Ctx, told: UserNameChanged) -> None:
     """The person goes by their new name in each of their organizations."""
     async with ctx.tx() as tx:
         await organizations.keep_person(tx, told.user_id, told.person.email, told.person.name)
-        await _rename_everywhere(ctx, tx, told.user_id, told.person.name)
+        await _follow_everywhere(ctx, tx, Person(told.user_id, told.person.email, told.person.name))
+
+
+async def readdress_person(ctx: Ctx, told: UserEmailChanged) -> None:
+    """The person has their new address in each of their organizations."""
+    async with ctx.tx() as tx:
+        await organizations.keep_person(tx, told.user_id, told.person.email, told.person.name)
+        await _follow_everywhere(ctx, tx, Person(told.user_id, told.person.email, told.person.name))
 
 
 async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
@@ -116,13 +123,17 @@ async def _record_acceptance(ctx: Ctx, tx: Tx, org_id: str, person: Person, sour
         await tx.emit(said.TermsAccepted(org_id=org_id, document=document, version=version, accepted_by=person.user_id))
 
 
-async def _rename_everywhere(ctx: Ctx, tx: Tx, user_id: str, name: str) -> None:
-    for org_id in await organizations.organizations_of(tx, user_id):
+async def _follow_everywhere(ctx: Ctx, tx: Tx, person: Person) -> None:
+    for org_id in await organizations.organizations_of(tx, person.user_id):
         async with holding(ctx, tx, org_id) as held:
-            member = await members.find(tx, org_id, user_id)
-            if member is not None and member.name != name:
-                renamed = await members.rename(tx, org_id, user_id, name, ctx.now)
-                await tx.emit(said.MemberRenamed(org_id=org_id, member=held.state(renamed)))
+            member = await members.find(tx, org_id, person.user_id)
+            if member is not None and member.name != person.name:
+                member = await members.rename(tx, org_id, person.user_id, person.name, ctx.now)
+                await tx.emit(said.MemberRenamed(org_id=org_id, member=held.state(member)))
+            if member is not None and member.email != person.email:
+                moved = await members.set_email(tx, org_id, person.user_id, person.email, ctx.now)
+                told = said.MemberEmailChanged(org_id=org_id, member=held.state(moved), previous_email=member.email)
+                await tx.emit(told)
 
 
 async def _remove(held: Held, user_id: str) -> None:

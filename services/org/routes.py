@@ -31,6 +31,7 @@ from services.org.usecases.organization import (
     read_dpa,
     read_organization,
 )
+from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -61,6 +62,13 @@ ROUTES = (
         known_by=members.exists,
         if_match=True,
     ),
+    post(
+        "/v1/users/{user_id}/role-and-groups-preview",
+        preview_role_and_groups,
+        may("users.manage"),
+        known_by=members.exists,
+    ),
+    get("/v1/users/{user_id}/departure-preview", preview_departure, may("users.manage"), known_by=members.exists),
     post("/v1/users/{user_id}/deactivation", deactivate_user, may("users.manage"), known_by=members.exists),
     post("/v1/users/{user_id}/reactivation", reactivate_user, may("users.manage"), known_by=members.exists),
     delete("/v1/users/{user_id}", remove_user, may("users.manage"), known_by=members.exists),
@@ -83,6 +91,7 @@ ROUTES = (
     get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists),
     patch("/v1/groups/{group_id}", change_group, may("groups.edit"), known_by=groups.exists),
     delete("/v1/groups/{group_id}", delete_group, may("groups.edit"), known_by=groups.exists),
+    get("/v1/groups/{group_id}/deletion-preview", preview_deletion, may("groups.edit"), known_by=groups.exists),
     get("/v1/groups/{group_id}/members", list_group_members, may("groups.read_members"), known_by=groups.exists),
     put(
         "/v1/groups/{group_id}/members/{user_id}",

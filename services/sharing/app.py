@@ -25,6 +25,7 @@ service = Service(
         on(org.MemberJoined, consumers.keep_member),
         on(org.MemberRoleChanged, consumers.keep_member),
         on(org.MemberRenamed, consumers.keep_member),
+        on(org.MemberEmailChanged, consumers.keep_member),
         on(org.MemberSlotSuspended, consumers.keep_member),
         on(org.MemberSlotResumed, consumers.keep_member),
         on(org.MemberDeactivated, consumers.keep_member),

@@ -15,6 +15,7 @@ from shared.events.org import (
     GroupMemberAdded,
     GroupMemberRemoved,
     MemberDeactivated,
+    MemberEmailChanged,
     MemberJoined,
     MemberReactivated,
     MemberRemoved,
@@ -32,6 +33,7 @@ MemberTold = (
     MemberJoined
     | MemberRoleChanged
     | MemberRenamed
+    | MemberEmailChanged
     | MemberSlotSuspended
     | MemberSlotResumed
     | MemberDeactivated

@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 from shared.events import Event, Shape
 from shared.ids import OrgId
 
-LinkPurpose = Literal["signup", "invitation", "password_reset"]
+LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo"]
 
 
 class MailLink(Shape):
@@ -38,6 +38,10 @@ class MailRequested(Event):
         "password_reset",
         "no_account",
         "password_changed",
+        "confirm_email_change",
+        "email_change_taken",
+        "email_change_asked",
+        "email_changed",
     ]
     values: dict[str, str]
     link: MailLink | None = None

@@ -42,6 +42,14 @@ class UserNameChanged(PersonEvent):
     previous_name: str
 
 
+class UserEmailChanged(PersonEvent):
+    """A person has another address, which they confirmed; or the one before again, from which the change was undone."""
+
+    TYPE: ClassVar[str] = "identity.user.email_changed.v1"
+    person: Person
+    previous_email: str
+
+
 class UserClosed(PersonEvent):
     """An account was closed for good."""
 
@@ -104,6 +112,7 @@ class SignInFailed(PersonEvent):
 PUBLISHED = (
     UserRegistered,
     UserNameChanged,
+    UserEmailChanged,
     UserClosed,
     PasswordChanged,
     SessionStarted,

@@ -166,6 +166,14 @@ class MemberRenamed(OrgEvent):
     member: Member
 
 
+class MemberEmailChanged(OrgEvent):
+    """A member has another address."""
+
+    TYPE: ClassVar[str] = "org.member.email_changed.v1"
+    member: Member
+    previous_email: str
+
+
 class MemberDeactivated(OrgEvent):
     """The member can do nothing in this organization until reactivated; their groups are kept."""
 
@@ -261,6 +269,7 @@ PUBLISHED = (
     MemberSlotSuspended,
     MemberSlotResumed,
     MemberRenamed,
+    MemberEmailChanged,
     MemberDeactivated,
     MemberReactivated,
     MemberRemoved,

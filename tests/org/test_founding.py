@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.events.identity import Person, UserClosed, UserNameChanged, UserRegistered
-from shared.events.org import DomainClaimed, MemberRemoved
+from shared.events.identity import Person, UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
+from shared.events.org import DomainClaimed, MemberEmailChanged, MemberRemoved
 from shared.ids import new_id
 from tests.org.house import founded
 from tests.world import World
@@ -81,6 +81,20 @@ async def test_a_person_is_renamed_in_every_organization(world: World) -> None:
         world.hear("identity", UserNameChanged(user_id=ben.user_id or "", person=renamed, previous_name="Ben"))
     )
     assert again == []
+
+
+async def test_a_person_has_their_new_address_in_every_organization(world: World) -> None:
+    house = await founded(world)
+    ben = await house.member("analyst", "Ben")
+    before = (await house.user(ben))["email"]
+    moved = UserEmailChanged(
+        user_id=ben.user_id or "", person=Person(email="Ben@new.example", name="Ben"), previous_email=before
+    )
+    assert await house.since(world.hear("identity", moved)) == ["member.email_changed"]
+    told = (await world.said("org", MemberEmailChanged))[-1].data
+    assert (told["member"]["email"], told["previous_email"]) == ("Ben@new.example", before)
+    assert (await house.user(ben))["email"] == "Ben@new.example"
+    assert await house.since(world.hear("identity", moved)) == []
 
 
 async def test_who_closes_their_account_is_a_member_nowhere(world: World) -> None:

@@ -228,7 +228,7 @@ async def test_no_log_holds_what_comes_in_an_address(
         dump = "".join([str(dict(row)) for table in tables for row in await read.rows(f"select * from {table}")])
     printed = "".join(capfd.readouterr()) + repr(logs)
     secrets: dict[str, Any] = {
-        "token": token, "signature": token.rpartition(".")[2], "forged": forged.rpartition(".")[2], "link": link["token"].rpartition("-")[2],
+        "token": token, "signature": token.rpartition(".")[2], "forged": forged.rpartition(".")[2], "link": link["token"].partition("-")[2],
         "unlock": unlocked, "secret": embedder.secret, "password": PASSWORD, "canary": "canary-in-the-query",
     }  # fmt: skip
     for name, secret in secrets.items():

@@ -110,6 +110,7 @@ async def test_capabilities_say_why_not(company: Company) -> None:
     assert await refused("ana") == {}
     assert set(await refused("ben")) == {
         "access.evaluate_others",
+        "dashboards.hand_over",
         "embed_secrets.read",
         "embed_secrets.reset",
         "embed_secrets.revoke",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import datetime
 
+import asyncpg
+
 from services.identity.rules import Account, Language
 from shared.db import Read, Row, Tx
 
@@ -56,6 +58,20 @@ async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
     await tx.run(
         "update accounts set password_hash = $2, version = version + 1 where user_id = $1", user_id, password_hash
     )
+
+
+async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> bool:
+    """False when the address has another account; the transaction can then only be given up."""
+    try:
+        await tx.run(
+            "update accounts set email = $2, canonical_email = $3, version = version + 1 where user_id = $1",
+            user_id,
+            email,
+            canonical_email,
+        )
+    except asyncpg.UniqueViolationError:
+        return False
+    return True
 
 
 async def set_name(tx: Tx, user_id: str, name: str) -> None:

@@ -1,8 +1,8 @@
-"""What nobody asks for: expired sign-ups, resets, sessions and throttles go."""
+"""What nobody asks for: expired sign-ups, resets, changes of addresses, sessions and throttles go."""
 
 from __future__ import annotations
 
-from services.identity.store import password_resets, sessions, signups, throttles
+from services.identity.store import email_changes, password_resets, sessions, signups, throttles
 from shared.events.identity import SessionEnded
 from shared.service import Ctx
 
@@ -21,8 +21,9 @@ async def end_expired_sessions(ctx: Ctx) -> None:
 
 
 async def forget_the_past(ctx: Ctx) -> None:
-    """Drops sign-ups that were never confirmed, resets that were never made, and attempts that no longer count."""
+    """Drops sign-ups that were never confirmed, resets that were never made, changes of addresses that are settled, and attempts that no longer count."""
     async with ctx.tx() as tx:
         await signups.purge(tx, ctx.now)
         await password_resets.purge(tx, ctx.now)
+        await email_changes.purge(tx, ctx.now)
         await throttles.purge(tx, ctx.now)

@@ -13,6 +13,7 @@ from services.identity.store import accounts, password_resets, sessions
 from services.identity.usecases.attempts import clear, pay
 from services.identity.usecases.opened import opened
 from services.identity.usecases.passwords import NewPassword, check_new_password, password_set, words_about
+from shared.db import Tx
 from shared.errors import Problem
 from shared.events.courier import MailLink, MailRequested
 from shared.fields import Email, Message, View, canonical_email
@@ -43,11 +44,24 @@ async def ask_for_reset(ctx: Ctx, wanted: AskForReset) -> ResetPending:
     await pay(ctx, (rules.RESETS_BY_ADDRESS, address), (rules.RESETS_BY_SOURCE, source))
     async with ctx.tx("") as tx:
         account = await accounts.by_email(tx, address)
-        reset = PasswordReset(address, new_id("rst"), account.user_id if account else None, ctx.now + rules.RESET_LIFE)
-        # Kept in both cases, for both to take the same time; one without account leads nowhere.
-        await password_resets.keep(tx, reset)
-        await tx.emit(_reset_mail(reset, account) if account else _no_account_mail(wanted))
-    return ResetPending(expires_at=reset.expires_at)
+        if account is not None:
+            await begin_reset(ctx, tx, account)
+        else:
+            # Kept as well, for both to take the same time; it leads nowhere.
+            await password_resets.keep(tx, _new_reset(ctx, address, None))
+            await tx.emit(_no_account_mail(wanted))
+    return ResetPending(expires_at=ctx.now + rules.RESET_LIFE)
+
+
+async def begin_reset(ctx: Ctx, tx: Tx, account: Account) -> None:
+    """Mails the person a link that sets a new password."""
+    reset = _new_reset(ctx, account.canonical_email, account.user_id)
+    await password_resets.keep(tx, reset)
+    await tx.emit(_reset_mail(reset, account))
+
+
+def _new_reset(ctx: Ctx, address: str, user_id: str | None) -> PasswordReset:
+    return PasswordReset(address, new_id("rst"), user_id, ctx.now + rules.RESET_LIFE)
 
 
 def _reset_mail(reset: PasswordReset, account: Account) -> MailRequested:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
-from services.identity.store import accounts, password_resets, sessions
+from services.identity.store import accounts, email_changes, password_resets, sessions
 from services.identity.usecases.attempts import Attempt, pay
 from services.identity.usecases.opened import opened
 from shared.db import Tx
@@ -117,13 +117,9 @@ async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
 
 
 async def password_set(tx: Tx, account: Account, new_hash: str, except_session_id: str | None = None) -> None:
-    """Keeps the new password and tells of it, the person too: whoever it wasn't must learn of it. Links that would set another are dead."""
-    await accounts.set_password(tx, account.user_id, new_hash)
-    await password_resets.drop(tx, account.user_id)
-    await tx.emit(PasswordChanged(user_id=account.user_id))
-    await tx.emit(
-        AllSessionsEnded(user_id=account.user_id, reason="password_changed", except_session_id=except_session_id)
-    )
+    """Keeps the new password and tells of it, the person too: whoever it wasn't must learn of it. A change of the address that waits is dropped."""
+    await password_ended(tx, account, new_hash, except_session_id)
+    await email_changes.drop_waiting(tx, account.user_id)
     await tx.emit(
         MailRequested(
             about=account.user_id,
@@ -132,6 +128,16 @@ async def password_set(tx: Tx, account: Account, new_hash: str, except_session_i
             values={"name": account.name},
             language=account.language,
         )
+    )
+
+
+async def password_ended(tx: Tx, account: Account, new_hash: str, except_session_id: str | None = None) -> None:
+    """The old password is no longer one, and nor is a link that would set another. Only for whoever has ended the sessions."""
+    await accounts.set_password(tx, account.user_id, new_hash)
+    await password_resets.drop(tx, account.user_id)
+    await tx.emit(PasswordChanged(user_id=account.user_id))
+    await tx.emit(
+        AllSessionsEnded(user_id=account.user_id, reason="password_changed", except_session_id=except_session_id)
     )
 
 

@@ -14,6 +14,7 @@ ON_ONESELF = (
     "me.read",
     "profile.change",
     "password.change",
+    "email.change",
     "reauthentication.answer",
     "sessions.read",
     "sessions.end",

@@ -55,6 +55,30 @@ async def open_addresses(read: Read, org_id: str, email_keys: Sequence[str]) -> 
     return {row["email_key"]: row["invitation_id"] for row in rows}
 
 
+async def open_by(read: Read, org_id: str, user_id: str, now: datetime) -> int:
+    """How many open invitations this Admin has sent."""
+    return int(
+        await read.value(
+            "select count(*) from invitations where org_id = $1 and invited_by = $2 and status = 'open' and expires_at > $3",
+            org_id,
+            user_id,
+            now,
+        )
+    )
+
+
+async def promising(read: Read, org_id: str, group_id: str, now: datetime) -> int:
+    """How many open invitations lead into this group."""
+    return int(
+        await read.value(
+            "select count(*) from invitations where org_id = $1 and $2 = any(group_ids) and status = 'open' and expires_at > $3",
+            org_id,
+            group_id,
+            now,
+        )
+    )
+
+
 async def add(tx: Tx, org_id: str, invitations: Sequence[Invitation]) -> None:
     await tx.run(
         "insert into invitations (org_id, invitation_id, email, email_key, role, group_ids, status, invited_by, invited_at, sent_at, expires_at)"

@@ -99,6 +99,12 @@ async def rename(tx: Tx, org_id: str, user_id: str, name: str, now: datetime) ->
     return await _changed(tx, org_id, user_id, "name = $5, name_key = $6", user_id, now, name, key_of(name))
 
 
+async def set_email(tx: Tx, org_id: str, user_id: str, email: str, now: datetime) -> Member:
+    return await _changed(
+        tx, org_id, user_id, "email = $5, email_key = $6", user_id, now, email, canonical_email(email)
+    )
+
+
 async def _changed(
     tx: Tx, org_id: str, user_id: str, change: str, by: str | None, now: datetime, *values: object
 ) -> Member:

@@ -196,11 +196,16 @@ async def overlay_of(read: Read, org_id: str, plan_now: Plan | None = None) -> O
     plan_now = plan_now or await plan(read, org_id)
     if plan_now.entitlements.author_slots is None or not plan_now.known:
         return overlay(plan_now, ())
+    return overlay(plan_now, await authors(read, org_id))
+
+
+async def authors(read: Read, org_id: str) -> list[Author]:
+    """The active Admins and Analysts, by role."""
     rows = await read.rows(
         "select user_id, role, joined_at from members where org_id = $1 and status = 'active' and role in ('admin', 'analyst')",
         org_id,
     )
-    return overlay(plan_now, [Author(**dict(row)) for row in rows])
+    return [Author(**dict(row)) for row in rows]
 
 
 # -- persons

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
@@ -11,7 +13,7 @@ from services.org import rules
 from services.org.rules import GroupKind, Role
 from services.org.store import groups, members, organizations
 from services.org.store.members import Sort, Wanted
-from services.org.usecases.holding import Held, administering
+from services.org.usecases.holding import administering
 from services.org.usecases.own import own
 from shared.db import Read
 from shared.events.org import (
@@ -124,16 +126,10 @@ async def change_role_and_groups(ctx: Ctx, wanted: ChangeRoleAndGroups) -> OneUs
     async with administering(ctx, "users.manage") as held:
         member = await members.one(held.tx, held.id, wanted.user_id)
         ctx.check_version(member.version, member.changed_by, member.changed_at)
-        had = {
-            group.group_id: group for group in (await groups.held(held.tx, held.id, [member.user_id]))[member.user_id]
-        }
-        known = await groups.some(held.tx, held.id, wanted.group_ids)
-        rules.check_groups_known(wanted.group_ids, known)
-        joins = [group for group in known.values() if group.group_id not in had]
-        leaves = [group for group in had.values() if group.group_id not in known]
-        rules.check_may_gain_members([group.kind for group in joins], held.plan)
-        if wanted.role != member.role:
-            await _check_may_become(held, member, wanted.role)
+        change = await check_role_and_groups(
+            held.tx, held.id, held.plan, ctx.now, member, wanted.role, wanted.group_ids
+        )
+        joins, leaves = change.joins, change.leaves
         if wanted.role == member.role and not joins and not leaves:
             return await one_view(held.tx, held.id, held.overlay, member)
         changed = await members.set_role(held.tx, held.id, member.user_id, wanted.role, held.by_person, ctx.now)
@@ -186,11 +182,32 @@ async def remove_user(ctx: Ctx, which: WhichUser) -> None:
         await held.tx.emit(MemberRemoved(org_id=held.id, member=held.state(removed)))
 
 
-async def _check_may_become(held: Held, member: rules.Member, role: Role) -> None:
-    if role != "admin":
-        await held.check_keeps_an_admin(member)
+@dataclass(frozen=True)
+class Regrouping:
+    """The custom groups that a member is in, and what a change would do to them."""
+
+    had: list[rules.Group]
+    joins: list[rules.Group]
+    leaves: list[rules.Group]
+
+
+async def check_role_and_groups(
+    read: Read, org_id: str, plan: rules.Plan, now: datetime, member: rules.Member, role: Role, group_ids: Sequence[str]
+) -> Regrouping:
+    """Refuses what the plan, the slots or the last Admin forbid."""
+    had = {group.group_id: group for group in (await groups.held(read, org_id, [member.user_id]))[member.user_id]}
+    known = await groups.some(read, org_id, group_ids)
+    rules.check_groups_known(group_ids, known)
+    joins = [group for group in known.values() if group.group_id not in had]
+    rules.check_may_gain_members([group.kind for group in joins], plan)
+    if role != member.role and role != "admin":
+        rules.check_keeps_an_admin(member, await members.other_admins(read, org_id, member.user_id))
     if member.status == "active" and rules.kind_of(role) != rules.kind_of(member.role):
-        await held.check_slot(role)
+        kind = rules.kind_of(role)
+        if plan.limit(kind) is not None:
+            rules.check_slot(plan, kind, (await members.slots_used(read, org_id, now))[kind])
+    leaves = [group for group in had.values() if group.group_id not in known]
+    return Regrouping(list(had.values()), joins, leaves)
 
 
 async def views(read: Read, org_id: str, overlay: rules.Overlay, found: list[rules.Member]) -> list[User]:

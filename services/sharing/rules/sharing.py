@@ -71,6 +71,12 @@ def check_author(person: Person) -> None:
         raise Problem("forbidden", detail, meta={"because": because, "role": person.effective_role})
 
 
+def check_admin(person: Person) -> None:
+    """The Admin of the token must still act as one."""
+    if not person.active or person.effective_role != "admin":
+        raise Problem("forbidden", meta={"because": "role", "role": person.effective_role, "roles": ["admin"]})
+
+
 def check_may_shrink(person: Person, board: Board, owner: Person | None) -> None:
     """Taking access away is never stopped by the plan: the owner may, slot or not; an Admin when nobody is in charge."""
     if board.owner_id != person.user_id and not steps_in(person, owner):

@@ -178,6 +178,20 @@ async def set_owner(tx: Tx, org_id: str, dashboard_id: str, owner_id: str, at: d
     )
 
 
+async def set_owners(tx: Tx, org_id: str, events: Sequence[tuple[str, str]], owner_id: str, at: datetime) -> None:
+    """A new owner for each (dashboard id, event id)."""
+    await tx.run(
+        "update dashboards set owner_id = $4, owner_at = $5, owner_event = event_id, updated_at = $5, version = version + 1"
+        " from unnest($2::text[], $3::text[]) as told (dashboard_id, event_id)"
+        " where org_id = $1 and dashboards.dashboard_id = told.dashboard_id",
+        org_id,
+        [dashboard_id for dashboard_id, _ in events],
+        [event_id for _, event_id in events],
+        owner_id,
+        at,
+    )
+
+
 async def remove_dashboard(tx: Tx, org_id: str, dashboard_id: str) -> None:
     await tx.run("delete from dashboards where org_id = $1 and dashboard_id = $2", org_id, dashboard_id)
 

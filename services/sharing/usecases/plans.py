@@ -112,6 +112,7 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("dashboards.read", everybody),
             _capability("dashboards.register", authors),
             _capability("dashboards.write", authors),
+            _capability("dashboards.hand_over", admins),
             _capability("sharing.manage", authors),
             _capability("share.all_users", authors),
             _capability("share.all_analysts", authors or _by_plan(plan, "share_all_analysts")),
