@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -28,6 +27,8 @@ LONGEST_TOKEN = 6000
 FURTHEST = timedelta(hours=24)
 CLOCKS_APART = timedelta(seconds=60)
 MOST_VALUES = 500
+LATEST = 1e12
+SHOWN = 100
 TRICKS = frozenset({"jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "crit", "b64", "zip", "enc"})
 
 
@@ -125,14 +126,16 @@ def fixed_parameters(
             if not isinstance(values, str) or not values:
                 raise Refused("bad_parameter", "parameters", f"`{name}` must be plain text.")
         elif name not in declared:
-            raise Refused("undeclared_parameter", "parameters", f"The dashboard declares no parameter {name!r}.")
+            raise Refused("undeclared_parameter", "parameters", f"The dashboard declares no parameter {_shown(name)}.")
         elif not _are_values(values):
             raise Refused(
-                "bad_parameter", "parameters", f"{name!r} must be a list of at least one text, none of them empty."
+                "bad_parameter",
+                "parameters",
+                f"{_shown(name)} must be a list of at least one text, none of them empty.",
             )
         frozen = (terms.frozen_filters or {}).get(name)
         if frozen is not None and not set(values_of(values)) <= set(values_of(frozen)):
-            raise Refused("outside_frozen", "parameters", f"{name!r} goes beyond what the link is frozen at.")
+            raise Refused("outside_frozen", "parameters", f"{_shown(name)} goes beyond what the link is frozen at.")
     return dict(fixed)
 
 
@@ -172,7 +175,7 @@ def _number(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e12:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LATEST < value < LATEST:
         raise Refused("bad_claim", "claims", f"`{name}` must be seconds since 1970, as a number.")
     return value
 
@@ -181,6 +184,7 @@ def _object(part: str, what: str) -> dict[str, Any]:
     """Strict: two parsers must not read it differently."""
     try:
         found = json.loads(base64url_decode(part), object_pairs_hook=_once, parse_constant=_no_constant)
+        json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         raise Refused(
             "malformed", "form", f"Its {what} isn't a JSON object in base64url without repeated names."
@@ -188,6 +192,11 @@ def _object(part: str, what: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refused("malformed", "form", f"Its {what} isn't a JSON object.")
     return found
+
+
+def _shown(name: str) -> str:
+    """A name of somebody else's making, so that it can be kept and read."""
+    return ascii(name[:SHOWN])
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class ResolveLink(Message):
     model_config = ConfigDict(extra="allow")
 
     shared_dashboard_id: ForeignId
-    sharingToken: Annotated[str | list[str], Field(description="The link's token.")] = None
+    sharingToken: Annotated[str | list[str], Field(description="The link's token.")]
     sharingSecret: Annotated[Given, Field(description="An embed token, when the link requires one.")] = None
     unlock: Annotated[Given, Field(description="From `POST …/unlocks`, when the link has a password.")] = None
 
