@@ -255,7 +255,9 @@ def _success(route: Route, references: Any) -> dict[str, Any]:
             }
         }
     model = _answer_model(route)
-    if _is_model(model):
+    if route.media == "text/event-stream":
+        response["content"] = {route.media: {"schema": {"type": "string"}}}
+    elif _is_model(model):
         response["content"] = {route.media: {"schema": references[model, "serialization"]}}
     elif model is not None and model is not type(None):
         response["content"] = {route.media: {"schema": TypeAdapter(model).json_schema(ref_template=REF)}}

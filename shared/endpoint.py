@@ -24,7 +24,7 @@ from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
 from shared.routing import RouteTable
-from shared.service import Answer, Ctx, Environment, RequestFacts, Route
+from shared.service import Answer, Ctx, Environment, RequestFacts, Route, forbidden
 from shared.web.json import parse
 from shared.web.problems import problem_response
 from shared.web.server import Request
@@ -123,10 +123,7 @@ class Endpoints:
                 if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
         if not may.allows(actor):
-            raise Problem(
-                "forbidden",
-                meta={"action": may.action, "because": "role", "role": actor.role, "roles": sorted(may.roles)},
-            )
+            raise forbidden(may, actor)
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})

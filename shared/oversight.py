@@ -9,7 +9,7 @@ import orjson
 from pydantic import Field
 
 from shared.fields import Message, Nothing, View
-from shared.ids import EventId
+from shared.ids import EventId, OrgId
 from shared.inbox import APPLIED_BY
 from shared.service import Ctx, Route, get, post, service
 
@@ -75,6 +75,37 @@ async def read_events(ctx: Ctx, query: ReadEvents) -> list[dict[str, object]]:
     return [{"position": row["position"], "event": orjson.loads(row["body"])} for row in rows]
 
 
+class OrganizationEvents(Message):
+    """What this service said of one organization, after the `after`-th."""
+
+    org_id: OrgId
+    after: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+
+
+async def read_organization_events(ctx: Ctx, query: OrganizationEvents) -> list[dict[str, object]]:
+    """`[{"sequence", "event"}]`. By sequence, which has no gaps, and not by position, which a slow transaction may fill in later."""
+    async with ctx.read("") as read:
+        rows = await read.rows(
+            "select sequence, body from outbox where subject = $1 and sequence > $2 order by sequence limit $3",
+            query.org_id,
+            query.after,
+            query.limit,
+        )
+    return [{"sequence": row["sequence"], "event": orjson.loads(row["body"])} for row in rows]
+
+
+class WhichOrganization(Message):
+    org_id: OrgId
+
+
+async def newest_organization_event(ctx: Ctx, which: WhichOrganization) -> dict[str, int]:
+    """How many events this service has said of one organization."""
+    async with ctx.read("") as read:
+        sequence = await read.value("select sequence from outbox_subjects where subject = $1", which.org_id)
+    return {"sequence": sequence or 0}
+
+
 class DeadEvent(View):
     id: str
     handler: str
@@ -110,6 +141,8 @@ async def revive_events(ctx: Ctx, wanted: Revive) -> dict[str, int]:
 ROUTES: tuple[Route, ...] = (
     get("/internal/changes/{event_id}", change_standing, service("changes.read")),
     get("/internal/events", read_events, service("events.read")),
+    get("/internal/organization-events", read_organization_events, service("events.read")),
+    get("/internal/organization-events/newest", newest_organization_event, service("events.read")),
     get("/internal/dead-events", dead_events, service("events.read")),
     post("/internal/dead-events/revivals", revive_events, service("events.revive")),
 )

@@ -137,6 +137,12 @@ def delete(path: str, use_case: UseCase, may: Permission, **options: Any) -> Rou
     return Route("DELETE", path, use_case, may, status=204, **options)
 
 
+def forbidden(may: Permission, actor: Actor) -> Problem:
+    """The 403 of who may not take an action because of their role."""
+    facts = {"action": may.action, "because": "role", "role": actor.role, "roles": sorted(may.roles)}
+    return Problem("forbidden", meta=facts)
+
+
 @dataclass(frozen=True)
 class Answer(Generic[T]):
     """An answer with headers or a status of its own."""

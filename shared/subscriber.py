@@ -74,7 +74,7 @@ class Subscriber:
             raise ValueError(
                 f"{pattern!r} must begin with one of {', '.join(SERVICES)}, e.g. org.member.*.v1 or billing.#"
             )
-        if pattern.startswith("courier."):
+        if pattern.startswith("courier.mail."):
             raise ValueError("A mail that was asked for is a task for courier, which nobody else can take on.")
 
         def register(hear: Hear) -> Hear:

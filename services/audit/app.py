@@ -13,6 +13,6 @@ service = Service(
     name="audit",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    sources=("identity", "org", "sharing", "billing"),
+    sources=("identity", "org", "sharing", "billing", "courier"),
     consumers=(on_everything(record), on(EntitlementsChanged, keep_retention)),
 )

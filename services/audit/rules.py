@@ -25,6 +25,8 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("domain", "domain_id", "name"),
     ("dashboard", "dashboard_id", "title"),
     ("subscription", "subscription_id", "plan"),
+    ("webhook", "webhook_id", "host"),
+    ("invoice", "invoice_id", "number"),
     ("person", "user_id", "name"),
 )
 TARGET_IDS = ("secret_id", "session_id")
@@ -93,7 +95,7 @@ class Verdict:
 
 def is_recorded(envelope: Envelope) -> bool:
     """Facts are; what services ask of each other isn't a fact."""
-    return not envelope.type.startswith("courier.")
+    return not envelope.type.startswith("courier.mail.")
 
 
 def fact_of(envelope: Envelope) -> Fact:

@@ -31,6 +31,8 @@ Limit = Annotated[Annotated[int, Field(ge=0, strict=True)] | None, BeforeValidat
 Amount = Annotated[int, Field(ge=0, lt=2**53, strict=True)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 PlanId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
 Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
 
 
@@ -91,11 +93,38 @@ class Trial(_Strict):
         return timedelta(days=self.notice_days)
 
 
+class Seller(_Strict):
+    """A legal entity that sells: what its invoices say about it. Their numbers are its prefix and a count without gaps."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    name: Text
+    address: Annotated[tuple[Text, ...], Field(min_length=1, max_length=6)]
+    country: Country
+    vat_id: Text | None = None
+    registration: Text | None = None
+    bank: Text | None = None
+    prefix: Annotated[str, Field(pattern=r"^[A-Z0-9][A-Z0-9-]{0,11}$")]
+
+
+class Invoicing(_Strict):
+    """Who sells at each account location, by when invoices are to be paid, and tax rates in hundredths of a percent."""
+
+    payment_days: Days
+    sellers: Annotated[tuple[Seller, ...], Field(min_length=1)]
+    locations: dict[Literal["eu", "us"], str]
+    tax_rates: dict[Country, Annotated[int, Field(ge=0, le=10_000, strict=True)]]
+
+    def seller_at(self, location: str) -> Seller:
+        wanted = next(seller for place, seller in self.locations.items() if place == location)
+        return next(seller for seller in self.sellers if seller.id == wanted)
+
+
 class Catalogue(_Strict):
     version: Annotated[int, Field(ge=1, strict=True)]
     currency: Currency
     starts_with: PlanId
     trial: Trial
+    invoicing: Invoicing | None = None
     plans: Annotated[tuple[Plan, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -160,6 +189,20 @@ def _faults(catalogue: Catalogue) -> Iterable[str]:
         yield f"the plan {first.id} must cost nothing: organizations start with it"
     if catalogue.trial.notice_days >= catalogue.trial.days:
         yield "trial.notice_days must be fewer than trial.days"
+    if catalogue.invoicing is not None:
+        yield from _faults_of_invoicing(catalogue.invoicing)
+
+
+def _faults_of_invoicing(invoicing: Invoicing) -> Iterable[str]:
+    ids = [seller.id for seller in invoicing.sellers]
+    if len(set(ids)) < len(ids) or len({seller.prefix for seller in invoicing.sellers}) < len(ids):
+        yield "two sellers have the same id or prefix"
+    for location in ("eu", "us"):
+        if location not in invoicing.locations:
+            yield f"invoicing.locations doesn't say who sells at {location}"
+    for location, seller in invoicing.locations.items():
+        if seller not in ids:
+            yield f"invoicing.locations.{location} names {seller!r}, which isn't among the sellers"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from services.billing.store import invoices
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
+from services.billing.usecases.details import change_billing_details, read_billing_details
+from services.billing.usecases.invoices import (
+    list_all_invoices,
+    list_invoices,
+    read_invoice,
+    read_invoice_pdf,
+    record_payment,
+    write_credit_note,
+)
 from services.billing.usecases.operator import (
     move_subscriptions,
     override_entitlement,
@@ -21,6 +31,20 @@ ROUTES = (
     post("/v1/subscription/change-previews", preview_change, admin("plan.change")),
     post("/v1/subscription/changes", change_plan, admin("plan.change"), status=201, needs_key=True),
     delete("/v1/subscription/changes/scheduled", cancel_scheduled_change, admin("plan.change")),
+    get("/v1/billing-details", read_billing_details, admin("billing.manage")),
+    put("/v1/billing-details", change_billing_details, admin("billing.manage"), if_match=True),
+    get("/v1/invoices", list_invoices, admin("billing.manage")),
+    get("/v1/invoices/{invoice_id}", read_invoice, admin("billing.manage"), known_by=invoices.exists),
+    get(
+        "/v1/invoices/{invoice_id}/pdf",
+        read_invoice_pdf,
+        admin("billing.manage"),
+        known_by=invoices.exists,
+        media="application/pdf",
+    ),
+    get("/internal/invoices", list_all_invoices, service("invoices.read")),
+    post("/internal/payments", record_payment, service("payments.record"), status=201),
+    post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),
     get("/internal/entitlements/{org_id}", read_entitlements, service("entitlements.read")),
     get("/internal/catalogue", read_catalogue_in_use, service("catalogue.read")),
     post("/internal/catalogue-proposals", propose_catalogue, service("catalogue.write")),

@@ -1,4 +1,4 @@
-"""Courier: sends the mails that others asked for in their transactions."""
+"""Courier: sends the mails that others asked for in their transactions, and tells webhooks what happens."""
 
 from __future__ import annotations
 
@@ -6,29 +6,41 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from services.courier.consumers import store_mail
+from services.courier import consumers
 from services.courier.routes import ROUTES
-from services.courier.usecases.sending import Sender
+from services.courier.usecases.delivering import forget_deliveries
+from services.courier.usecases.own import Own, senders
 from services.courier.usecases.transports import transport_of
-from shared.events.courier import MailRequested
-from shared.service import Environment, Service, on
+from shared.events import org
+from shared.events.billing import EntitlementsChanged
+from shared.events.courier import WEBHOOKS, MailRequested
+from shared.outbound import Outbound
+from shared.service import Environment, Job, Service, on, on_everything
 
 
 @asynccontextmanager
-async def the_sender(env: Environment) -> AsyncIterator[Sender]:
-    sender = Sender(env, transport_of(env.settings.mail))
-    sender.start()
-    try:
-        yield sender
-    finally:
-        await sender.stop()
+async def at_work(env: Environment) -> AsyncIterator[Own]:
+    async with senders(env, transport_of(env.settings.mail), Outbound()) as own:
+        yield own
 
 
 service = Service(
     name="courier",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
+    publishes=WEBHOOKS,
     sources=("identity", "org", "sharing", "billing"),
-    consumers=(on(MailRequested, store_mail),),
-    opens=the_sender,
+    consumers=(
+        on(MailRequested, consumers.store_mail),
+        on(org.MemberJoined, consumers.keep_member),
+        on(org.MemberRoleChanged, consumers.keep_member),
+        on(org.MemberRenamed, consumers.keep_member),
+        on(org.MemberDeactivated, consumers.keep_member),
+        on(org.MemberReactivated, consumers.keep_member),
+        on(org.MemberRemoved, consumers.keep_member),
+        on(EntitlementsChanged, consumers.keep_entitlements),
+        on_everything(consumers.store_deliveries),
+    ),
+    jobs=(Job(forget_deliveries, every_seconds=600),),
+    opens=at_work,
 )

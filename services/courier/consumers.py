@@ -1,19 +1,67 @@
-"""How a request becomes a mail: stored in the transaction that takes it from the inbox, so there is one per request."""
+"""What courier does when others speak: a request becomes a mail, an event a delivery to each webhook that selects it.
+
+Both are stored in the transaction that takes the event from the inbox, so there is one per cause.
+"""
 
 from __future__ import annotations
 
-from services.courier import store
-from services.courier.usecases.sending import Sender
+from services.courier import rules
+from services.courier.store import deliveries, heard, webhooks
+from services.courier.store import mails as store
+from services.courier.usecases.own import own
+from shared.events import Envelope
+from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
+from shared.events.org import (
+    MemberDeactivated,
+    MemberJoined,
+    MemberReactivated,
+    MemberRemoved,
+    MemberRenamed,
+    MemberRoleChanged,
+)
 from shared.ids import new_id
 from shared.service import Ctx
+
+MemberTold = MemberJoined | MemberRoleChanged | MemberRenamed | MemberDeactivated | MemberReactivated | MemberRemoved
 
 
 async def store_mail(ctx: Ctx, asked: MailRequested) -> None:
     """Keeps the mail, and wakes the sender once that is certain."""
-    sender: Sender = ctx.own
     if ctx.cause is None:
         raise RuntimeError("a mail is asked for by an event")
     async with ctx.tx() as tx:
         if await store.add(tx, new_id("mail"), ctx.cause.id, asked, ctx.now):
-            tx.after_commit(sender.wake)
+            tx.after_commit(own(ctx).mails.wake)
+
+
+async def store_deliveries(ctx: Ctx, told: Envelope) -> None:
+    """Puts an event in line for every webhook of its organization that selects it; also for one that is off, where it waits."""
+    if told.org_id is None or told.type not in rules.EVENT_TYPES:
+        return
+    async with ctx.tx(told.org_id) as tx:
+        for webhook_id, types in await webhooks.selecting(tx, told.org_id):
+            if rules.is_selected(types, told.type):
+                await deliveries.add(
+                    tx,
+                    told.org_id,
+                    webhook_id,
+                    new_id("dlv", now=ctx.now.timestamp()),
+                    told.id,
+                    told.type,
+                    rules.body_of(told),
+                    told.time,
+                )
+                tx.after_commit(own(ctx).webhooks.wake)
+
+
+async def keep_member(ctx: Ctx, told: MemberTold) -> None:
+    async with ctx.tx() as tx:
+        await heard.keep_member(tx, told.org_id, told.member)
+
+
+async def keep_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
+    """A plan without webhooks stops them, one with webhooks lets them go on: what waited meanwhile is due."""
+    async with ctx.tx() as tx:
+        await heard.keep_entitlements(tx, told.org_id, told.entitlements, ctx.now)
+        tx.after_commit(own(ctx).webhooks.wake)

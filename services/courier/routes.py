@@ -1,8 +1,40 @@
-"""Courier's endpoints: none is public, because nobody asks for mail by HTTP."""
+"""Courier's endpoints: webhooks and their log. Nobody asks for mail by HTTP."""
 
 from __future__ import annotations
 
+from services.courier.store import deliveries as kept
+from services.courier.store.webhooks import exists
+from services.courier.usecases import deliveries, webhooks
 from services.courier.usecases.capabilities import read_capabilities
-from shared.service import get, person
+from shared.service import admin, delete, get, patch, person, post
 
-ROUTES = (get("/internal/capabilities", read_capabilities, person("me.read")),)
+ONE = "/v1/webhooks/{webhook_id}"
+DELIVERY = f"{ONE}/deliveries/{{delivery_id}}"
+
+ROUTES = (
+    get("/v1/webhooks", webhooks.list_webhooks, admin("webhooks.read")),
+    post(
+        "/v1/webhooks",
+        webhooks.create_webhook,
+        admin("webhooks.create"),
+        status=201,
+        fresh=True,
+        unrecorded=True,
+    ),
+    get(ONE, webhooks.read_webhook, admin("webhooks.read"), known_by=exists),
+    patch(ONE, webhooks.change_webhook, admin("webhooks.edit"), known_by=exists, fresh=True),
+    delete(ONE, webhooks.delete_webhook, admin("webhooks.edit"), known_by=exists),
+    post(
+        f"{ONE}/secret-rotations",
+        webhooks.rotate_secret,
+        admin("webhooks.edit"),
+        known_by=exists,
+        fresh=True,
+        unrecorded=True,
+    ),
+    get(f"{ONE}/deliveries", deliveries.list_deliveries, admin("webhooks.read"), known_by=exists),
+    get(DELIVERY, deliveries.read_delivery, admin("webhooks.read"), known_by=kept.exists),
+    post(f"{DELIVERY}/retries", deliveries.retry_delivery, admin("webhooks.edit"), status=202, known_by=kept.exists),
+    post(f"{ONE}/retries", deliveries.retry_deliveries, admin("webhooks.edit"), status=202, known_by=exists),
+    get("/internal/capabilities", read_capabilities, person("me.read")),
+)

@@ -1,9 +1,18 @@
-"""When a mail is tried again, and where its link leads: pure."""
+"""When a mail or a webhook is tried again, where a mail's link leads, and what a webhook is told: pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+from shared.errors import Problem, invalid
+from shared.events import Envelope, billing, identity, org, sharing
+from shared.events import courier as told
 
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600))
 GIVE_UP_AFTER = timedelta(days=3)
@@ -16,10 +25,12 @@ LINK_PATHS: Mapping[str, str] = {
     "email_change_undo": "/undo-email/{token}",
 }
 PAGES: Mapping[str, str] = {
+    "invitation_renewal": "/users",
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "embed_secret_expiring": "/embed-secret",
     "trial_ending": "/billing",
+    "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
@@ -37,3 +48,148 @@ def url_of(public_url: str, template: str, purpose: str | None, token: str | Non
     """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
     return public_url.rstrip("/") + path
+
+
+# Webhooks
+
+WEBHOOK_BACKOFF = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600))
+BOTH_SECRETS = timedelta(hours=24)
+KEPT = timedelta(days=30)
+MOST_WEBHOOKS = 20
+SECRET_BYTES = 32
+ANSWER_LETTERS = 1000
+SMALLEST_PLAN = "pro"
+
+EVENT_TYPES = frozenset(
+    event.TYPE
+    for module in (identity, org, sharing, billing)
+    for event in module.PUBLISHED
+    if "org_id" in event.model_fields
+)
+
+Disabled = Literal["admin", "failing", "gone"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the organization's plan says of webhooks, and since when."""
+
+    plan: str
+    name: str
+    webhooks: bool
+    webhooks_since: datetime
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A webhook as it is kept; its secrets are sealed. `attempts` counts the failed ones of the delivery that is first in line."""
+
+    org_id: str
+    webhook_id: str
+    url: str
+    description: str
+    types: tuple[str, ...]
+    disabled_because: Disabled | None
+    disabled_at: datetime | None
+    secret: bytes
+    previous_secret: bytes | None
+    previous_until: datetime | None
+    version: int
+    created_at: datetime
+    created_by: str | None
+    changed_by: str | None
+    changed_at: datetime
+    attempts: int
+    failing_since: datetime | None
+
+    def state(self) -> told.Webhook:
+        return told.Webhook(
+            webhook_id=self.webhook_id,
+            host=host_of(self.url),
+            description=self.description,
+            types=list(self.types),
+            enabled=self.disabled_because is None,
+        )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of sending once: the receiver's status and the beginning of its answer, or why there was none."""
+
+    at: datetime
+    status: int | None
+    error: str | None
+    answer: str
+    milliseconds: int
+    number: int = 0
+
+    @property
+    def well(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def gone(self) -> bool:
+        return self.status == 410
+
+
+def host_of(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def new_secret(random: bytes) -> str:
+    """A secret as Standard Webhooks writes it."""
+    return "whsec_" + base64.b64encode(random).decode()
+
+
+def is_selected(types: Sequence[str], event_type: str) -> bool:
+    """Whether a webhook that selects these types, or beginnings of types, is told of this one."""
+    if event_type not in EVENT_TYPES:
+        return False
+    return not types or any(_fits(wanted, event_type) for wanted in types)
+
+
+def check_types(types: Sequence[str]) -> tuple[str, ...]:
+    for place, wanted in enumerate(types):
+        if not any(_fits(wanted, known) for known in EVENT_TYPES):
+            raise invalid(f"/types/{place}", "unknown_type", "is no type of event, and none begins like this")
+    return tuple(dict.fromkeys(types))
+
+
+def _fits(wanted: str, event_type: str) -> bool:
+    return event_type.startswith(wanted[:-1]) if wanted.endswith(".*") else event_type == wanted
+
+
+def check_plan(plan: Plan | None) -> None:
+    if plan is None or not plan.webhooks:
+        meta = {"plan": SMALLEST_PLAN, "current": plan.plan if plan else None, "for": "webhooks"}
+        raise Problem("plan_required", "The plan doesn't include webhooks.", meta=meta)
+
+
+def check_room(there: int) -> None:
+    if there >= MOST_WEBHOOKS:
+        raise Problem("conflict", f"There are {there} webhooks, and no organization may have more.")
+
+
+def body_of(heard: Envelope) -> str:
+    """What a receiver gets of an event; the same letters with every attempt."""
+    return json.dumps(
+        {
+            "id": heard.id,
+            "type": heard.type,
+            "timestamp": heard.time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "org_id": heard.org_id,
+            "source": heard.source,
+            "subject": heard.subject,
+            "sequence": heard.sequence,
+            "actor_id": heard.actor_id,
+            "data": heard.data,
+        },
+        separators=(",", ":"),
+    )
+
+
+def webhook_due_again(failing_since: datetime, now: datetime, attempts: int) -> datetime | None:
+    """When to try again after so many attempts that failed; None when the receiver has failed for three days."""
+    if now - failing_since >= GIVE_UP_AFTER:
+        return None
+    return now + WEBHOOK_BACKOFF[min(attempts, len(WEBHOOK_BACKOFF)) - 1]

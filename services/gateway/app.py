@@ -22,6 +22,7 @@ from services.gateway.rates import DEFAULT_RATES, Rates
 from services.gateway.routes import FROM_CALLER_ALONE, ROUTES
 from services.gateway.source_address import address_of
 from services.gateway.standing import Standing
+from services.gateway.streams import Streams
 from shared.bus import Bus
 from shared.clock import Clock, SystemClock
 from shared.config import Misconfigured, Settings
@@ -91,6 +92,7 @@ async def gateway(
         permissions=tuple({route.may.action: route.may for route in ROUTES if not route.may.anyone}.values()),
         pages=Pages(docs),
         mailbox=_mailbox(settings, address),
+        streams=Streams(),
     )
     door = Door(house, Table(operations, ROUTES, FROM_CALLER_ALONE), authentication, standing, rates, monotonic)
     await bus.subscribe(feed.receive, keys=KEYS)

@@ -47,3 +47,9 @@ def hearers(docs: PublishedDocuments, source: str, event_type: str) -> set[str]:
         for operation in docs.asyncapi["operations"].values()
         if operation["action"] == "receive" and operation["channel"]["$ref"] == channel
     }
+
+
+def publishers(docs: PublishedDocuments) -> list[str]:
+    """Which services say anything."""
+    operations = docs.asyncapi["operations"].values()
+    return sorted({operation["tags"][0]["name"] for operation in operations if operation["action"] == "send"})

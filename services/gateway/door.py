@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -100,7 +101,7 @@ class Door:
         path: Mapping[str, str],
         headers: dict[str, str],
         began: float,
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         """The answer; `headers` gets what the caller is told besides, refused or not."""
         has_body = request.can_read_body
         if has_body and (request.content_length or 0) > operation.body_bytes:
@@ -113,7 +114,8 @@ class Door:
             body = await request.body(operation.body_bytes)
             began += time.perf_counter() - arriving  # what the client takes isn't the service's to pay
         if own is not None:
-            return await own.answer(Ctx(self._house, caller, request), path, body)
+            proven = partial(self._check_still_proven, request, source, caller)
+            return await own.answer(Ctx(self._house, caller, request, headers, proven), path, body)
         return await self._send_on(request, operation, caller, source, body, began)
 
     async def _admit(self, request: Request, operation: Operation, source: str, headers: dict[str, str]) -> Caller:
@@ -149,6 +151,12 @@ class Door:
         if caller.csrf is not None:
             check_made_by_console(request.method, request.headers, self._origin, caller.csrf)
         return caller
+
+    async def _check_still_proven(self, request: Request, source: str, known: Caller) -> None:
+        """For answers that go on: whoever lost their session, membership or role meanwhile, gets no more of them."""
+        credential = credential_of(request.headers)
+        if credential is None or (await self._prove(request, credential, source)).actor != known.actor:
+            raise Problem("session_ended", "Sign in again, or go on with a new token.")
 
     async def _send_on(
         self, request: Request, operation: Operation, caller: Caller, source: str, body: bytes, began: float

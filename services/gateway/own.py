@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic_core import to_json
 from services.gateway.authentication import Caller
 from services.gateway.documents import Operation
 from services.gateway.pages import Pages
+from services.gateway.streams import Stream, Streams
 from shared.auth import Actor
 from shared.clock import Clock
 from shared.config import Settings
@@ -21,7 +22,7 @@ from shared.endpoint import read_message
 from shared.internal import Internal
 from shared.mailbox import FileMailbox
 from shared.published import PublishedDocuments
-from shared.service import Answer, Permission, Route
+from shared.service import Answer, Permission, Route, forbidden
 from shared.web.server import Request
 
 JSON = {"Cache-Control": "no-store", "Content-Type": "application/json"}
@@ -39,15 +40,18 @@ class House:
     permissions: tuple[Permission, ...]
     pages: Pages
     mailbox: FileMailbox | None
+    streams: Streams
 
 
 @dataclass(frozen=True, slots=True)
 class Ctx:
-    """One request to the gateway itself."""
+    """One request to the gateway itself. `headers` go with its answer; `check_still_proven` raises once its credential no longer counts."""
 
     house: House
     caller: Caller
     request: Request
+    headers: Mapping[str, str]
+    check_still_proven: Callable[[], Awaitable[None]]
 
     @property
     def actor(self) -> Actor:
@@ -66,15 +70,20 @@ class OwnRoute:
     shape: type[Any]
     from_caller_alone: bool = False
 
-    async def answer(self, ctx: Ctx, path: Mapping[str, str], body: bytes) -> web.Response:
+    async def answer(self, ctx: Ctx, path: Mapping[str, str], body: bytes) -> web.StreamResponse:
         request = ctx.request
+        if not self.route.may.allows(ctx.actor):
+            raise forbidden(self.route.may, ctx.actor)
         repeatable = self.from_caller_alone and not body and "?" not in request._message.path
         if repeatable and (kept := ctx.caller.answers.get(self.route.path)) is not None:
             return web.Response(body=kept, headers=JSON)
         message = read_message(
             self.route, self.shape, path, request.query, body, request.headers.get("Content-Type", "")
         )
-        response = _render(await self.route.use_case(ctx, message), self.route, request)
+        result = await self.route.use_case(ctx, message)
+        if isinstance(result, Answer) and isinstance(result.body, Stream):
+            return await ctx.house.streams.send(result.body, request, ctx.actor.person(), ctx.headers)
+        response = _render(result, self.route, request)
         if repeatable and isinstance(response.body, bytes):
             ctx.caller.answers[self.route.path] = response.body
         return response

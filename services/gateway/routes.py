@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.gateway.usecases import changes, documents, mail, me, operations
-from shared.service import anyone, get, person
+from services.gateway.usecases import changes, documents, events, mail, me, operations
+from shared.service import admin, anyone, get, person
 
 HTML = "text/html"
 
@@ -11,6 +11,8 @@ ROUTES = (
     get("/v1/me", me.read_me, person("me.read")),
     get("/v1/me/capabilities", me.read_capabilities, person("me.read")),
     get("/v1/changes/{event_id}", changes.read_change, person("changes.read")),
+    get("/v1/events", events.read_events, admin("events.read")),
+    get("/v1/event-stream", events.follow_events, admin("events.read"), media="text/event-stream"),
     get("/v1/operations/{operation_id}", operations.read_operation, person("operations.read")),
     get(
         "/v1/operations/{operation_id}/result",

@@ -19,6 +19,8 @@ service = Service(
     routes=ROUTES,
     publishes=[*PUBLISHED, MailRequested],
     consumers=[
+        on(org.OrganizationCreated, consumers.project_organization),
+        on(org.OrganizationChanged, consumers.project_organization),
         on(org.MemberJoined, consumers.project_joined),
         on(org.MemberReactivated, consumers.project_reactivated),
         on(org.MemberDeactivated, consumers.project_deactivated),

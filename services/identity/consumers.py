@@ -1,4 +1,4 @@
-"""What identity hears from org: memberships, which decide where a session may be, and invitations, which an account may be opened with."""
+"""What identity hears from org: what organizations are called, memberships, which decide where a session may be, and invitations, which an account may be opened with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from services.identity.store import accounts, projections, sessions
 from shared.events import org
 from shared.events.identity import SessionChanged, SessionEnded
 from shared.service import Ctx
+
+
+async def project_organization(ctx: Ctx, told: org.OrganizationCreated | org.OrganizationChanged) -> None:
+    async with ctx.tx() as tx:
+        await projections.keep_organization(tx, told.org_id, told.organization.name)
 
 
 async def project_joined(ctx: Ctx, told: org.MemberJoined) -> None:

@@ -10,6 +10,7 @@ from services.org import consumers
 from services.org.routes import ROUTES
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.own import Own
+from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
@@ -35,6 +36,6 @@ service = Service(
         on(EntitlementsChanged, consumers.apply_entitlements),
     ),
     sources=("identity", "billing"),
-    jobs=(Job(expire_invitations, every_seconds=60),),
+    jobs=(Job(expire_invitations, every_seconds=60), Job(forget_deleted_groups, every_seconds=3600)),
     opens=opened,
 )

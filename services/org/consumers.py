@@ -13,7 +13,7 @@ from shared.db import Tx
 from shared.events import org as said
 from shared.events.billing import EntitlementsChanged
 from shared.events.identity import Signup, UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
-from shared.fields import domain_of
+from shared.fields import canonical_email, domain_of
 from shared.ids import new_id
 from shared.service import Ctx
 
@@ -130,7 +130,7 @@ async def _follow_everywhere(ctx: Ctx, tx: Tx, person: Person) -> None:
             if member is not None and member.name != person.name:
                 member = await members.rename(tx, org_id, person.user_id, person.name, ctx.now)
                 await tx.emit(said.MemberRenamed(org_id=org_id, member=held.state(member)))
-            if member is not None and member.email != person.email:
+            if member is not None and canonical_email(member.email) != canonical_email(person.email):
                 moved = await members.set_email(tx, org_id, person.user_id, person.email, ctx.now)
                 told = said.MemberEmailChanged(org_id=org_id, member=held.state(moved), previous_email=member.email)
                 await tx.emit(told)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.org.rules import ACTIONS
-from services.org.store import groups, invitations, members
-from services.org.usecases.acceptance import accept_invitation, show_invitation
+from services.org.store import deleted_groups, groups, invitations, members
+from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
 from services.org.usecases.groups import (
     add_group_member,
     change_group,
@@ -17,6 +17,7 @@ from services.org.usecases.groups import (
     remove_group_member,
 )
 from services.org.usecases.invitations import (
+    check_invitations,
     invite,
     invite_many,
     list_invitations,
@@ -32,6 +33,7 @@ from services.org.usecases.organization import (
     read_organization,
 )
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
+from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -74,6 +76,7 @@ ROUTES = (
     delete("/v1/users/{user_id}", remove_user, may("users.manage"), known_by=members.exists),
     get("/v1/invitations", list_invitations, may("invitations.read")),
     post("/v1/invitations", invite, may("invitations.manage"), status=201),
+    post("/v1/invitations/checks", check_invitations, may("invitations.manage")),
     post("/v1/invitations/batches", invite_many, may("invitations.manage"), needs_key=True),
     post(
         "/v1/invitations/{invitation_id}/resends",
@@ -85,12 +88,25 @@ ROUTES = (
         "/v1/invitations/{invitation_id}", revoke_invitation, may("invitations.revoke"), known_by=invitations.exists
     ),
     get("/v1/invitation-tokens/{token}", show_invitation, anyone("invitations.show")),
+    post(
+        "/v1/invitation-tokens/{token}/renewal-request",
+        request_renewal,
+        anyone("invitations.request_renewal"),
+        status=204,
+    ),
     post("/v1/invitation-tokens/{token}/acceptance", accept_invitation, person("invitations.accept"), status=201),
     get("/v1/groups", list_groups, may("groups.read")),
     post("/v1/groups", create_group, may("groups.manage"), status=201),
     get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists),
     patch("/v1/groups/{group_id}", change_group, may("groups.edit"), known_by=groups.exists),
     delete("/v1/groups/{group_id}", delete_group, may("groups.edit"), known_by=groups.exists),
+    get("/v1/deleted-groups", list_deleted_groups, may("groups.edit")),
+    post(
+        "/v1/groups/{group_id}/restoration",
+        restore_group,
+        may("groups.manage"),
+        known_by=deleted_groups.exists_or_did,
+    ),
     get("/v1/groups/{group_id}/deletion-preview", preview_deletion, may("groups.edit"), known_by=groups.exists),
     get("/v1/groups/{group_id}/members", list_group_members, may("groups.read_members"), known_by=groups.exists),
     put(

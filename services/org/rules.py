@@ -121,6 +121,7 @@ class Invitation:
     sent_at: datetime
     expires_at: datetime
     accepted_at: datetime | None
+    renewal_requested_at: datetime | None = None
 
     def at(self, now: datetime) -> Invitation:
         """As it is at this moment: what is overdue has expired, whether or not the job has been by."""

@@ -34,6 +34,7 @@ service = Service(
         on(org.GroupCreated, consumers.keep_group),
         on(org.GroupChanged, consumers.keep_group),
         on(org.GroupDeleted, consumers.delete_group),
+        on(org.GroupRestored, consumers.restore_group),
         on(org.GroupMemberAdded, consumers.add_to_group),
         on(org.GroupMemberRemoved, consumers.take_from_group),
         on(billing.EntitlementsChanged, consumers.keep_entitlements),

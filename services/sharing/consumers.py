@@ -14,6 +14,7 @@ from shared.events.org import (
     GroupDeleted,
     GroupMemberAdded,
     GroupMemberRemoved,
+    GroupRestored,
     MemberDeactivated,
     MemberEmailChanged,
     MemberJoined,
@@ -75,6 +76,12 @@ async def delete_group(ctx: Ctx, told: GroupDeleted) -> None:
     """A deleted group grants nothing; no dashboard needs to be touched for that."""
     async with ctx.tx() as tx:
         await store.delete_group(tx, told.org_id, told.group, *_cause(ctx))
+
+
+async def restore_group(ctx: Ctx, told: GroupRestored) -> None:
+    """A group that is back grants what it granted, to those who are in it now."""
+    async with ctx.tx() as tx:
+        await store.restore_group(tx, told.org_id, told.group, told.user_ids, *_cause(ctx))
 
 
 async def add_to_group(ctx: Ctx, told: GroupMemberAdded) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from shared.events import Event, OrgEvent, Shape
 from shared.fields import Money
-from shared.ids import SubscriptionId
+from shared.ids import InvoiceId, SubscriptionId
 
 Status = Literal["active", "trialing", "past_due", "cancelled"]
 
@@ -161,7 +161,70 @@ class OverrideEnded(OrgEvent):
     entitlements_ended: list[str]
 
 
+class Invoice(Shape):
+    """An invoice, or a credit note, which `corrects` one. Amounts are never negative; nothing of it ever changes."""
+
+    invoice_id: InvoiceId
+    number: str
+    kind: Literal["invoice", "credit_note"]
+    issued_at: datetime
+    due_at: datetime
+    net: Money
+    tax: Money
+    total: Money
+    corrects: InvoiceId | None = None
+
+
+class InvoiceIssued(OrgEvent):
+    """An invoice exists from now on, under the next number of the legal entity that sells."""
+
+    TYPE: ClassVar[str] = "billing.invoice.issued.v1"
+    invoice: Invoice
+
+
+class InvoiceCredited(OrgEvent):
+    """A credit note corrects an invoice, as a whole or in part."""
+
+    TYPE: ClassVar[str] = "billing.invoice.credited.v1"
+    invoice: Invoice
+    reason: str
+    credited_by: str
+
+
+class InvoicePaid(OrgEvent):
+    """An invoice is paid."""
+
+    TYPE: ClassVar[str] = "billing.invoice.paid.v1"
+    invoice: Invoice
+    paid_at: datetime
+    reference: str
+    recorded_by: str
+
+
+class BillingDetails(Shape):
+    """Who invoices are addressed to from now on."""
+
+    company: str
+    address: list[str]
+    country: str
+    vat_id: str | None
+    email: str
+    reference: str | None
+    version: int
+
+
+class BillingDetailsChanged(OrgEvent):
+    """Invoices are addressed to somebody else, or somewhere else, from now on."""
+
+    TYPE: ClassVar[str] = "billing.details.changed.v1"
+    details: BillingDetails
+
+
 PUBLISHED = (
+    InvoiceIssued,
+    InvoiceCredited,
+    InvoicePaid,
+    BillingDetailsChanged,
     CatalogueApplied,
     SubscriptionMoved,
     OverrideGranted,

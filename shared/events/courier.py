@@ -1,13 +1,14 @@
-"""What anybody may ask of courier: a mail. A task, not a fact; consumed by courier alone."""
+"""What anybody may ask of courier: a mail (a task, not a fact; consumed by courier alone). And what courier says of webhooks, ordered by organization."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import StringConstraints
 
-from shared.events import Event, Shape
-from shared.ids import OrgId
+from shared.events import Event, OrgEvent, Shape
+from shared.ids import OrgId, WebhookId
 
 LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo"]
 
@@ -32,6 +33,7 @@ class MailRequested(Event):
         "confirm_signup",
         "account_exists",
         "invitation",
+        "invitation_renewal",
         "dashboard_shared",
         "embed_secret_expiring",
         "trial_ending",
@@ -42,10 +44,76 @@ class MailRequested(Event):
         "email_change_taken",
         "email_change_asked",
         "email_changed",
+        "webhook_disabled",
     ]
     values: dict[str, str]
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"
 
 
-PUBLISHED = (MailRequested,)
+class Webhook(Shape):
+    """A webhook's state. Of its address only the host: the rest may be what the receiver knows its callers by."""
+
+    webhook_id: WebhookId
+    host: str
+    description: str
+    types: list[str]
+    enabled: bool
+
+
+class WebhookCreated(OrgEvent):
+    """An address is told what happens in the organization."""
+
+    TYPE: ClassVar[str] = "courier.webhook.created.v1"
+    webhook: Webhook
+
+
+class WebhookChanged(OrgEvent):
+    """A webhook has another address, description or selection, or was switched on or off by hand; `previous` holds what was different."""
+
+    TYPE: ClassVar[str] = "courier.webhook.changed.v1"
+    webhook: Webhook
+    previous: dict[str, str | bool | list[str]]
+
+
+class WebhookSecretRotated(OrgEvent):
+    """A webhook signs with a new secret, and until `both_until` with the one before as well."""
+
+    TYPE: ClassVar[str] = "courier.webhook.secret_rotated.v1"
+    webhook: Webhook
+    both_until: datetime
+
+
+class WebhookDisabled(OrgEvent):
+    """A webhook was switched off because its receiver failed for days, or said that it is gone."""
+
+    TYPE: ClassVar[str] = "courier.webhook.disabled.v1"
+    webhook: Webhook
+    reason: Literal["failing", "gone"]
+    failing_since: datetime
+
+
+class WebhookRedelivered(OrgEvent):
+    """Somebody asked to send again what a webhook had been sent, or should have been: so many deliveries."""
+
+    TYPE: ClassVar[str] = "courier.webhook.redelivered.v1"
+    webhook: Webhook
+    deliveries: int
+
+
+class WebhookDeleted(OrgEvent):
+    """A webhook is gone, and its log with it."""
+
+    TYPE: ClassVar[str] = "courier.webhook.deleted.v1"
+    webhook: Webhook
+
+
+WEBHOOKS = (
+    WebhookCreated,
+    WebhookChanged,
+    WebhookSecretRotated,
+    WebhookDisabled,
+    WebhookRedelivered,
+    WebhookDeleted,
+)
+PUBLISHED = (MailRequested, *WEBHOOKS)

@@ -114,6 +114,13 @@ class InvitationRevoked(OrgEvent):
     invitation: Invitation
 
 
+class InvitationRenewalRequested(OrgEvent):
+    """The invited person came too late and asks for a new mail; an Admin decides."""
+
+    TYPE: ClassVar[str] = "org.invitation.renewal_requested.v1"
+    invitation: Invitation
+
+
 class InvitationExpired(OrgEvent):
     """Nobody accepted in time; the invitation stays listed and can be sent again."""
 
@@ -217,6 +224,14 @@ class GroupDeleted(OrgEvent):
     group: Group
 
 
+class GroupRestored(OrgEvent):
+    """A deleted group is back under its own id, with these people in it; what was shared with it is shared again."""
+
+    TYPE: ClassVar[str] = "org.group.restored.v1"
+    group: Group
+    user_ids: list[UserId]
+
+
 class GroupMemberAdded(OrgEvent):
     """A person is in a custom group."""
 
@@ -261,6 +276,7 @@ PUBLISHED = (
     TermsAccepted,
     InvitationSent,
     InvitationResent,
+    InvitationRenewalRequested,
     InvitationRevoked,
     InvitationExpired,
     InvitationAccepted,
@@ -276,6 +292,7 @@ PUBLISHED = (
     GroupCreated,
     GroupChanged,
     GroupDeleted,
+    GroupRestored,
     GroupMemberAdded,
     GroupMemberRemoved,
     GroupsSuspended,

@@ -18,6 +18,7 @@ from shared.events.billing import (
     ChangeCancelled,
     ChangeScheduled,
     EntitlementsChanged,
+    InvoiceIssued,
     PlanChanged,
     SubscriptionRenewed,
     SubscriptionStarted,
@@ -177,7 +178,12 @@ async def test_a_change_while_trialing_is_at_once_and_converts_the_trial(stage: 
     before = len(await said(stage))
     changed = (await stage.change("business")).ok()
     assert (changed["plan"], changed["status"], changed["trial_ends_at"]) == ("business", "active", None)
-    assert await types_since(stage, before) == [TrialEnded.TYPE, PlanChanged.TYPE, EntitlementsChanged.TYPE]
+    assert await types_since(stage, before) == [
+        TrialEnded.TYPE,
+        PlanChanged.TYPE,
+        EntitlementsChanged.TYPE,
+        InvoiceIssued.TYPE,
+    ]
     assert TrialEnded.read((await said(stage))[before]).converted is True
     await stage.pass_time(days=20)
     assert (await stage.subscription())["plan"] == "business"
@@ -337,7 +343,7 @@ async def test_a_downgrade_of_a_paid_period_waits_for_its_end(stage: Stage) -> N
     await stage.pass_time(days=5)
     now = await stage.subscription()
     assert (now["plan"], now["scheduled_change"], now["period_start"]) == ("pro", None, business["period_end"])
-    assert await types_since(stage, before + 1) == [PlanChanged.TYPE, EntitlementsChanged.TYPE]
+    assert await types_since(stage, before + 1) == [PlanChanged.TYPE, EntitlementsChanged.TYPE, InvoiceIssued.TYPE]
 
 
 async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
@@ -350,7 +356,7 @@ async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
     assert (again.status, again.code) == (404, "not_found")
     await stage.pass_time(days=32)
     assert (await stage.subscription())["plan"] == "business"
-    assert await types_since(stage, before + 1) == [SubscriptionRenewed.TYPE]
+    assert await types_since(stage, before + 1) == [SubscriptionRenewed.TYPE, InvoiceIssued.TYPE]
 
 
 async def test_what_is_due_already_can_not_be_cancelled_any_more(stage: Stage) -> None:
@@ -379,7 +385,12 @@ async def test_an_upgrade_drops_what_was_scheduled_and_says_so(stage: Stage) -> 
     (await stage.change("free")).ok()
     before = len(await said(stage))
     assert (await stage.change("business")).ok()["scheduled_change"] is None
-    assert await types_since(stage, before) == [ChangeCancelled.TYPE, PlanChanged.TYPE, EntitlementsChanged.TYPE]
+    assert await types_since(stage, before) == [
+        ChangeCancelled.TYPE,
+        PlanChanged.TYPE,
+        EntitlementsChanged.TYPE,
+        InvoiceIssued.TYPE,
+    ]
 
 
 async def test_a_downgrade_now_keeps_the_unused_time_as_credit_that_pays_the_next_invoices(stage: Stage) -> None:
@@ -505,7 +516,14 @@ async def test_the_database_itself_hides_other_organizations(stage: Stage) -> No
     agreed = {"entitlement": "scim", "value": True, "until": until, "reason": "Pilot", "by": "olga"}
     (await stage.ask("PUT", f"/internal/overrides/{stage.ada.org_id}", agreed, actor=GATEWAY)).ok()
     database = stage.world.started["billing"].env.database
-    for table in ("organizations", "subscriptions", "entitlements", "trials", "overrides"):
+    (await stage.change("pro")).ok()
+    details = {"company": "N", "address": ["1 Road"], "country": "DE", "email": "a@northwind.example"}
+    (await stage.ask("PUT", "/v1/billing-details", details, If_Match="*")).ok()
+    number = (await stage.ask("GET", "/v1/invoices")).ok()["data"][0]["number"]
+    payment = {"number": number, "reference": "bank", "by": "olga"}
+    (await stage.ask("POST", "/internal/payments", payment, actor=GATEWAY)).ok()
+    tables = ("organizations", "subscriptions", "entitlements", "trials", "overrides")
+    for table in (*tables, "invoices", "payments", "billing_details"):
         for scope, visible in ((stage.ada.org(), True), (new_id("org"), False), ("", False)):
             async with database.read(scope) as read:
                 assert bool(await read.value(f"select count(*) from {table}")) is visible, (table, scope)

@@ -102,7 +102,7 @@ def test_every_event_belongs_to_one_publisher() -> None:
     for service in services():
         for event in service.publishes:
             publishers.setdefault(event.TYPE, set()).add(service.name)
-    tasks = {name for name in publishers if name.startswith("courier.")}  # asked of courier by whoever needs it
+    tasks = {name for name in publishers if name.startswith("courier.mail.")}  # asked of courier by whoever needs it
     assert not {name: who for name, who in publishers.items() if len(who) > 1 and name not in tasks}
 
 
@@ -110,7 +110,7 @@ def test_who_hears_an_event_hears_its_publisher() -> None:
     publishers = {event: service.name for service in services() for event in service.publishes}
     for service in services():
         for consumer in service.consumers:
-            if consumer.event in publishers and not consumer.event.TYPE.startswith("courier."):
+            if consumer.event in publishers and not consumer.event.TYPE.startswith("courier.mail."):
                 assert publishers[consumer.event] in service.sources, (
                     f"{service.name} doesn't hear {consumer.event.TYPE}"
                 )

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from services.courier import store
 from services.courier.app import service as courier
-from services.courier.usecases import sending, transports
+from services.courier.store import mails as store
+from services.courier.usecases import transports, working
+from services.courier.usecases.own import Own, senders
 from services.courier.usecases.sending import Sender
 from services.courier.usecases.transports import Folder, MailServer, NotTaken, transport_of
 from shared.config import Misconfigured
@@ -25,6 +26,7 @@ from shared.events.courier import MailLink, MailRequested
 from shared.ids import new_id
 from shared.links import read_link_token
 from shared.mailbox import FileMailbox, StoredMail
+from shared.outbound import Outbound
 from shared.service import Environment, Service
 from tests.courier.smtp_server import FakeServer, mail_server
 from tests.world import Databases, World, world_of
@@ -105,14 +107,10 @@ def by_smtp(server: FakeServer, seconds: float = 10) -> Service:
     """Courier as it is when the configuration names a mail server."""
 
     @asynccontextmanager
-    async def opens(env: Environment) -> AsyncIterator[Sender]:
+    async def opens(env: Environment) -> AsyncIterator[Own]:
         transport = MailServer("127.0.0.1", server.port, False, None, None, seconds)
-        sender = Sender(env, transport)
-        sender.start()
-        try:
-            yield sender
-        finally:
-            await sender.stop()
+        async with senders(env, transport, Outbound()) as own:
+            yield own
 
     return replace(courier, opens=opens)
 
@@ -172,7 +170,7 @@ async def test_files_are_whole_private_and_newest_first(post: Post) -> None:
 
 
 async def test_a_mail_is_there_long_before_the_next_look(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "POLL_SECONDS", 60.0)
+    monkeypatch.setattr(working, "POLL_SECONDS", 60.0)
     await post.world.hear("org", invitation())
     await post.mails(1)
     async with asyncio.timeout(5):
@@ -339,7 +337,7 @@ async def test_a_server_that_is_away_for_a_day_loses_nothing_and_one_away_for_go
             await until_refused(world, attempt)
             world.clock.advance(timedelta(hours=8))
         assert (await states(world))[0][0] == "waiting"
-        own: Sender = world.started["courier"].env.own
+        own: Sender = world.started["courier"].env.own.mails
         own._transport = MailServer("127.0.0.1", port, False, None, None)
         world.clock.advance(timedelta(hours=2))
         await server.until(taken=1)

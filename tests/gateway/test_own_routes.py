@@ -50,6 +50,7 @@ async def test_capabilities_of_all_services_are_merged(house: House) -> None:
     all_of_ana = await capabilities(house, ana.bearer)
     assert all_of_ana == {
         "changes.read": None,
+        "events.read": None,
         "identity.rule": None,
         "me.read": None,
         "operations.read": None,
@@ -61,6 +62,7 @@ async def test_capabilities_of_all_services_are_merged(house: House) -> None:
         "kind": "role", "plan": None, "limit": None, "used": None, "detail": "Admins only",
     }  # fmt: skip
     assert of_ben["me.read"] is None
+    assert of_ben["events.read"]["detail"] == "Only for the role admin."
 
 
 async def capabilities(house: House, headers: dict[str, str]) -> dict[str, Any]:

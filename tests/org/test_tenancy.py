@@ -21,6 +21,7 @@ TABLES = (
     "groups",
     "group_members",
     "invitations",
+    "deleted_groups",
 )
 
 
@@ -32,6 +33,7 @@ async def two(world: World) -> tuple[House, House]:
         house = await founded(world, name="Canary Bird")
         ben = await house.member("viewer", "Canary Ben")
         await house.group("Canary", ben)
+        (await house.ask("DELETE", f"/v1/groups/{await house.group('Deleted canary', ben)}")).ok()
         (await house.invite(f"bird@{house.domain}")).ok()
         houses.append(house)
     return houses[0], houses[1]
@@ -169,7 +171,7 @@ async def test_every_table_of_an_organization_is_under_row_level_security(world:
             "select relname, relrowsecurity and relforcerowsecurity as held from pg_class join pg_attribute on attrelid = pg_class.oid"
             " where relkind = 'r' and attname = 'org_id' and relnamespace = 'public'::regnamespace"
         )
-    kernel = {"outbox", "inbox"}
+    kernel = {"outbox", "inbox", "operations", "operation_files"}
     assert {row["relname"] for row in rows} - kernel == set(TABLES)
     assert all(row["held"] for row in rows if row["relname"] not in kernel)
 

@@ -49,8 +49,11 @@ def check(reply: Reply, what: str) -> None:
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """All of them; of an answer without an end, the head alone is asked for."""
     return [
-        (m.upper(), path, operation) for path, methods in document["paths"].items() for m, operation in methods.items()
+        ("HEAD" if "text/event-stream" in str(operation["responses"]) else m.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for m, operation in methods.items()
     ]
 
 

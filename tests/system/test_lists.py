@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.cli.demo.api import Person
-from tests.system.whole import Cast, WholeProduct, a_cast
+from tests.system.whole import Cast, WholeProduct, a_cast, a_told_webhook
 
 SORTS = ("name", "-name", "email", "joined_at", "-joined_at", "deactivated_at&status=inactive")
 
@@ -32,8 +32,9 @@ async def lists(product: WholeProduct, cast: Cast) -> list[str]:
     """The paths of all lists, and of the list of users in each of its orders."""
     document: Any = (await product.gateway.send("GET", "/openapi.json")).ok()
     group = (await cast.admin.ask("GET", "/v1/groups?limit=1")).ok()["data"][0]["id"]
+    webhook, _ = await a_told_webhook(cast)
     paths = [
-        re.sub(r"{group_id}", group, path)
+        re.sub(r"{webhook_id}", webhook, re.sub(r"{group_id}", group, path))
         for path, methods in document["paths"].items()
         if any(one["name"] == "cursor" for one in methods.get("get", {}).get("parameters", []))
     ]

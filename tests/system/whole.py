@@ -60,6 +60,7 @@ class Cast:
     analyst: Person
     viewer: Person
     deactivated: Person
+    trial: str  # the change that gave it
 
 
 async def a_cast(gateway: Gateway) -> Cast:
@@ -83,7 +84,17 @@ async def a_cast(gateway: Gateway) -> Cast:
         people[name] = person
         admin.last_change.append(person.last_change[-1])
     (await admin.write("POST", f"/v1/users/{people['deactivated'].user_id}/deactivation")).ok()
-    return Cast(admin, **people)
+    return Cast(admin, **people, trial=trial.headers["tenantry-change"])
+
+
+async def a_told_webhook(cast: Cast) -> tuple[str, str]:
+    """A webhook that nobody receives at, and the id of a delivery to it."""
+    admin = cast.admin
+    wanted = {"url": "https://webhooks.invalid/", "types": ["org.group.*"]}
+    webhook = (await admin.write("POST", "/v1/webhooks", wanted, after=cast.trial)).ok()["id"]
+    (await admin.write("POST", "/v1/groups", {"name": "Told"}, after=admin.last_change[-1])).ok()
+    log = (await admin.ask("GET", f"/v1/webhooks/{webhook}/deliveries")).ok()["data"]
+    return webhook, log[0]["id"]
 
 
 @contextmanager

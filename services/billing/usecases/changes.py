@@ -9,6 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from services.billing import rules, store
+from services.billing.rules.invoices import lines_of_change
+from services.billing.usecases.details import tax_for
+from services.billing.usecases.issuing import issue_invoice, taxed
 from services.billing.usecases.neighbours import Effects, OrgEffects, SharingEffects, effects_of
 from services.billing.usecases.offer import current_terms, entitlements_of, on_offer
 from services.billing.usecases.subscription import (
@@ -58,7 +61,7 @@ class TargetView(View):
 class MoneyLine(View):
     """One part of what the change costs; negative amounts are in your favour. `days` of `of_days` for a share of a period."""
 
-    kind: Literal["unused", "charge", "balance"]
+    kind: Literal["unused", "charge", "balance", "kept"]
     text: str
     amount: Money
     days: int | None
@@ -66,9 +69,14 @@ class MoneyLine(View):
 
 
 class MoneyEffects(View):
-    """The lines add up to `due_now` minus `credit`; what isn't due stays as credit for the next invoices."""
+    """The lines add up to `due_now` minus `credit`; what isn't due stays as credit for the next invoices.
+
+    All of them are without tax. `tax` is on what is due now, `total_now` what the invoice will be over.
+    """
 
     due_now: Money
+    tax: Money
+    total_now: Money
     credit: Money
     next_invoice: NextInvoice | None
     lines: Sequence[MoneyLine]
@@ -96,9 +104,10 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     async with ctx.read() as read:
         before = known(await store.subscription(read, ctx.actor.org()))
         change = await _plan(ctx, read, before, wanted)
+        tax = taxed(await tax_for(ctx, read, before.org_id), change.due_now)
     subscription = change.after
     return ChangePreview(
-        fingerprint=_fingerprint(before, change, effects),
+        fingerprint=_fingerprint(before, change, effects, tax),
         target=TargetView(
             plan=change.target.plan,
             plan_name=change.target.name,
@@ -108,7 +117,7 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
         direction=change.direction,
         effective=change.effective,
         effective_at=change.effective_at,
-        money=_money(subscription, change),
+        money=_money(subscription, change, tax),
         resources=ResourceEffects.model_validate({**dict(effects.org), **dict(effects.sharing)}, by_name=True),
     )
 
@@ -120,7 +129,8 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
         before = await catch_up(ctx, tx, known(await store.lock_subscription(tx, ctx.actor.org())))
         ctx.check_version(before.version, before.changed_by, before.changed_at)
         change = await _plan(ctx, tx, before, wanted)
-        if _fingerprint(before, change, effects) != wanted.fingerprint:
+        tax = taxed(await tax_for(ctx, tx, before.org_id), change.due_now)
+        if _fingerprint(before, change, effects, tax) != wanted.fingerprint:
             raise Problem("fingerprint_mismatch")
         after = await save(ctx, tx, change.after)
         if (dropped := scheduled(before)) is not None:
@@ -128,6 +138,8 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
         if change.effective == "now":
             ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
             await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
+            if change.lines:
+                await issue_invoice(ctx, tx, after, lines_of_change(change.lines, change.credit))
         elif (coming := scheduled(after)) is not None:
             await tx.emit(ChangeScheduled(org_id=after.org_id, subscription=told(after), change=coming))
         return await view(ctx, tx, after)
@@ -165,24 +177,26 @@ async def _plan(ctx: Ctx, read: Read, subscription: rules.Subscription, wanted: 
     return rules.plan_change(ctx.now, subscription, current, target, wanted.when)
 
 
-def _fingerprint(subscription: rules.Subscription, change: rules.Change, effects: Effects) -> str:
+def _fingerprint(subscription: rules.Subscription, change: rules.Change, effects: Effects, tax: int) -> str:
     target = change.target
     facts: dict[str, Any] = {
         "subscription": [subscription.id, subscription.version],
         "target": [target.plan, target.interval, target.price, target.catalogue_version, change.effective],
         "entitlements": effects.asked.model_dump(mode="json"),
-        "money": [change.due_now, change.credit, change.after.currency],
+        "money": [change.due_now, tax, change.credit, change.after.currency],
         "effects": effects.facts(),
     }
     return rules.fingerprint(facts)
 
 
-def _money(subscription: rules.Subscription, change: rules.Change) -> MoneyEffects:
+def _money(subscription: rules.Subscription, change: rules.Change, tax: int) -> MoneyEffects:
     invoice = None
     if change.next_invoice_at is not None and change.next_invoice is not None:
         invoice = NextInvoice(at=change.next_invoice_at, amount=money(subscription, change.next_invoice))
     return MoneyEffects(
         due_now=money(subscription, change.due_now),
+        tax=money(subscription, tax),
+        total_now=money(subscription, change.due_now + tax),
         credit=money(subscription, change.credit),
         next_invoice=invoice,
         lines=[

@@ -10,6 +10,8 @@ import structlog
 
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue
+from services.billing.rules.invoices import lines_of_period
+from services.billing.usecases.issuing import issue_invoice
 from services.billing.usecases.offer import sold_to, terms_at_period_end
 from services.billing.usecases.subscription import (
     grant,
@@ -79,12 +81,15 @@ async def _notice(ctx: Ctx, tx: Tx, subscription: rules.Subscription) -> timedel
 
 
 async def _begin_next_period(ctx: Ctx, tx: Tx, before: rules.Subscription, step: rules.Step) -> rules.Subscription:
-    after = await save(ctx, tx, rules.step_to(before, await terms_at_period_end(ctx, tx, before)))
+    terms = await terms_at_period_end(ctx, tx, before)
+    after = await save(ctx, tx, rules.step_to(before, terms))
     if step == "renewal":
         await tx.emit(SubscriptionRenewed(org_id=after.org_id, subscription=told(after)))
-        return after
-    ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
-    await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
+    else:
+        ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
+        await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
+    if after.price:
+        await issue_invoice(ctx, tx, after, lines_of_period(before, after, terms))
     return after
 
 

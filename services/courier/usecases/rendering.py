@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.courier.rules import url_of
-from services.courier.store import Mail
+from services.courier.store.mails import Mail
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 TIMES = {"en": "%-d %B %Y, %H:%M UTC", "de": "%d.%m.%Y, %H:%M UTC"}

@@ -6,16 +6,16 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import structlog
 from jinja2 import TemplateError
 
-from services.courier import rules, store
-from services.courier.store import Mail
+from services.courier import rules
+from services.courier.store import mails as store
+from services.courier.store.mails import Mail
 from services.courier.usecases.rendering import Letterhead, address_of, every_wording, message_of
 from services.courier.usecases.transports import NotTaken, Transport
-from shared.db import AWAY, EVERY_ORG, RETRYABLE
-from shared.errors import Problem
+from services.courier.usecases.working import Workers
+from shared.db import EVERY_ORG
 from shared.events import Envelope
 from shared.links import link_token
 from shared.service import Environment
@@ -23,14 +23,12 @@ from shared.service import Environment
 log = structlog.get_logger()
 
 AT_ONCE = 4
-POLL_SECONDS = 1.0
 SEND_SECONDS = 240.0
 LEASE = timedelta(seconds=300)  # longer than sending may take, so that no two senders have one mail
-GRACE_SECONDS = 5.0
 
 
 class Sender:
-    """A few tasks that send. Woken right after a mail was stored; a look every second finds what is due again, and what a sender that died left."""
+    """A few tasks that send mails."""
 
     def __init__(self, env: Environment, transport: Transport) -> None:
         self._env = env
@@ -38,24 +36,16 @@ class Sender:
         self._wording = every_wording()
         self._letterhead = Letterhead(env.settings.mail_from, env.settings.public_url)
         self._links = env.settings.secrets.bytes("links")
-        self._woken = asyncio.Event()
-        self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._workers = Workers("mail sender", self.send_next, AT_ONCE)
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run(), name=f"mail sender {n}") for n in range(AT_ONCE)]
+        self._workers.start()
 
     def wake(self) -> None:
-        self._woken.set()
+        self._workers.wake()
 
     async def stop(self) -> None:
-        """Ends what is under way; what takes too long is left to its lease."""
-        self._stopping = True
-        self.wake()
-        _, unfinished = await asyncio.wait(self._tasks, timeout=GRACE_SECONDS)
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._workers.stop()
 
     async def send_next(self) -> bool:
         """Sends the mail that is due longest; False when none is due."""
@@ -100,26 +90,6 @@ class Sender:
             due_at=due_at,
             why=why,
         )
-
-    async def _run(self) -> None:
-        while not self._stopping:
-            try:
-                if await self.send_next():
-                    continue
-            except (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError) as away:
-                log.warning("sending mail waits for the database", error=str(away))
-            except Exception:
-                log.exception("sending a mail failed unexpectedly; its lease brings it back")
-            await self._pause()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._woken.wait()
-        except TimeoutError:
-            return
-        if not self._stopping:
-            self._woken.clear()
 
     def _tx(self) -> Any:
         return self._env.database.tx(EVERY_ORG, _says_nothing)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from services.gateway.own import Ctx
-from shared.auth import Role
-from shared.capabilities import Capabilities, Capability
+from shared.auth import Actor, Role
+from shared.capabilities import Because, Capabilities, Capability
 from shared.errors import Problem
 from shared.fields import Nothing, View
+from shared.service import Permission
 
 
 class MyUser(View):
@@ -80,12 +81,19 @@ async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """Every action, and whether the person may take it now; if not, why."""
     services = sorted({one.service for one in ctx.house.operations} - {"gateway"})
     answers = await asyncio.gather(*(_capabilities_of(ctx, service) for service in services))
-    merged = {may.action: Capability(action=may.action, allowed=may.allows(ctx.actor)) for may in ctx.house.permissions}
+    merged = {may.action: _own(may, ctx.actor) for may in ctx.house.permissions}
     for answer in answers:
         for one in answer.capabilities:
             if one.action not in merged or merged[one.action].allowed:
                 merged[one.action] = one
     return Capabilities(capabilities=[merged[action] for action in sorted(merged)])
+
+
+def _own(may: Permission, actor: Actor) -> Capability:
+    if may.allows(actor):
+        return Capability(action=may.action)
+    why = Because(kind="role", detail=f"Only for the role {' or '.join(sorted(may.roles))}.")
+    return Capability(action=may.action, allowed=False, because=why)
 
 
 async def _capabilities_of(ctx: Ctx, service: str) -> Capabilities:

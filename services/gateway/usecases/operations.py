@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from services.gateway.own import Ctx
+from services.gateway.streams import MEDIA, Stream, frame
 from shared.errors import Problem
 from shared.fields import Message
 from shared.ids import OperationId, may_come_from
@@ -12,17 +15,37 @@ from shared.operations import OperationProgress
 from shared.service import Answer
 
 FILE_SECONDS = 10.0
+POLL_SECONDS = 0.5
 
 
 class WhichOperation(Message):
     operation_id: OperationId
 
 
-async def read_operation(ctx: Ctx, which: WhichOperation) -> Answer[OperationProgress]:
-    """How far long work has come. Admins see all of their organization's, others what they began themselves."""
+async def read_operation(ctx: Ctx, which: WhichOperation) -> Answer[OperationProgress] | Answer[Stream]:
+    """How far long work has come. Admins see all of their organization's, others what they began themselves.
+
+    With `Accept: text/event-stream`, each step as an event `progress`, until it has finished.
+    """
+    if MEDIA in ctx.request.headers.get("Accept", ""):
+        await _asked(ctx, which.operation_id, "")
+        return Answer(Stream(_following(ctx, which.operation_id)))
     answer = await _asked(ctx, which.operation_id, "")
     progress = OperationProgress.model_validate_json(answer)
     return Answer(progress, {"Retry-After": "1"} if progress.finished_at is None else {})
+
+
+async def _following(ctx: Ctx, operation_id: str) -> AsyncIterator[bytes]:
+    known = b""
+    while True:
+        answer = await _asked(ctx, operation_id, "")
+        if answer != known:
+            known = answer
+            yield frame(event="progress", data=answer)
+        if OperationProgress.model_validate_json(answer).finished_at is not None:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+        await ctx.check_still_proven()
 
 
 async def read_operation_result(ctx: Ctx, which: WhichOperation) -> Answer[bytes]:

@@ -1,4 +1,4 @@
-"""What org has told: who is a member where, and which invitations are open."""
+"""What org has told: organizations, who is a member where, and which invitations are open."""
 
 from __future__ import annotations
 
@@ -36,6 +36,29 @@ async def active_organizations(read: Read, user_id: str) -> list[str]:
         "select org_id from memberships where user_id = $1 and status = 'active' order by joined_at, org_id", user_id
     )
     return [row["org_id"] for row in rows]
+
+
+async def keep_organization(tx: Tx, org_id: str, name: str) -> None:
+    await tx.run(
+        "insert into organizations (org_id, name) values ($1, $2) on conflict (org_id) do update set name = excluded.name",
+        org_id,
+        name,
+    )
+
+
+async def organization_name(read: Read, org_id: str) -> str | None:
+    name = await read.value("select name from organizations where org_id = $1", org_id)
+    return None if name is None else str(name)
+
+
+async def organization_names(read: Read, user_id: str) -> list[str]:
+    """What the person's organizations are called. Needs a look across organizations."""
+    rows = await read.rows(
+        "select name from organizations where org_id in"
+        " (select org_id from memberships where user_id = $1 and status = 'active') order by org_id",
+        user_id,
+    )
+    return [row["name"] for row in rows]
 
 
 async def keep_invitation(tx: Tx, invitation: Invitation) -> None:

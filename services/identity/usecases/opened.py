@@ -1,4 +1,4 @@
-"""What identity opens when it starts: the hasher, and the keys that it signs and derives tokens with."""
+"""What identity opens when it starts: the hasher, the breached passwords, and the keys that it signs and derives tokens with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.identity.rules import derived_key
+from services.identity.usecases.breached import BreachedPasswords, breached_passwords
 from shared.auth import private_key
 from shared.config import Secrets
 from shared.hashing import Hasher, hashing
@@ -38,13 +39,14 @@ class Keys:
 @dataclass(frozen=True)
 class Opened:
     hasher: Hasher
+    breached: BreachedPasswords
     keys: Keys
 
 
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
-        yield Opened(hasher, Keys.of(env.settings.secrets))
+        yield Opened(hasher, breached_passwords(), Keys.of(env.settings.secrets))
 
 
 def opened(ctx: Ctx) -> Opened:

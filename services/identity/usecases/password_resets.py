@@ -110,9 +110,9 @@ async def reset_password(ctx: Ctx, wanted: ResetPassword) -> None:
     """
     account, reset = await _followed(ctx, wanted.token)
     await pay(ctx, (rules.BY_RESET, reset.reset_id))
-    new = wanted.new_password.get_secret_value()
+    new, words = wanted.new_password.get_secret_value(), await words_about(ctx, account)
     with opened(ctx).hasher.place() as hasher:
-        await check_new_password(hasher, new, words_about(account), "/new_password")
+        await check_new_password(ctx, new, words, "/new_password")
         new_hash = await hasher.hash(new)
     async with ctx.tx("") as tx:
         locked = await accounts.lock(tx, account.user_id)

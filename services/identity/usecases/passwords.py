@@ -11,15 +11,15 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
-from services.identity.store import accounts, email_changes, password_resets, sessions
+from services.identity.store import accounts, email_changes, password_resets, projections, sessions
 from services.identity.usecases.attempts import Attempt, pay
 from services.identity.usecases.opened import opened
-from shared.db import Tx
+from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem, invalid
 from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
-from shared.fields import Message
-from shared.hashing import Hasher, is_outdated
+from shared.fields import Message, domain_of
+from shared.hashing import is_outdated
 from shared.service import Ctx
 
 LONGEST = 256
@@ -39,15 +39,18 @@ NewPassword = Annotated[
 REFUSAL_SECONDS = 0.025
 
 
-async def check_new_password(
-    hasher: Hasher, password: str, words: Mapping[str, str], pointer: str = "/password"
-) -> None:
-    """422 with the reason for a password that is common, or that holds what anybody knows of the person (`words`: what it is → the word)."""
+async def check_new_password(ctx: Ctx, password: str, words: Mapping[str, str], pointer: str = "/password") -> None:
+    """422 with the reason for a password that is common, breached, or holds what anybody knows of the person (`words`: what it is → the word).
+
+    Call it with a place in the hasher's line.
+    """
     held = rules.word_held(password, {**words, "the product's name": "tenantry"})
     if held is not None:
         raise invalid(pointer, "password_personal", f"must not contain {held}")
-    if await hasher.is_guessable(password):
+    if await opened(ctx).hasher.is_guessable(password):
         raise invalid(pointer, "password_common", "is a common password, or close to one")
+    if opened(ctx).breached.holds(password):
+        raise invalid(pointer, "password_breached", "was found in a breach, so others know it")
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,9 @@ async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
     new = wanted.new_password.get_secret_value()
     if new == wanted.current_password.get_secret_value():
         raise invalid("/new_password", "password_unchanged", "is the current password")
-    with opened(ctx).hasher.place() as hasher:
-        await check_new_password(hasher, new, words_about(person), "/new_password")
+    words = await words_about(ctx, person)
+    with opened(ctx).hasher.place():
+        await check_new_password(ctx, new, words, "/new_password")
     proof = await prove_password(ctx, person.canonical_email, wanted.current_password.get_secret_value())
     if isinstance(proof, Problem):
         return proof
@@ -141,9 +145,21 @@ async def password_ended(tx: Tx, account: Account, new_hash: str, except_session
     )
 
 
-def words_about(account: Account) -> dict[str, str]:
+async def words_about(ctx: Ctx, account: Account) -> dict[str, str]:
+    """What anybody knows of a person with an account."""
+    async with ctx.read(EVERY_ORG) as read:
+        names = await projections.organization_names(read, account.user_id)
+    return words_of(account.email, account.name, *names)
+
+
+def words_of(email: str, name: str, *organizations: str) -> dict[str, str]:
     """What anybody knows of a person: what it is → the word."""
-    return {"your e-mail address": account.email.partition("@")[0], "your name": account.name}
+    return {
+        "your e-mail address": email.rpartition("@")[0],
+        "the domain of your e-mail address": domain_of(email).split(".")[-2:][0],
+        "your name": name,
+        **{f"the name of {organization}": organization for organization in organizations},
+    }
 
 
 async def me(ctx: Ctx) -> Account:

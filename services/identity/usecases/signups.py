@@ -11,7 +11,7 @@ from services.identity import rules
 from services.identity.store import accounts, signups
 from services.identity.usecases.attempts import pay
 from services.identity.usecases.opened import opened
-from services.identity.usecases.passwords import NewPassword, check_new_password
+from services.identity.usecases.passwords import NewPassword, check_new_password, words_of
 from shared.errors import Problem
 from shared.events.courier import MailLink, MailRequested
 from shared.events.identity import Person, UserRegistered
@@ -49,7 +49,9 @@ async def sign_up(ctx: Ctx, wanted: SignUp) -> SignupPending:
     address = canonical_email(wanted.email)
     with opened(ctx).hasher.place() as hasher:
         await _pay_for_source(ctx)
-        await check_new_password(hasher, wanted.password.get_secret_value(), _words_of(wanted))
+        await check_new_password(
+            ctx, wanted.password.get_secret_value(), words_of(wanted.email, wanted.name, wanted.company)
+        )
         await pay(ctx, (rules.SIGNUPS_BY_ADDRESS, address))
         password_hash = await hasher.hash(wanted.password.get_secret_value())
     signup = rules.Signup(
@@ -79,14 +81,6 @@ async def _pay_for_source(ctx: Ctx) -> None:
     # This machine's own address is whoever runs the house, loading people; or a proxy that the operator forgot to name as trusted.
     if not rules.is_this_machine(source):
         await pay(ctx, (rules.SIGNUPS_BY_SOURCE, source))
-
-
-def _words_of(wanted: SignUp) -> dict[str, str]:
-    return {
-        "your e-mail address": wanted.email.partition("@")[0],
-        "your name": wanted.name,
-        "your company's name": wanted.company,
-    }
 
 
 def _confirm(signup: rules.Signup, wanted: SignUp) -> MailRequested:

@@ -14,7 +14,7 @@ from shared.db import Read, Row, Tx
 from shared.errors import Problem
 from shared.fields import canonical_email
 
-COLUMNS = "invitation_id, email, role, group_ids, status, link_version, invited_by, invited_at, sent_at, expires_at, accepted_at"
+COLUMNS = "invitation_id, email, role, group_ids, status, link_version, invited_by, invited_at, sent_at, expires_at, accepted_at, renewal_requested_at"
 
 
 def _read(row: Row) -> Invitation:
@@ -45,12 +45,14 @@ async def organization_of(read: Read, invitation_id: str) -> str | None:
     return org_id
 
 
-async def open_addresses(read: Read, org_id: str, email_keys: Sequence[str]) -> dict[str, str]:
+async def open_addresses(read: Read, org_id: str, email_keys: Sequence[str], now: datetime) -> dict[str, str]:
     """Addresses among these that hold an open invitation, and its id."""
     rows = await read.rows(
-        "select email_key, invitation_id from invitations where org_id = $1 and email_key = any($2) and status = 'open'",
+        "select email_key, invitation_id from invitations where org_id = $1 and email_key = any($2) and status = 'open'"
+        " and expires_at > $3",
         org_id,
         list(email_keys),
+        now,
     )
     return {row["email_key"]: row["invitation_id"] for row in rows}
 
@@ -100,7 +102,8 @@ async def renew(tx: Tx, org_id: str, invitation_id: str, now: datetime, expires_
     """Open again or still, with a new link."""
     try:
         row = await tx.row(
-            "update invitations set status = 'open', link_version = link_version + 1, sent_at = $3, expires_at = $4"
+            "update invitations set status = 'open', link_version = link_version + 1, sent_at = $3, expires_at = $4,"
+            " renewal_requested_at = null"
             f" where org_id = $1 and invitation_id = $2 returning {COLUMNS}",
             org_id,
             invitation_id,
@@ -111,6 +114,18 @@ async def renew(tx: Tx, org_id: str, invitation_id: str, now: datetime, expires_
         raise Problem("already_exists", "This address has another open invitation.") from None
     assert row is not None
     return _read(row)
+
+
+async def request_renewal(tx: Tx, org_id: str, invitation_id: str, now: datetime) -> Invitation | None:
+    """Once after each mail: None when it was asked for already, or there is nothing to renew."""
+    row = await tx.row(
+        "update invitations set renewal_requested_at = $3 where org_id = $1 and invitation_id = $2"
+        f" and status in ('open', 'expired') and expires_at <= $3 and renewal_requested_at is null returning {COLUMNS}",
+        org_id,
+        invitation_id,
+        now,
+    )
+    return _read(row) if row else None
 
 
 async def revoke(tx: Tx, org_id: str, invitation_id: str) -> Invitation:

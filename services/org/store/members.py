@@ -132,6 +132,17 @@ async def other_admins(read: Read, org_id: str, user_id: str) -> int:
     )
 
 
+async def first_admin(read: Read, org_id: str, rather: str) -> Member | None:
+    """An active Admin: this one if they are, or the one who has been it longest."""
+    row = await read.row(
+        f"select {COLUMNS} from members where org_id = $1 and role = 'admin' and status = 'active'"
+        " order by user_id <> $2, joined_at, user_id limit 1",
+        org_id,
+        rather,
+    )
+    return Member(**dict(row)) if row else None
+
+
 async def known_addresses(read: Read, org_id: str, email_keys: Sequence[str]) -> dict[str, Status]:
     rows = await read.rows(
         "select email_key, status from members where org_id = $1 and email_key = any($2) and status <> 'removed'",

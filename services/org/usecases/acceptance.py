@@ -12,7 +12,8 @@ from services.org.usecases.holding import Held, holding
 from services.org.usecases.own import own
 from shared.db import EVERY_ORG, Read, Tx
 from shared.errors import Problem
-from shared.events.org import GroupMemberAdded, InvitationAccepted, MemberJoined
+from shared.events.courier import MailRequested
+from shared.events.org import GroupMemberAdded, InvitationAccepted, InvitationRenewalRequested, MemberJoined
 from shared.fields import Message, View, canonical_email
 from shared.links import read_link_token
 from shared.service import Ctx
@@ -62,6 +63,22 @@ async def show_invitation(ctx: Ctx, which: WhichToken) -> InvitationShown:
         status=invitation.status,
         expires_at=invitation.expires_at,
     )
+
+
+async def request_renewal(ctx: Ctx, which: WhichToken) -> None:
+    """Asks an Admin to send an expired invitation again, once after each mail; every link is answered alike."""
+    made_for = read_link_token(own(ctx).links, "invitation", which.token)
+    if made_for is None:
+        return
+    async with ctx.read(EVERY_ORG) as read:
+        org_id = await invitations.organization_of(read, made_for[0])
+    if org_id is None:
+        return
+    async with ctx.tx(org_id) as tx, holding(ctx, tx, org_id) as held:
+        asked = await invitations.request_renewal(tx, org_id, made_for[0], ctx.now)
+        if asked is not None:
+            await tx.emit(InvitationRenewalRequested(org_id=org_id, invitation=asked.at(ctx.now).state()))
+            await _tell_admin(held, asked)
 
 
 async def accept_invitation(ctx: Ctx, which: WhichToken) -> Membership:
@@ -119,6 +136,20 @@ async def _join(held: Held, invitation: rules.Invitation, person: Person) -> Mem
         group_ids=[group.group_id for group in joined],
         joined_at=member.joined_at,
     )
+
+
+async def _tell_admin(held: Held, asked: rules.Invitation) -> None:
+    admin = await members.first_admin(held.tx, held.id, asked.invited_by)
+    if admin is not None:
+        await held.tx.emit(
+            MailRequested(
+                about=held.id,
+                org_id=held.id,
+                to=admin.email,
+                template="invitation_renewal",
+                values={"organization": held.facts.name, "email": asked.email, "name": admin.name},
+            )
+        )
 
 
 async def _behind(ctx: Ctx, read: Read | Tx, token: str) -> tuple[str, rules.Invitation]:

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from services.org import rules
 from services.org.rules import GroupKind
-from services.org.store import groups, members, organizations
+from services.org.store import deleted_groups, groups, members, organizations
 from services.org.store.members import Wanted
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
@@ -94,7 +94,7 @@ async def create_group(ctx: Ctx, wanted: CreateGroup) -> OneGroup:
             held.tx, held.id, new_id("grp"), "custom", wanted.name, wanted.description, held.by, ctx.now
         )
         await held.tx.emit(GroupCreated(org_id=held.id, group=group.state()))
-        return await _one(held.tx, held.id, held.overlay, group)
+        return await one_view(held.tx, held.id, held.overlay, group)
 
 
 async def read_group(ctx: Ctx, which: WhichGroup) -> OneGroup:
@@ -102,7 +102,7 @@ async def read_group(ctx: Ctx, which: WhichGroup) -> OneGroup:
     async with ctx.read() as read:
         group = await groups.one(read, ctx.actor.org(), which.group_id)
         overlay = await organizations.overlay_of(read, ctx.actor.org())
-        return await _one(read, ctx.actor.org(), overlay, group)
+        return await one_view(read, ctx.actor.org(), overlay, group)
 
 
 async def change_group(ctx: Ctx, wanted: ChangeGroup) -> OneGroup:
@@ -118,14 +118,18 @@ async def change_group(ctx: Ctx, wanted: ChangeGroup) -> OneGroup:
                 held.tx, held.id, group.group_id, text["name"], text["description"], held.by_person, ctx.now
             )
             await held.tx.emit(GroupChanged(org_id=held.id, group=group.state(), previous=previous))
-        return await _one(held.tx, held.id, held.overlay, group)
+        return await one_view(held.tx, held.id, held.overlay, group)
 
 
 async def delete_group(ctx: Ctx, which: WhichGroup) -> None:
-    """Deletes a group and its memberships; possible on any plan. Access that was held only through it ends."""
+    """Deletes a group and its memberships; possible on any plan. Access that was held only through it ends.
+
+    For 30 days it can be restored.
+    """
     async with administering(ctx, "groups.edit") as held:
         group = await _custom(held, which.group_id)
         ctx.check_version(group.version, group.changed_by, group.changed_at)
+        await deleted_groups.keep(held.tx, held.id, group.group_id, held.by, ctx.now)
         await groups.remove(held.tx, held.id, group.group_id)
         await held.tx.emit(GroupDeleted(org_id=held.id, group=group.state()))
 
@@ -180,7 +184,7 @@ async def _note_on(held: Held, member: rules.Member) -> None:
     await members.set_role(held.tx, held.id, member.user_id, member.role, held.by_person, held.now)
 
 
-async def _one(read: Read, org_id: str, overlay: rules.Overlay, group: rules.Group) -> OneGroup:
+async def one_view(read: Read, org_id: str, overlay: rules.Overlay, group: rules.Group) -> OneGroup:
     sizes = await groups.sizes(read, org_id, [group], overlay.slotless)
     return OneGroup(**_view(overlay, group, sizes[group.group_id]).model_dump(), version=group.version)
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field
 
 from services.org import rules
 from services.org.rules import Role
-from services.org.store import groups, invitations, members, organizations
+from services.org.store import invitations, members, organizations
+from services.org.usecases.desk import Invite, InviteRow, desk_for, row_of
 from services.org.usecases.holding import Held, administering, holding
 from services.org.usecases.own import own
 from services.org.usecases.users import Search
 from shared.db import EVERY_ORG
-from shared.errors import FieldError, Problem
+from shared.errors import Problem
 from shared.events.courier import MailLink, MailRequested
 from shared.events.org import InvitationExpired, InvitationResent, InvitationRevoked, InvitationSent
-from shared.fields import Email, Message, View, canonical_email
-from shared.ids import GroupId, InvitationId, new_id
+from shared.fields import Message, View, canonical_email
+from shared.ids import InvitationId, new_id
 from shared.paging import TOTAL_CAP, ListQuery, Page
 from shared.service import Ctx
 
@@ -31,7 +31,10 @@ Outcome = rules.Invitation | Problem
 
 
 class InvitationView(View):
-    """`invited_by` is the Admin's user id. `link_version` counts the mails; only the last one's link works."""
+    """`invited_by` is the Admin's user id. `link_version` counts the mails; only the last one's link works.
+
+    `renewal_requested_at` is when the invited person came too late and asked for another mail.
+    """
 
     id: str
     email: str
@@ -44,25 +47,12 @@ class InvitationView(View):
     sent_at: datetime
     expires_at: datetime
     accepted_at: datetime | None
-
-
-class Invite(Message):
-    """An address in one of the organization's domains, and what it is to become."""
-
-    email: Email
-    role: Role
-    group_ids: Annotated[list[GroupId], Field(max_length=100, default_factory=list)]
-
-
-class InviteRow(Message):
-    """One line of a batch, taken as it comes: what is wrong with it is answered for this line alone."""
-
-    email: Annotated[str, StringConstraints(max_length=1000)]
-    role: Annotated[str, StringConstraints(max_length=100)] = "viewer"
-    group_ids: Annotated[list[str], Field(max_length=100, default_factory=list)]
+    renewal_requested_at: datetime | None
 
 
 class InviteMany(Message):
+    """Rows to invite, or to check."""
+
     invitations: Annotated[list[InviteRow], Field(min_length=1, max_length=500)]
 
 
@@ -81,6 +71,32 @@ class BatchResult(View):
     created: int
     refused: int
     results: list[RowResult]
+
+
+class RowCheck(View):
+    """`problem` says why this row would be refused, as if all rows before it were invited."""
+
+    row: int
+    email: str
+    problem: dict[str, Any] | None
+
+
+class SlotsAfter(View):
+    """Slots of one kind in use now, how many the rows would take, and the plan's limit."""
+
+    used: int
+    wanted: int
+    limit: int | None
+
+
+class BatchCheck(View):
+    """What inviting these rows would do; nothing is kept and nothing is sent."""
+
+    accepted: int
+    refused: int
+    results: list[RowCheck]
+    author: SlotsAfter
+    viewer: SlotsAfter
 
 
 class ListInvitations(ListQuery):
@@ -106,7 +122,7 @@ async def invite(ctx: Ctx, wanted: Invite) -> InvitationView:
 async def invite_many(ctx: Ctx, wanted: InviteMany) -> BatchResult:
     """Invites up to 500 addresses; every row is answered, and rows that are refused don't hold up the others."""
     async with administering(ctx, "invitations.manage") as held:
-        outcomes = await _invite(ctx, held, [_checked(place, row) for place, row in enumerate(wanted.invitations)])
+        outcomes = await _invite(ctx, held, [row_of(place, row) for place, row in enumerate(wanted.invitations)])
     results = [
         RowResult(
             row=place,
@@ -118,6 +134,31 @@ async def invite_many(ctx: Ctx, wanted: InviteMany) -> BatchResult:
     ]
     refused = sum(result.problem is not None for result in results)
     return BatchResult(created=len(results) - refused, refused=refused, results=results)
+
+
+async def check_invitations(ctx: Ctx, wanted: InviteMany) -> BatchCheck:
+    """Judges rows while they are still typed, as inviting them at this moment would."""
+    rows = [row_of(place, row) for place, row in enumerate(wanted.invitations)]
+    async with ctx.read() as read:
+        plan = await organizations.plan(read, ctx.actor.org())
+        desk = await desk_for(read, ctx.actor.org(), plan, ctx.now, rows)
+    judged = [desk.judge(row) for row in rows]
+    results = [
+        RowCheck(row=place, email=row.email, problem=one.json() if isinstance(one, Problem) else None)
+        for place, (row, one) in enumerate(zip(wanted.invitations, judged, strict=True))
+    ]
+    refused = sum(result.problem is not None for result in results)
+
+    def after(kind: rules.Kind) -> SlotsAfter:
+        return SlotsAfter(used=desk.used[kind] - desk.wanted[kind], wanted=desk.wanted[kind], limit=plan.limit(kind))
+
+    return BatchCheck(
+        accepted=len(results) - refused,
+        refused=refused,
+        results=results,
+        author=after("author"),
+        viewer=after("viewer"),
+    )
 
 
 async def list_invitations(ctx: Ctx, query: ListInvitations) -> Page[InvitationView]:
@@ -171,68 +212,12 @@ async def expire_invitations(ctx: Ctx) -> None:
             await _expire_due(held)
 
 
-@dataclass
-class _Desk:
-    """What new invitations are checked against; grows with each one that is let through."""
-
-    domains: frozenset[str]
-    members: dict[str, rules.Status]
-    invited: dict[str, str]
-    groups: dict[str, rules.Group]
-    plan: rules.Plan
-    used: dict[rules.Kind, int]
-
-    def check(self, wanted: Invite, email_key: str) -> None:
-        rules.check_registered(email_key.rpartition("@")[2], self.domains)
-        rules.check_groups_known(wanted.group_ids, self.groups)
-        rules.check_may_gain_members([self.groups[group_id].kind for group_id in wanted.group_ids], self.plan)
-        if (status := self.members.get(email_key)) is not None:
-            way_out = (
-                "They are a member already."
-                if status == "active"
-                else "They are a deactivated member: reactivate them."
-            )
-            raise Problem("already_exists", way_out, meta={"as": "member", "status": status})
-        if (invitation_id := self.invited.get(email_key)) is not None:
-            raise Problem(
-                "already_exists",
-                "They are invited already: send it again.",
-                meta={"as": "invitation", "invitation_id": invitation_id},
-            )
-        kind = rules.kind_of(wanted.role)
-        rules.check_slot(self.plan, kind, self.used[kind])
-
-    def let_through(self, invitation: rules.Invitation, email_key: str) -> None:
-        self.invited[email_key] = invitation.invitation_id
-        self.used[rules.kind_of(invitation.role)] += 1
-
-
 async def _invite(ctx: Ctx, held: Held, rows: Sequence[Invite | Problem]) -> list[Outcome]:
     """The one way to invite: each row is let through or answered with its problem."""
     await _expire_due(held)
-    asked = [row for row in rows if isinstance(row, Invite)]
-    keys = {row.email: canonical_email(row.email) for row in asked}
-    desk = _Desk(
-        domains=await organizations.registered_domains(held.tx, held.id),
-        members=await members.known_addresses(held.tx, held.id, list(keys.values())),
-        invited=await invitations.open_addresses(held.tx, held.id, list(keys.values())),
-        groups=await groups.some(held.tx, held.id, [group_id for row in asked for group_id in row.group_ids]),
-        plan=held.plan,
-        used=await members.slots_used(held.tx, held.id, ctx.now),
-    )
-    outcomes: list[Outcome] = []
-    for row in rows:
-        if isinstance(row, Problem):
-            outcomes.append(row)
-            continue
-        try:
-            desk.check(row, keys[row.email])
-        except Problem as problem:
-            outcomes.append(problem)
-            continue
-        invitation = _new(ctx, held, row)
-        desk.let_through(invitation, keys[row.email])
-        outcomes.append(invitation)
+    desk = await desk_for(held.tx, held.id, held.plan, ctx.now, rows)
+    judged = [desk.judge(row) for row in rows]
+    outcomes: list[Outcome] = [one if isinstance(one, Problem) else _new(ctx, held, one) for one in judged]
     new = [outcome for outcome in outcomes if isinstance(outcome, rules.Invitation)]
     if new:
         await invitations.add(held.tx, held.id, new)
@@ -256,21 +241,6 @@ def _new(ctx: Ctx, held: Held, row: Invite) -> rules.Invitation:
         expires_at=ctx.now + rules.INVITATION_LIFE,
         accepted_at=None,
     )
-
-
-def _checked(place: int, row: InviteRow) -> Invite | Problem:
-    try:
-        return Invite.model_validate(row.model_dump())
-    except ValidationError as wrong:
-        faults = [
-            FieldError(
-                f"/invitations/{place}/" + "/".join(map(str, e["loc"])),
-                e["type"],
-                e["msg"].removeprefix("Value error, "),
-            )
-            for e in wrong.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        return Problem("invalid", errors=faults)
 
 
 async def _mail(held: Held, invitation: rules.Invitation) -> None:

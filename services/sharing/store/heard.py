@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.sharing.store.access import order_key
@@ -108,6 +109,38 @@ async def delete_group(tx: Tx, org_id: str, group: Group, event_id: str, at: dat
         group.group_id,
         group.kind,
         group.name,
+        event_id,
+        at,
+    )
+
+
+async def restore_group(
+    tx: Tx, org_id: str, group: Group, user_ids: Sequence[str], event_id: str, at: datetime
+) -> None:
+    """Memberships outlive a deletion here, so only those that differ are written, and the others keep their causes."""
+    await keep_group(tx, org_id, group)
+    await tx.run(
+        "update groups set deleted_event = null, deleted_at = null where org_id = $1 and group_id = $2",
+        org_id,
+        group.group_id,
+    )
+    await tx.run(
+        "update group_members set present = false, event_id = $4, at = $5"
+        " where org_id = $1 and group_id = $2 and present and user_id <> all($3::text[])",
+        org_id,
+        group.group_id,
+        user_ids,
+        event_id,
+        at,
+    )
+    await tx.run(
+        "insert into group_members as known (org_id, group_id, user_id, present, event_id, at)"
+        " select $1, $2, user_id, true, $4, $5 from unnest($3::text[]) as user_id"
+        " on conflict (org_id, group_id, user_id) do update set present = true, event_id = excluded.event_id, at = excluded.at"
+        " where not known.present",
+        org_id,
+        group.group_id,
+        user_ids,
         event_id,
         at,
     )

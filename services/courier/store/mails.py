@@ -1,4 +1,4 @@
-"""All of courier's SQL."""
+"""Mails under way."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Subscription:
 class Line:
     """One line of what a change costs; negative is in the customer's favour. `days` of `of_days` when it is a share."""
 
-    kind: Literal["unused", "charge", "balance"]
+    kind: Literal["unused", "charge", "balance", "kept"]
     text: str
     amount: int
     days: int | None = None

@@ -137,13 +137,14 @@ async def overrides_ended(read: Read, now: datetime, limit: int) -> list[str]:
 # Organizations
 
 
-async def keep_organization(tx: Tx, org_id: str, name: str, contact_email: str) -> None:
+async def keep_organization(tx: Tx, org_id: str, name: str, contact_email: str, location: str) -> None:
     await tx.run(
-        "insert into organizations (org_id, name, contact_email) values ($1, $2, $3)"
-        " on conflict (org_id) do update set name = excluded.name, contact_email = excluded.contact_email",
+        "insert into organizations (org_id, name, contact_email, location) values ($1, $2, $3, $4)"
+        " on conflict (org_id) do update set name = excluded.name, contact_email = excluded.contact_email, location = excluded.location",
         org_id,
         name,
         contact_email,
+        location,
     )
 
 
