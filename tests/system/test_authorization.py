@@ -148,7 +148,6 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
     sorted(
         r
         for r in TABLE
-        if re.search(r"{(user_id|group_id|invitation_id|dashboard_id|link_id|secret_id|entry_id|event_id)}", r)
         if re.search(
             r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id)}", r
         )
@@ -163,6 +162,11 @@ async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(sta
     assert (foreign.status, foreign.code) == (absent.status, absent.code) == (404, "not_found")
     without = {name: value for name, value in foreign.json.items() if name != "instance"}
     assert without == {name: value for name, value in absent.json.items() if name != "instance"}
+
+
+@pytest.mark.parametrize("route", sorted(r for r in TABLE if re.search(r"{(link_id|secret_id)}", r)))
+async def test_links_and_secrets_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
+    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
 def nobody_has(known: str) -> str:
