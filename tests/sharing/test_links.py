@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.auth import Actor
 from shared.events.sharing import (
     LinkChanged,
     LinkCreated,
@@ -18,7 +19,7 @@ from shared.events.sharing import (
 )
 from shared.ids import new_id
 from shared.links import read_link_token
-from tests.sharing.company import Company
+from tests.sharing.company import Company, entitlements
 from tests.world import Reply, World
 
 CANARY = "a password that nobody else has"
@@ -287,3 +288,22 @@ async def test_no_row_and_no_event_holds_a_token_or_a_password(board: Company, w
         assert secret not in dump
     async with world.started["sharing"].env.database.read((await Company(world).found()).org_id) as read:
         assert await read.value("select count(*) from links") == 0
+
+
+async def test_a_plan_is_foreseen_to_suspend_and_to_resume_links_by_name(board: Company) -> None:
+    billing = Actor("service", service="billing")
+    (await make(board, name="Partners", requires_secret=True, allow_parameters=True)).ok()
+    plain = (await make(board, name="Wall")).ok()
+
+    async def foreseen(plan: str) -> tuple[list[str], list[str]]:
+        body = {"org_id": board.org_id, "entitlements": entitlements(plan, board.version + 1).model_dump()}
+        said = (await board.world.ask("sharing", "POST", "/internal/plan-effects", body, actor=billing)).ok()
+        assert said["links_suspended_count"] == len(said["links_suspended"])
+        return [one["name"] for one in said["links_suspended"]], [one["name"] for one in said["links_resumed"]]
+
+    assert await foreseen("pro") == (["Partners"], [])
+    assert await foreseen("free") == (["Partners", "Wall"], [])
+    await board.plan("free")
+    assert await foreseen("pro") == ([], ["Wall"])
+    assert await foreseen("business") == ([], ["Partners", "Wall"])
+    assert (await board.ask("ben", "GET", f"/v1/links/{plain['id']}")).ok()["state"] == "suspended"

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import Gateway, Person, sign_up
@@ -33,7 +34,8 @@ class WholeProduct:
 
 
 @asynccontextmanager
-async def whole_product(databases: Databases, folder: Path) -> AsyncIterator[WholeProduct]:
+async def whole_product(databases: Databases, folder: Path, **more: Any) -> AsyncIterator[WholeProduct]:
+    """With other settings than the usual ones where they are given."""
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
@@ -46,6 +48,7 @@ async def whole_product(databases: Databases, folder: Path) -> AsyncIterator[Who
         public_url=f"http://127.0.0.1:{port}",
         mail=f"file://{folder}/mail",
         pool_size=5,
+        **more,
     )
     clock = MovableClock()
     async with process(PRODUCT, settings, clock=clock), Gateway(settings.public_url) as gateway:

@@ -32,6 +32,7 @@ from shared.events.sharing import EmbedTokenRefused
 from shared.fields import ForeignId, Message, View
 from shared.ids import new_id
 from shared.links import link_token, read_link_token
+from shared.metrics import LINKS_ASKED
 from shared.service import Ctx
 
 UNLOCKED_FOR = timedelta(hours=12)
@@ -124,6 +125,7 @@ async def resolve_link(ctx: Ctx, asked: ResolveLink) -> SharedDashboard | Proble
         if secret_id is not None:
             await secrets.count_use(tx, org_id, secret_id, link_id, asked.shared_dashboard_id, ctx.now)
         await store.count_opening(tx, org_id, link_id, ctx.now)
+    LINKS_ASKED.labels("open").inc()
     return _shown(door, fixed, asked.model_extra or {}, ends)
 
 
@@ -241,6 +243,7 @@ def _opened(ctx: Ctx, ring: Sequence[secrets.KeptSecret]) -> Iterator[tuple[embe
 
 async def _refuse(ctx: Ctx, tx: Tx, door: Door, why: Refused) -> Problem:
     link = door.kept.link
+    LINKS_ASKED.labels(why.reason).inc()
     is_first = await store.keep_refusal(
         tx,
         door.org_id,
