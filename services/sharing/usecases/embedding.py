@@ -166,7 +166,7 @@ async def judged(
         raise Refused("no_token", "form", "The link requires an embed token, and none came.")
     if not isinstance(token, str):
         raise Refused("malformed", "form", "The address holds more than one embed token.")
-    ring = await secrets.secrets(read, org_id)
+    ring = await secrets.ring(read, org_id)
     found = embed_tokens.verified(token, _opened(ctx, ring), ctx.now)
     try:
         ends = embed_tokens.check_time(found.claims, ctx.now)
