@@ -56,6 +56,12 @@ KINDS: dict[str, Kind] = {
         401, "A fresh proof is needed", "Answer POST /v1/auth/reauthentications, then repeat the request."
     ),
     "session_ended": Kind(401, "This session has ended", "Sign in again."),
+    "link_refused": Kind(401, "This link doesn't open", "Ask whoever gave it to you for a new one."),
+    "password_required": Kind(
+        401,
+        "This link has a password",
+        "Send it to POST /v1/shared/{shared_dashboard_id}/unlocks, and come back with `unlock`.",
+    ),
     "csrf": Kind(
         403,
         "This request didn't come from the console",

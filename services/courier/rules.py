@@ -28,6 +28,7 @@ PAGES: Mapping[str, str] = {
     "invitation_renewal": "/users",
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
+    "embed_secret_expiring": "/embed-secret",
     "trial_ending": "/billing",
     "two_factor_enabled": "/me/security",
     "two_factor_removed": "/me/security",

@@ -35,6 +35,7 @@ class MailRequested(Event):
         "invitation",
         "invitation_renewal",
         "dashboard_shared",
+        "embed_secret_expiring",
         "trial_ending",
         "two_factor_enabled",
         "two_factor_removed",

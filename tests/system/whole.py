@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import Gateway, Person, sign_up
@@ -37,6 +38,9 @@ async def whole_product(
     databases: Databases, folder: Path, *, secrets: Secrets | None = None, clock: MovableClock | None = None
 ) -> AsyncIterator[WholeProduct]:
     sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
+async def whole_product(databases: Databases, folder: Path, **more: Any) -> AsyncIterator[WholeProduct]:
+    """With other settings than the usual ones where they are given."""
+    sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
     settings = Settings(
@@ -48,6 +52,7 @@ async def whole_product(
         public_url=f"http://127.0.0.1:{port}",
         mail=f"file://{folder}/mail",
         pool_size=5,
+        **more,
     )
     clock = clock or MovableClock()
     async with process(PRODUCT, settings, clock=clock), Gateway(settings.public_url) as gateway:

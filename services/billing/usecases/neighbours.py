@@ -73,13 +73,24 @@ class OrgEffects(View):
     domains_resumed: Sequence[DomainEffect] = ()
 
 
+class AffectedLink(View):
+    link_id: str
+    name: str
+    dashboard_id: str
+    title: str
+
+
 class SharingEffects(View):
-    """The first dashboards of each kind by name, and how many there are."""
+    """The first dashboards and links of each kind by name, and how many there are."""
 
     dashboards_losing: Sequence[LosingDashboard] = Field(validation_alias="dashboards")
     dashboards_losing_count: int = Field(validation_alias="dashboards_count")
     dashboards_gaining: Sequence[GainingDashboard] = Field(validation_alias="gaining")
     dashboards_gaining_count: int = Field(validation_alias="gaining_count")
+    links_suspended: Sequence[AffectedLink] = ()
+    links_suspended_count: int = 0
+    links_resumed: Sequence[AffectedLink] = ()
+    links_resumed_count: int = 0
 
 
 @dataclass(frozen=True)
