@@ -38,6 +38,8 @@ async def whole_product(
     databases: Databases, folder: Path, *, secrets: Secrets | None = None, clock: MovableClock | None = None
 ) -> AsyncIterator[WholeProduct]:
     sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
+
+
 async def whole_product(databases: Databases, folder: Path, **more: Any) -> AsyncIterator[WholeProduct]:
     """With other settings than the usual ones where they are given."""
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
