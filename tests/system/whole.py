@@ -35,14 +35,15 @@ class WholeProduct:
 
 @asynccontextmanager
 async def whole_product(
-    databases: Databases, folder: Path, *, secrets: Secrets | None = None, clock: MovableClock | None = None
+    databases: Databases,
+    folder: Path,
+    *,
+    secrets: Secrets | None = None,
+    clock: MovableClock | None = None,
+    **more: Any,
 ) -> AsyncIterator[WholeProduct]:
+    """The product in one process; with other settings than the usual ones where they are given."""
     sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
-
-
-async def whole_product(databases: Databases, folder: Path, **more: Any) -> AsyncIterator[WholeProduct]:
-    """With other settings than the usual ones where they are given."""
-    sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
     settings = Settings(
