@@ -29,6 +29,8 @@ PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
+    "invoice_overdue": "/billing",
+    "plan_lapsed": "/billing",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",

@@ -36,6 +36,8 @@ class MailRequested(Event):
         "invitation_renewal",
         "dashboard_shared",
         "trial_ending",
+        "invoice_overdue",
+        "plan_lapsed",
         "password_reset",
         "no_account",
         "password_changed",
