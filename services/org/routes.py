@@ -27,6 +27,7 @@ from services.org.usecases.invitations import (
     resend_invitation,
     revoke_invitation,
 )
+from services.org.usecases.leaving import leave_everywhere, preview_leaving
 from services.org.usecases.neighbours import list_capabilities, plan_effects, standing_of
 from services.org.usecases.organization import (
     change_organization,
@@ -139,6 +140,8 @@ ROUTES = (
         known_by=group_and_member_exist,
     ),
     get("/internal/standings/{user_id}", standing_of, service("standings.read")),
+    get("/internal/departures/{user_id}", preview_leaving, service("departures.read")),
+    post("/internal/departures/{user_id}", leave_everywhere, service("departures.begin"), status=204),
     post("/internal/plan-effects", plan_effects, service("plan_effects.read")),
     get("/internal/capabilities", list_capabilities, person("me.read")),
 )

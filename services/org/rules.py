@@ -91,6 +91,10 @@ class Member:
     changed_at: datetime
     last_active_at: datetime | None = None
 
+    @property
+    def is_active_admin(self) -> bool:
+        return self.role == "admin" and self.status == "active"
+
 
 @dataclass(frozen=True)
 class Group:
@@ -274,7 +278,7 @@ def unknown_group(pointer: str) -> Problem:
 
 def check_keeps_an_admin(member: Member, other_admins: int) -> None:
     """Refuses to take the role or the standing of an Admin from the last one."""
-    if member.role == "admin" and member.status == "active" and other_admins == 0:
+    if member.is_active_admin and other_admins == 0:
         raise Problem("last_admin")
 
 

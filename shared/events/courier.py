@@ -43,6 +43,8 @@ class MailRequested(Event):
         "email_change_taken",
         "email_change_asked",
         "email_changed",
+        "account_closed",
+        "sessions_revoked",
         "webhook_disabled",
     ]
     values: dict[str, str]
