@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.audit.consumers import keep_retention, record
 from services.audit.routes import ROUTES
+from services.audit.usecases.exports import OPERATIONS
 from shared.events.billing import EntitlementsChanged
 from shared.service import Service, on, on_everything
 
@@ -13,6 +14,7 @@ service = Service(
     name="audit",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
+    operations=OPERATIONS,
     sources=("identity", "org", "sharing", "billing", "courier"),
     consumers=(on_everything(record), on(EntitlementsChanged, keep_retention)),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.audit import rules, store
+from services.audit import store
+from services.audit.rules import entries as rules
 from shared.events import Envelope
 from shared.events.billing import EntitlementsChanged
 from shared.service import Ctx

@@ -35,6 +35,7 @@ service = Service(
         on(org.MemberJoined, consumers.keep_member),
         on(org.MemberRoleChanged, consumers.keep_member),
         on(org.MemberRenamed, consumers.keep_member),
+        on(org.MemberEmailChanged, consumers.keep_member),
         on(org.MemberDeactivated, consumers.keep_member),
         on(org.MemberReactivated, consumers.keep_member),
         on(org.MemberRemoved, consumers.keep_member),

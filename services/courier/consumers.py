@@ -14,6 +14,7 @@ from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.org import (
     MemberDeactivated,
+    MemberEmailChanged,
     MemberJoined,
     MemberReactivated,
     MemberRemoved,
@@ -23,7 +24,15 @@ from shared.events.org import (
 from shared.ids import new_id
 from shared.service import Ctx
 
-MemberTold = MemberJoined | MemberRoleChanged | MemberRenamed | MemberDeactivated | MemberReactivated | MemberRemoved
+MemberTold = (
+    MemberJoined
+    | MemberRoleChanged
+    | MemberRenamed
+    | MemberEmailChanged
+    | MemberDeactivated
+    | MemberReactivated
+    | MemberRemoved
+)
 
 
 async def store_mail(ctx: Ctx, asked: MailRequested) -> None:

@@ -14,8 +14,8 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from services.audit import rules
 from services.audit.app import service as audit
+from services.audit.rules import chain as rules
 from shared.auth import Actor
 from shared.bus import Message
 from shared.db import EVERY_ORG

@@ -27,8 +27,9 @@ from shared.events.billing import (
     TrialStarted,
 )
 from shared.events.courier import MailRequested
-from shared.events.org import OrganizationChanged
+from shared.events.org import MemberJoined, OrganizationChanged
 from shared.ids import new_id
+from shared.testkit import sample
 from tests.billing.conftest import Stage, organization_created
 from tests.world import an_admin
 
@@ -231,9 +232,15 @@ async def test_a_preview_names_what_is_lost_and_the_change_needs_its_fingerprint
         "dashboards_losing_count",
         "dashboards_gaining",
         "dashboards_gaining_count",
+        "links_suspended",
+        "links_suspended_count",
+        "links_resumed",
+        "links_resumed_count",
         "author_slots",
         "viewer_slots",
         "losing_author_slot",
+        "domains_suspended",
+        "domains_resumed",
     }
     assert {name for name, _ in stage.neighbours.asked} == {"org", "sharing"}
     assert all(question["entitlements"]["plan"] == "pro" for _, question in stage.neighbours.asked)
@@ -338,6 +345,8 @@ async def test_a_downgrade_of_a_paid_period_waits_for_its_end(stage: Stage) -> N
         "effective_at": business["period_end"],
     }
     assert await types_since(stage, before) == [ChangeScheduled.TYPE]
+    await stage.pay()
+    before += 1
     await stage.pass_time(days=27)
     assert (await stage.subscription())["plan"] == "business"
     await stage.pass_time(days=5)
@@ -348,6 +357,7 @@ async def test_a_downgrade_of_a_paid_period_waits_for_its_end(stage: Stage) -> N
 
 async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
     (await stage.change("business")).ok()
+    await stage.pay()
     (await stage.change("free")).ok()
     before = len(await said(stage))
     assert (await stage.ask("DELETE", "/v1/subscription/changes/scheduled")).status == 204
@@ -522,8 +532,9 @@ async def test_the_database_itself_hides_other_organizations(stage: Stage) -> No
     number = (await stage.ask("GET", "/v1/invoices")).ok()["data"][0]["number"]
     payment = {"number": number, "reference": "bank", "by": "olga"}
     (await stage.ask("POST", "/internal/payments", payment, actor=GATEWAY)).ok()
+    await stage.world.hear("org", sample(MemberJoined, org_id=stage.ada.org(), member={"status": "active"}))
     tables = ("organizations", "subscriptions", "entitlements", "trials", "overrides")
-    for table in (*tables, "invoices", "payments", "billing_details"):
+    for table in (*tables, "invoices", "payments", "billing_details", "slot_spans"):
         for scope, visible in ((stage.ada.org(), True), (new_id("org"), False), ("", False)):
             async with database.read(scope) as read:
                 assert bool(await read.value(f"select count(*) from {table}")) is visible, (table, scope)

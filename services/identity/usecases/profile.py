@@ -18,9 +18,12 @@ ON_ONESELF = (
     "email.change",
     "account.close",
     "reauthentication.answer",
+    "two_factor.read",
+    "two_factor.change",
     "sessions.read",
     "sessions.end",
 )
+ON_OTHERS = ("users.remove_two_factor", "two_factor.roster")
 SWITCH = "active_organization.choose"
 END_SESSIONS = "users.end_sessions"
 
@@ -50,10 +53,19 @@ async def change_profile(ctx: Ctx, wanted: ChangeProfile) -> Profile:
     return Profile(user_id=account.user_id, email=account.email, name=wanted.name, version=account.version + 1)
 
 
+def _on_others(ctx: Ctx, action: str) -> Capability:
+    if ctx.actor.role == "admin":
+        return Capability(action=action)
+    return Capability(
+        action=action, allowed=False, because=Because(kind="role", detail="Only Admins look after others' two-factor.")
+    )
+
+
 async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
+    listed = [Capability(action=action) for action in ON_ONESELF] + [_on_others(ctx, action) for action in ON_OTHERS]
     listed = [*(Capability(action=action) for action in ON_ONESELF), _of_admins(ctx.actor.role)]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])

@@ -1,4 +1,4 @@
-"""The organization itself: company details, preferences, slots, the legal record, domains."""
+"""The organization itself: company details, preferences, slots."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from pydantic import Field, StringConstraints
 from services.org.rules import Plan
 from services.org.store import members, organizations
 from services.org.usecases.holding import administering
-from services.org.usecases.own import own
 from shared.capabilities import SlotUse
 from shared.errors import invalid
 from shared.events.org import OrganizationChanged
 from shared.fields import Composed, Email, Message, Name, Nothing, View
-from shared.paging import ListQuery, Page
 from shared.service import Ctx
 
 
@@ -51,33 +49,6 @@ class ChangeOrganization(Message):
     week_start: Literal["monday", "sunday"] = Field(default_factory=lambda: "monday")
 
 
-class Dpa(View):
-    """The GDPR Data Processing Amendment; `undecided` until an Admin decides."""
-
-    status: Literal["undecided", "accepted", "not_applicable"]
-
-
-class Acceptance(View):
-    id: str
-    document: Literal["terms", "privacy"]
-    version: str
-    accepted_by: str
-    name: str
-    email: str
-    source_ip: str | None
-    accepted_at: datetime
-
-
-ACCEPTED = tuple(name for name in Acceptance.model_fields if name != "id")
-
-
-class DomainView(View):
-    id: str
-    name: str
-    status: Literal["claimed", "verified"]
-    created_at: datetime
-
-
 async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
     """The organization's details, preferences and slots."""
     async with ctx.read() as read:
@@ -101,41 +72,6 @@ async def change_organization(ctx: Ctx, wanted: ChangeOrganization) -> Organizat
             await held.tx.emit(OrganizationChanged(org_id=held.id, organization=facts.state(), previous=previous))
         used = await members.slots_used(held.tx, held.id, ctx.now)
         return _view(facts, held.plan, slots_of(held.plan, used))
-
-
-async def read_dpa(ctx: Ctx, _: Nothing) -> Dpa:
-    """Where the organization stands with the Data Processing Amendment."""
-    async with ctx.read() as read:
-        return Dpa(status=(await organizations.one(read, ctx.actor.org())).dpa)
-
-
-class ListAcceptances(ListQuery):
-    """The legal record."""
-
-
-class ListDomains(ListQuery):
-    """The registered domains."""
-
-
-async def list_acceptances(ctx: Ctx, query: ListAcceptances) -> Page[Acceptance]:
-    """Who accepted which version of Terms & Conditions and Privacy Policy, when and from where."""
-    after = own(ctx).cursors.read(query) or [""]
-    async with ctx.read() as read:
-        rows = await organizations.acceptances(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [Acceptance(id=row["acceptance_id"], **{name: row[name] for name in ACCEPTED}) for row in rows]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
-
-
-async def list_domains(ctx: Ctx, query: ListDomains) -> Page[DomainView]:
-    """The organization's registered e-mail domains: whose addresses can be invited."""
-    after = own(ctx).cursors.read(query) or [""]
-    async with ctx.read() as read:
-        rows = await organizations.domains(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [
-        DomainView(id=row["domain_id"], name=row["name"], status=row["status"], created_at=row["created_at"])
-        for row in rows
-    ]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
 
 
 def slots_of(plan: Plan, used: dict[Literal["author", "viewer"], int]) -> Slots:

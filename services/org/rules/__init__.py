@@ -23,7 +23,6 @@ AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
 INVITATION_LIFE = timedelta(days=14)
 MOST_MEMBERS = 10_000_000
 PLAN_WITH_GROUPS = "business"
-LEGAL_DOCUMENTS: Mapping[Literal["terms", "privacy"], str] = {"terms": "2026-01", "privacy": "2026-01"}
 BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
     "all_users": ("All Users", "Every active member."),
     "all_analysts": ("All Analysts", "Every active Admin and Analyst."),
@@ -34,8 +33,13 @@ ADMINS = frozenset({"admin"})
 ACTIONS: Mapping[str, frozenset[str]] = {
     "organization.read": ADMINS,
     "organization.manage": ADMINS,
+    "security_policy.read": ADMINS,
+    "security_policy.manage": ADMINS,
     "legal.read": ADMINS,
+    "legal.accept": ADMINS,
     "domains.read": ADMINS,
+    "domains.manage": ADMINS,
+    "domains.remove": ADMINS,
     "users.read": ADMINS,
     "users.filter_by_group": ADMINS,
     "users.manage": ADMINS,
@@ -49,6 +53,8 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "groups.manage": ADMINS,
     "groups.edit": ADMINS,
 }
+NEEDS_DOMAINS = frozenset({"domains.manage"})
+PLAN_WITH_DOMAINS = "pro"
 NEEDS_GROUPS = frozenset({"groups.manage", "users.filter_by_group"})
 NEEDS_SLOT: Mapping[str, tuple[Kind, ...]] = {
     "invitations.manage": ("author", "viewer"),
@@ -157,20 +163,30 @@ class Author:
 
 @dataclass(frozen=True)
 class Plan:
-    """The entitlements as last heard, and since when custom groups have been suspended."""
+    """The entitlements as last heard, and since when custom groups and additional domains have been suspended."""
 
     entitlements: Entitlements = NOTHING_KNOWN
     groups_lost_at: datetime | None = None
+    proven_lost_at: datetime | None = None
+    affirmed_lost_at: datetime | None = None
 
     @property
     def known(self) -> bool:
         return self.entitlements.version > 0
 
     def followed_by(self, entitlements: Entitlements, at: datetime) -> Plan:
-        if entitlements.custom_groups:
-            return Plan(entitlements, None)
-        since = self.groups_lost_at if self.known and not self.entitlements.custom_groups else at
-        return Plan(entitlements, since)
+        had, has = self.entitlements, entitlements
+        return Plan(
+            entitlements,
+            self._lost(had.custom_groups, has.custom_groups, self.groups_lost_at, at),
+            self._lost(had.additional_domains != "none", has.additional_domains != "none", self.proven_lost_at, at),
+            self._lost(had.additional_domains == "any", has.additional_domains == "any", self.affirmed_lost_at, at),
+        )
+
+    def _lost(self, had: bool, has: bool, since: datetime | None, at: datetime) -> datetime | None:
+        if has:
+            return None
+        return since if self.known and not had else at
 
     def limit(self, kind: Kind) -> int | None:
         return self.entitlements.author_slots if kind == "author" else self.entitlements.viewer_slots
