@@ -11,7 +11,7 @@ from services.billing import store
 from services.billing.catalogue import DEFAULT, Shelf, read_catalogue
 from services.billing.consumers import count_invitation, count_member, keep_organization, start_subscription
 from services.billing.routes import ROUTES
-from services.billing.usecases.time import keep_time
+from services.billing.usecases.time import dun, keep_time
 from shared.config import Misconfigured
 from shared.db import EVERY_ORG
 from shared.events import Envelope, billing, org
@@ -58,6 +58,6 @@ service = Service(
         on(org.InvitationRevoked, count_invitation),
         on(org.InvitationExpired, count_invitation),
     ),
-    jobs=(Job(keep_time, every_seconds=1),),
+    jobs=(Job(keep_time, every_seconds=1), Job(dun, every_seconds=60)),
     opens=the_catalogues,
 )

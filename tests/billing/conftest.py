@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.billing.app import service as billing
-from services.billing.usecases.time import keep_time
+from services.billing.usecases.time import dun, keep_time
 from shared.auth import Actor
 from shared.events.org import Organization, OrganizationCreated
 from shared.ids import new_id
@@ -60,7 +60,8 @@ class Stage:
     async def pass_time(self, **how_much: float) -> None:
         """Moves the clock, and lets billing do what is due by then."""
         self.world.clock.advance(timedelta(**how_much))
-        await run_job(self.world.started["billing"].env, Job(keep_time, 1))
+        for job in (keep_time, dun):
+            await run_job(self.world.started["billing"].env, Job(job, 1))
         await self.world.settle()
 
     async def found(self, name: str = "Northwind Analytics") -> Actor:

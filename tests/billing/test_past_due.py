@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from services.billing.usecases.time import keep_time
 from shared.events import Envelope
 from shared.events.billing import (
     EntitlementsChanged,
@@ -17,8 +16,6 @@ from shared.events.billing import (
     SubscriptionRecovered,
 )
 from shared.events.courier import MailRequested
-from shared.jobs import run_job
-from shared.service import Job
 from tests.billing.conftest import OPERATOR, Stage
 
 
@@ -122,5 +119,5 @@ async def test_a_second_look_at_the_same_moment_says_nothing_more(stage: Stage) 
     await owing(stage)
     count = await heard_so_far(stage)
     for _ in range(3):
-        await run_job(stage.world.started["billing"].env, Job(keep_time, 1))
+        await stage.pass_time()
     assert await heard_so_far(stage) == count

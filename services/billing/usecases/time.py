@@ -39,7 +39,6 @@ async def keep_time(ctx: Ctx) -> None:
         released = await store.overrides_ended(read, ctx.now, AT_ONCE)
     await for_each(ctx, organizations, _catch_up)
     await for_each(ctx, released, _end_overrides)
-    await dun(ctx)
 
 
 async def dun(ctx: Ctx) -> None:
