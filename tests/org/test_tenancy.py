@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -23,6 +24,7 @@ TABLES = (
     "invitations",
     "deleted_groups",
     "slot_entries",
+    "security_policies",
 )
 
 
@@ -36,6 +38,9 @@ async def two(world: World) -> tuple[House, House]:
         await house.group("Canary", ben)
         (await house.ask("DELETE", f"/v1/groups/{await house.group('Deleted canary', ben)}")).ok()
         (await house.invite(f"bird@{house.domain}")).ok()
+        proven = replace(house.admin, amr=("pwd", "mfa"))
+        asked = {"two_factor_required": True}
+        (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
         houses.append(house)
     return houses[0], houses[1]
 
