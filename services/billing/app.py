@@ -9,14 +9,13 @@ from typing import Any
 
 from services.billing import store
 from services.billing.catalogue import DEFAULT, Shelf, read_catalogue
-from services.billing.consumers import keep_organization, start_subscription
+from services.billing.consumers import count_invitation, count_member, keep_organization, start_subscription
 from services.billing.routes import ROUTES
-from services.billing.usecases.time import keep_time
+from services.billing.usecases.time import dun, keep_time
 from shared.config import Misconfigured
 from shared.db import EVERY_ORG
-from shared.events import Envelope, billing
+from shared.events import Envelope, billing, org
 from shared.events.courier import MailRequested
-from shared.events.org import OrganizationChanged, OrganizationCreated
 from shared.service import Environment, Job, Service, on
 
 
@@ -45,7 +44,20 @@ service = Service(
     routes=ROUTES,
     publishes=(*billing.PUBLISHED, MailRequested),
     sources=("org",),
-    consumers=(on(OrganizationCreated, start_subscription), on(OrganizationChanged, keep_organization)),
-    jobs=(Job(keep_time, every_seconds=1),),
+    consumers=(
+        on(org.OrganizationCreated, start_subscription),
+        on(org.OrganizationChanged, keep_organization),
+        on(org.MemberJoined, count_member),
+        on(org.MemberRoleChanged, count_member),
+        on(org.MemberDeactivated, count_member),
+        on(org.MemberReactivated, count_member),
+        on(org.MemberRemoved, count_member),
+        on(org.InvitationSent, count_invitation),
+        on(org.InvitationResent, count_invitation),
+        on(org.InvitationAccepted, count_invitation),
+        on(org.InvitationRevoked, count_invitation),
+        on(org.InvitationExpired, count_invitation),
+    ),
+    jobs=(Job(keep_time, every_seconds=1), Job(dun, every_seconds=60)),
     opens=the_catalogues,
 )

@@ -107,12 +107,17 @@ class Seller(_Strict):
 
 
 class Invoicing(_Strict):
-    """Who sells at each account location, by when invoices are to be paid, and tax rates in hundredths of a percent."""
+    """Who sells at each account location, by when invoices are to be paid and how long after that a plan is kept, and tax rates in hundredths of a percent."""
 
     payment_days: Days
+    grace_days: Days = 14
     sellers: Annotated[tuple[Seller, ...], Field(min_length=1)]
     locations: dict[Literal["eu", "us"], str]
     tax_rates: dict[Country, Annotated[int, Field(ge=0, le=10_000, strict=True)]]
+
+    @property
+    def grace(self) -> timedelta:
+        return timedelta(days=self.grace_days)
 
     def seller_at(self, location: str) -> Seller:
         wanted = next(seller for place, seller in self.locations.items() if place == location)

@@ -1,13 +1,28 @@
-"""What billing does when it hears of organizations."""
+"""What billing does when it hears of organizations, and of who takes a slot there."""
 
 from __future__ import annotations
 
 from services.billing import rules, store
+from services.billing.rules.usage import kind_of
+from services.billing.store import usage
 from services.billing.usecases.offer import on_offer
 from services.billing.usecases.subscription import grant
 from services.billing.usecases.subscription import told as as_told
 from shared.events.billing import EntitlementsChanged, SubscriptionStarted
-from shared.events.org import OrganizationChanged, OrganizationCreated
+from shared.events.org import (
+    InvitationAccepted,
+    InvitationExpired,
+    InvitationResent,
+    InvitationRevoked,
+    InvitationSent,
+    MemberDeactivated,
+    MemberJoined,
+    MemberReactivated,
+    MemberRemoved,
+    MemberRoleChanged,
+    OrganizationChanged,
+    OrganizationCreated,
+)
 from shared.ids import new_id
 from shared.service import Ctx
 
@@ -31,3 +46,27 @@ async def keep_organization(ctx: Ctx, heard: OrganizationChanged) -> None:
     async with ctx.tx() as tx:
         told = heard.organization
         await store.keep_organization(tx, heard.org_id, told.name, told.contact_email, told.location)
+
+
+MemberTold = MemberJoined | MemberRoleChanged | MemberDeactivated | MemberReactivated | MemberRemoved
+InvitationTold = InvitationSent | InvitationResent | InvitationAccepted | InvitationRevoked | InvitationExpired
+
+
+async def count_member(ctx: Ctx, heard: MemberTold) -> None:
+    """An active member holds a slot of their role, whatever the plan lets them do with it."""
+    member = heard.member
+    await _count(ctx, heard.org_id, member.user_id, member.role if member.status == "active" else None)
+
+
+async def count_invitation(ctx: Ctx, heard: InvitationTold) -> None:
+    """An open invitation holds a slot of the role that it is for."""
+    invitation = heard.invitation
+    role = invitation.role if invitation.status == "open" else None
+    await _count(ctx, heard.org_id, invitation.invitation_id, role)
+
+
+async def _count(ctx: Ctx, org_id: str, holder_id: str, role: str | None) -> None:
+    if ctx.cause is None:
+        raise RuntimeError("slots are counted by events alone")
+    async with ctx.tx() as tx:
+        await usage.hold(tx, org_id, holder_id, kind_of(role) if role else None, ctx.cause.time, ctx.cause.id)

@@ -22,6 +22,7 @@ from services.billing.usecases.operator import (
 )
 from services.billing.usecases.plans import list_plans
 from services.billing.usecases.subscription import read_entitlements, read_subscription, start_trial
+from services.billing.usecases.usage import list_slot_holders, read_slot_usage
 from shared.service import admin, anyone, delete, get, person, post, put, service
 
 ROUTES = (
@@ -42,6 +43,8 @@ ROUTES = (
         known_by=invoices.exists,
         media="application/pdf",
     ),
+    get("/v1/usage/slots", read_slot_usage, admin("billing.manage")),
+    get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage")),
     get("/internal/invoices", list_all_invoices, service("invoices.read")),
     post("/internal/payments", record_payment, service("payments.record"), status=201),
     post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),

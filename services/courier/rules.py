@@ -29,8 +29,12 @@ PAGES: Mapping[str, str] = {
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "trial_ending": "/billing",
+    "invoice_overdue": "/billing",
+    "plan_lapsed": "/billing",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
+    "sessions_revoked": "/sign-in",
+    "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
 }
@@ -46,7 +50,7 @@ def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime 
 def url_of(public_url: str, template: str, purpose: str | None, token: str | None) -> str:
     """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
-    return public_url.rstrip("/") + path
+    return f"{public_url.rstrip('/')}/console{path}"
 
 
 # Webhooks

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from services.gateway.access_tokens import AccessTokens
 from services.gateway.authentication import Authentication
+from services.gateway.console import Console
 from services.gateway.documents import operations_of
 from services.gateway.door import Door, Table
 from services.gateway.feed import KEYS, Feed
@@ -91,6 +92,7 @@ async def gateway(
         operations=operations,
         permissions=tuple({route.may.action: route.may for route in ROUTES if not route.may.anyone}.values()),
         pages=Pages(docs),
+        console=Console(),
         mailbox=_mailbox(settings, address),
         streams=Streams(),
     )

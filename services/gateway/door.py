@@ -70,10 +70,15 @@ class Door:
         began = time.perf_counter()
         headers = self._everywhere.copy()
         name = "-"
+        response: web.StreamResponse
         try:
-            (operation, own), path = self._table.find(request.method, request.safe_path)
-            name = operation.name
-            response: web.StreamResponse = await self._pass(request, operation, own, path, headers, began)
+            if self._house.console.owns(request.safe_path):
+                name = "GET /console"
+                response = self._answer_with_console(request, headers)
+            else:
+                (operation, own), path = self._table.find(request.method, request.safe_path)
+                name = operation.name
+                response = await self._pass(request, operation, own, path, headers, began)
         except Problem as problem:
             response = problem_response(problem, request.id)
             if not request._payload.is_eof():
@@ -86,6 +91,10 @@ class Door:
         response.headers.update(headers)
         self._count(name, response.status).observe(time.perf_counter() - began)
         return response
+
+    def _answer_with_console(self, request: Request, headers: dict[str, str]) -> web.Response:
+        headers |= self._anonymous.take(limited_as(self._sources.of(request)))
+        return self._house.console.answer(request)
 
     def _count(self, name: str, status: int) -> Histogram:
         count = self._counts.get((name, status))

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from services.gateway.authentication import Caller
+from services.gateway.console import Console
 from services.gateway.documents import Operation
 from services.gateway.pages import Pages
 from services.gateway.streams import Stream, Streams
@@ -39,6 +40,7 @@ class House:
     operations: tuple[Operation, ...]
     permissions: tuple[Permission, ...]
     pages: Pages
+    console: Console
     mailbox: FileMailbox | None
     streams: Streams
 

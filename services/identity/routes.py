@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from services.identity.store import projections
 from services.identity.usecases import (
+    closing,
     email_changes,
     introspection,
     invited,
     password_resets,
     passwords,
     profile,
+    session_revocations,
     sessions,
     signups,
     tokens,
 )
-from shared.service import anyone, delete, get, patch, person, post, put, service
+from shared.service import admin, anyone, delete, get, patch, person, post, put, service
 
 ROUTES = [
     post("/v1/signups", signups.sign_up, anyone("signups.begin"), status=202, unrecorded=True),
@@ -36,7 +39,16 @@ ROUTES = [
     get("/v1/me/email-change", email_changes.read_change, person("email.change")),
     put("/v1/me/email-change", email_changes.change_email, person("email.change"), status=202, unrecorded=True),
     delete("/v1/me/email-change", email_changes.drop_change, person("email.change")),
+    get("/v1/me/closure-preview", closing.preview_closure, person("account.close")),
+    post("/v1/me/closure", closing.close_account, person("account.close"), status=204, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
+    post(
+        "/v1/users/{user_id}/session-revocations",
+        session_revocations.revoke_sessions,
+        admin("users.end_sessions"),
+        status=204,
+        known_by=projections.is_member,
+    ),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
     post("/internal/cookie-sessions", introspection.cookie_standing, service("sessions.introspect"), unrecorded=True),

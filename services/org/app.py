@@ -8,6 +8,8 @@ from pathlib import Path
 
 from services.org import consumers
 from services.org.routes import ROUTES
+from services.org.usecases.exporting import EXPORT
+from services.org.usecases.importing import IMPORT
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.own import Own
 from services.org.usecases.restoring import forget_deleted_groups
@@ -37,5 +39,6 @@ service = Service(
     ),
     sources=("identity", "billing"),
     jobs=(Job(expire_invitations, every_seconds=60), Job(forget_deleted_groups, every_seconds=3600)),
+    operations=(IMPORT, EXPORT),
     opens=opened,
 )

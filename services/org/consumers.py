@@ -8,6 +8,7 @@ from services.org import rules
 from services.org.store import groups, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.holding import Held, holding
+from services.org.usecases.leaving import take_out
 from services.org.usecases.own import own
 from shared.db import Tx
 from shared.events import org as said
@@ -47,14 +48,17 @@ async def readdress_person(ctx: Ctx, told: UserEmailChanged) -> None:
 async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
     """The person is no longer a member anywhere.
 
-    The last Admin stays on the books, because an organization keeps one at every commit: identity has to refuse
-    to close such an account, and if it didn't, an operator is told.
+    They left all their organizations before identity closed the account, so this only finds what they joined in between. A last Admin
+    stays on the books, because an organization keeps one at every commit, and an operator is told.
     """
     async with ctx.tx() as tx:
         await organizations.forget_person(tx, told.user_id)
         for org_id in await organizations.organizations_of(tx, told.user_id):
             async with holding(ctx, tx, org_id) as held:
-                await _remove(held, told.user_id)
+                if not await take_out(held, told.user_id, None):
+                    log.error(
+                        "the account of an organization's last admin was closed", org_id=org_id, user_id=told.user_id
+                    )
 
 
 async def apply_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
@@ -134,17 +138,3 @@ async def _follow_everywhere(ctx: Ctx, tx: Tx, person: Person) -> None:
                 moved = await members.set_email(tx, org_id, person.user_id, person.email, ctx.now)
                 told = said.MemberEmailChanged(org_id=org_id, member=held.state(moved), previous_email=member.email)
                 await tx.emit(told)
-
-
-async def _remove(held: Held, user_id: str) -> None:
-    member = await members.one(held.tx, held.id, user_id)
-    if (
-        member.role == "admin"
-        and member.status == "active"
-        and not await members.other_admins(held.tx, held.id, user_id)
-    ):
-        log.error("the account of an organization's last admin was closed", org_id=held.id, user_id=user_id)
-        return
-    removed = await members.remove(held.tx, held.id, user_id, None, held.now)
-    await held.look_again()
-    await held.tx.emit(said.MemberRemoved(org_id=held.id, member=held.state(removed)))

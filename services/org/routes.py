@@ -5,6 +5,8 @@ from __future__ import annotations
 from services.org.rules import ACTIONS
 from services.org.store import deleted_groups, groups, invitations, members
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
+from services.org.usecases.bulk import act_on_many
+from services.org.usecases.exporting import export_users
 from services.org.usecases.groups import (
     add_group_member,
     change_group,
@@ -16,6 +18,7 @@ from services.org.usecases.groups import (
     read_group,
     remove_group_member,
 )
+from services.org.usecases.importing import import_invitations
 from services.org.usecases.invitations import (
     check_invitations,
     invite,
@@ -24,6 +27,7 @@ from services.org.usecases.invitations import (
     resend_invitation,
     revoke_invitation,
 )
+from services.org.usecases.leaving import leave_everywhere, preview_leaving
 from services.org.usecases.neighbours import list_capabilities, plan_effects, standing_of
 from services.org.usecases.organization import (
     change_organization,
@@ -56,6 +60,8 @@ ROUTES = (
     get("/v1/legal/acceptances", list_acceptances, may("legal.read")),
     get("/v1/domains", list_domains, may("domains.read")),
     get("/v1/users", list_users, may("users.read")),
+    post("/v1/users/bulk-actions", act_on_many, may("users.manage"), needs_key=True),
+    post("/v1/users/exports", export_users, may("users.read"), status=202),
     get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists),
     put(
         "/v1/users/{user_id}/role-and-groups",
@@ -78,6 +84,14 @@ ROUTES = (
     post("/v1/invitations", invite, may("invitations.manage"), status=201),
     post("/v1/invitations/checks", check_invitations, may("invitations.manage")),
     post("/v1/invitations/batches", invite_many, may("invitations.manage"), needs_key=True),
+    post(
+        "/v1/invitations/imports",
+        import_invitations,
+        may("invitations.manage"),
+        status=202,
+        needs_key=True,
+        body_bytes=4 * 1024 * 1024,
+    ),
     post(
         "/v1/invitations/{invitation_id}/resends",
         resend_invitation,
@@ -123,6 +137,8 @@ ROUTES = (
         known_by=group_and_member_exist,
     ),
     get("/internal/standings/{user_id}", standing_of, service("standings.read")),
+    get("/internal/departures/{user_id}", preview_leaving, service("departures.read")),
+    post("/internal/departures/{user_id}", leave_everywhere, service("departures.begin"), status=204),
     post("/internal/plan-effects", plan_effects, service("plan_effects.read")),
     get("/internal/capabilities", list_capabilities, person("me.read")),
 )

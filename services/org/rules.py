@@ -20,6 +20,7 @@ InvitationStatus = Literal["open", "accepted", "revoked", "expired"]
 
 AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
 INVITATION_LIFE = timedelta(days=14)
+MOST_MEMBERS = 10_000_000
 PLAN_WITH_GROUPS = "business"
 LEGAL_DOCUMENTS: Mapping[Literal["terms", "privacy"], str] = {"terms": "2026-01", "privacy": "2026-01"}
 BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
@@ -87,6 +88,10 @@ class Member:
     version: int
     changed_by: str | None
     changed_at: datetime
+
+    @property
+    def is_active_admin(self) -> bool:
+        return self.role == "admin" and self.status == "active"
 
 
 @dataclass(frozen=True)
@@ -262,12 +267,16 @@ def check_groups_known(asked: Collection[str], known: Collection[str]) -> None:
     """A group of another organization is as unknown as one that never was."""
     for place, group_id in enumerate(asked):
         if group_id not in known:
-            raise invalid(f"/group_ids/{place}", "unknown_group", "There is no such group.")
+            raise unknown_group(f"/group_ids/{place}")
+
+
+def unknown_group(pointer: str) -> Problem:
+    return invalid(pointer, "unknown_group", "There is no such group.")
 
 
 def check_keeps_an_admin(member: Member, other_admins: int) -> None:
     """Refuses to take the role or the standing of an Admin from the last one."""
-    if member.role == "admin" and member.status == "active" and other_admins == 0:
+    if member.is_active_admin and other_admins == 0:
         raise Problem("last_admin")
 
 

@@ -220,7 +220,34 @@ class BillingDetailsChanged(OrgEvent):
     details: BillingDetails
 
 
+class SubscriptionPastDue(OrgEvent):
+    """An invoice is overdue; the plan stays until `grace_ends_at`, and then goes back to the free one."""
+
+    TYPE: ClassVar[str] = "billing.subscription.past_due.v1"
+    subscription: Subscription
+    invoices: list[str]
+    grace_ends_at: datetime
+
+
+class SubscriptionRecovered(OrgEvent):
+    """Nothing is overdue any more."""
+
+    TYPE: ClassVar[str] = "billing.subscription.recovered.v1"
+    subscription: Subscription
+
+
+class SubscriptionLapsed(OrgEvent):
+    """The time of grace is over; `billing.subscription.plan_changed` follows. What is overdue stays to be paid."""
+
+    TYPE: ClassVar[str] = "billing.subscription.lapsed.v1"
+    subscription: Subscription
+    invoices: list[str]
+
+
 PUBLISHED = (
+    SubscriptionPastDue,
+    SubscriptionRecovered,
+    SubscriptionLapsed,
     InvoiceIssued,
     InvoiceCredited,
     InvoicePaid,

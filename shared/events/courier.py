@@ -36,6 +36,8 @@ class MailRequested(Event):
         "invitation_renewal",
         "dashboard_shared",
         "trial_ending",
+        "invoice_overdue",
+        "plan_lapsed",
         "password_reset",
         "no_account",
         "password_changed",
@@ -43,6 +45,8 @@ class MailRequested(Event):
         "email_change_taken",
         "email_change_asked",
         "email_changed",
+        "account_closed",
+        "sessions_revoked",
         "webhook_disabled",
     ]
     values: dict[str, str]

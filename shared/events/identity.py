@@ -51,7 +51,7 @@ class UserEmailChanged(PersonEvent):
 
 
 class UserClosed(PersonEvent):
-    """An account was closed for good."""
+    """An account was closed for good; the person had left all their organizations before. Identity keeps nothing of them but the id."""
 
     TYPE: ClassVar[str] = "identity.user.closed.v1"
 
@@ -88,7 +88,15 @@ class SessionEnded(PersonEvent):
     TYPE: ClassVar[str] = "identity.session.ended.v1"
     session_id: SessionId
     org_id: OrgId | None = None
-    reason: Literal["signed_out", "revoked", "expired", "token_reused", "member_deactivated", "organization_changed"]
+    reason: Literal[
+        "signed_out",
+        "revoked",
+        "expired",
+        "token_reused",
+        "member_deactivated",
+        "organization_changed",
+        "revoked_by_admin",
+    ]
 
 
 class AllSessionsEnded(PersonEvent):

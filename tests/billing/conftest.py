@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from services.billing.app import service as billing
-from services.billing.usecases.time import keep_time
+from services.billing.usecases.time import dun, keep_time
 from shared.auth import Actor
 from shared.events.org import Organization, OrganizationCreated
 from shared.ids import new_id
@@ -22,6 +22,8 @@ from tests.billing.neighbours import Neighbours
 from tests.world import Databases, Reply, World, an_admin, world_of
 
 keys = itertools.count()
+
+OPERATOR = Actor("service", service="billing")
 
 
 @dataclass
@@ -48,10 +50,18 @@ class Stage:
         body = {**wanted(plan, interval, more), "fingerprint": seen}
         return await self.ask("POST", "/v1/subscription/changes", body, Idempotency_Key=f"key-{next(keys)}")
 
+    async def pay(self) -> None:
+        """Pays all that is to be paid."""
+        path = f"/internal/invoices?org_id={self.ada.org_id}"
+        for one in (await self.ask("GET", path, actor=OPERATOR)).ok()["data"]:
+            payment = {"number": one["number"], "reference": "bank", "by": "olga"}
+            (await self.ask("POST", "/internal/payments", payment, actor=OPERATOR)).ok()
+
     async def pass_time(self, **how_much: float) -> None:
         """Moves the clock, and lets billing do what is due by then."""
         self.world.clock.advance(timedelta(**how_much))
-        await run_job(self.world.started["billing"].env, Job(keep_time, 1))
+        for job in (keep_time, dun):
+            await run_job(self.world.started["billing"].env, Job(job, 1))
         await self.world.settle()
 
     async def found(self, name: str = "Northwind Analytics") -> Actor:

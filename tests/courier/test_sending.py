@@ -130,7 +130,7 @@ async def test_a_request_becomes_a_mail_whose_link_opens_what_it_was_made_for(po
     (mail,) = await post.mails(1)
     assert (mail.to, mail.subject) == ("vera@northwind.example", "Northwind & Söhne <GmbH> invites you")
     (link,) = mail.links
-    token = link.removeprefix("http://127.0.0.1:8080/invite/")
+    token = link.removeprefix("http://127.0.0.1:8080/console/invite/")
     assert asked.link is not None
     secrets = post.world.settings.secrets
     assert read_link_token(secrets.bytes("links"), "invitation", token) == (asked.link.id, 2)
@@ -207,8 +207,8 @@ async def test_the_four_services_are_all_heard_and_each_request_gives_one_mail(p
     await post.world.hear("billing", trial)
     mails = await post.mails(4)
     assert mails[0].subject == "Der Test von Business endet bald"
-    assert mails[0].links == ["http://127.0.0.1:8080/billing"]
-    assert "/verify/tms_sgn" in mails[-1].links[0]
+    assert mails[0].links == ["http://127.0.0.1:8080/console/billing"]
+    assert "/console/verify/tms_sgn" in mails[-1].links[0]
 
 
 async def test_what_can_not_be_written_fails_at_once_and_others_go_on(post: Post) -> None:

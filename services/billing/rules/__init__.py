@@ -65,6 +65,8 @@ class Subscription:
     next_interval: Interval | None = None
     catalogue_version: int = 1
     next_catalogue_version: int | None = None
+    past_due_since: datetime | None = None
+    past_due_reminded: bool = False
     version: int = 1
     changed_by: str | None = None
 
@@ -247,10 +249,17 @@ def _on_terms(subscription: Subscription, terms: Terms) -> Subscription:
         interval=terms.interval,
         price=terms.price,
         catalogue_version=terms.catalogue_version,
-        status="active",
         trial_ends_at=None,
         trial_notice_given=False,
+        **_owing(subscription, terms),
     )
+
+
+def _owing(subscription: Subscription, terms: Terms) -> dict[str, Any]:
+    """Whoever owes goes on owing on another paid plan, and has no time of grace to lose on one that costs nothing."""
+    if subscription.status == "past_due" and terms.price:
+        return {"status": "past_due"}
+    return {"status": "active", "past_due_since": None, "past_due_reminded": False}
 
 
 def _in_new_period(subscription: Subscription, start: datetime) -> Subscription:
@@ -336,7 +345,7 @@ def step_to(subscription: Subscription, terms: Terms) -> Subscription:
     if subscription.period_end is None:
         raise ValueError("a period without end can't be followed by another")
     start = subscription.period_end
-    same = subscription.status == "active" and (terms.plan, terms.interval) == (
+    same = subscription.status in ("active", "past_due") and (terms.plan, terms.interval) == (
         subscription.plan,
         subscription.interval,
     )
@@ -351,6 +360,23 @@ def step_to(subscription: Subscription, terms: Terms) -> Subscription:
 def moved_to(subscription: Subscription, catalogue_version: int) -> Subscription:
     """On another version of the same plan: this period stays as it was bought, the next costs what that version says."""
     return replace(subscription, catalogue_version=catalogue_version)
+
+
+# Past due
+
+
+def past_due(subscription: Subscription, now: datetime) -> Subscription:
+    """An invoice is overdue: the time of grace begins now, however late this was noticed."""
+    return replace(subscription, status="past_due", past_due_since=now, past_due_reminded=False)
+
+
+def recovered(subscription: Subscription) -> Subscription:
+    return replace(subscription, status="active", past_due_since=None, past_due_reminded=False)
+
+
+def lapsed(subscription: Subscription, terms: Terms, now: datetime) -> Subscription:
+    """The time of grace is over: on to what costs nothing, now."""
+    return _in_new_period(_on_terms(subscription, terms), now)
 
 
 # What a preview was made of

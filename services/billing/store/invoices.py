@@ -44,6 +44,26 @@ returning version
 """
 
 
+OVERDUE = """
+select invoices.name, invoices.org_id, invoices.net + invoices.tax - coalesce(notes.total, 0) as open, invoices.currency from invoices
+left join payments on payments.org_id = invoices.org_id and payments.invoice_id = invoices.id
+left join lateral (
+    select sum(note.net + note.tax)::bigint as total from invoices as note where note.org_id = invoices.org_id and note.corrects = invoices.id
+) as notes on true
+where invoices.corrects is null and invoices.due_at <= $1 and payments.paid_at is null
+    and invoices.net + invoices.tax > coalesce(notes.total, 0)
+"""
+OVERDUE_OF = f"{OVERDUE} and invoices.org_id = $2 order by invoices.number"
+OWING = f"""
+select distinct overdue.org_id from ({OVERDUE}) as overdue
+join subscriptions on subscriptions.org_id = overdue.org_id and subscriptions.status = 'active' and subscriptions.price > 0 limit $2
+"""  # noqa: S608
+PAST_DUE = """
+select org_id from subscriptions where past_due_since <= $1 or (past_due_since <= $2 and not past_due_reminded)
+order by past_due_since limit $3
+"""
+
+
 @dataclass(frozen=True)
 class Details:
     """Who invoices are addressed to. Version 0: nobody has said, so it is the organization itself."""
@@ -148,6 +168,21 @@ async def lock(tx: Tx, org_id: str) -> None:
 
 async def every(read: Read, org_id: str, number: str, settled: bool, limit: int) -> list[Row]:
     return await read.rows(ALL, org_id, settled, limit, number)
+
+
+async def overdue(read: Read, org_id: str, now: datetime) -> list[Row]:
+    """What the organization should have paid by now."""
+    return await read.rows(OVERDUE_OF, now, org_id)
+
+
+async def owing(read: Read, now: datetime, limit: int) -> list[str]:
+    """Organizations on a paid plan with something overdue that they weren't told of yet."""
+    return [row["org_id"] for row in await read.rows(OWING, now, limit)]
+
+
+async def past_due(read: Read, grace_over: datetime, remind: datetime, limit: int) -> list[str]:
+    """Those whose grace began so long ago that it is over, or that they are to be reminded."""
+    return [row["org_id"] for row in await read.rows(PAST_DUE, grace_over, remind, limit)]
 
 
 async def pay(tx: Tx, org_id: str, invoice_id: str, paid_at: datetime, reference: str, by: str) -> None:

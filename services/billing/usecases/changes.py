@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 
 from services.billing import rules, store
 from services.billing.rules.invoices import lines_of_change
+from services.billing.store.invoices import overdue
 from services.billing.usecases.details import tax_for
 from services.billing.usecases.issuing import issue_invoice, taxed
 from services.billing.usecases.neighbours import Effects, OrgEffects, SharingEffects, effects_of
@@ -174,7 +175,11 @@ async def _plan(ctx: Ctx, read: Read, subscription: rules.Subscription, wanted: 
     if not plan.sold_in(subscription.currency):
         raise invalid("/currency", "unknown_currency", f"{plan.name} isn't sold in {subscription.currency}.")
     target = catalogue.terms(plan.id, wanted.interval, subscription.currency)
-    return rules.plan_change(ctx.now, subscription, current, target, wanted.when)
+    change = rules.plan_change(ctx.now, subscription, current, target, wanted.when)
+    if change.direction == "upgrade" and (late := await overdue(read, subscription.org_id, ctx.now)):
+        numbers = ", ".join(row["name"] for row in late)
+        raise Problem("conflict", f"{numbers} is to be paid first.", remedy=["Pay what is overdue, then upgrade."])
+    return change
 
 
 def _fingerprint(subscription: rules.Subscription, change: rules.Change, effects: Effects, tax: int) -> str:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from services.billing.rules.invoices import standing
 from services.billing.store import invoices as store
+from services.billing.usecases.dunning import recover
 from services.billing.usecases.issuing import as_told, issue_credit_note
 from services.billing.usecases.paper import draw
 from shared.db import EVERY_ORG, Row, Tx
@@ -181,6 +182,7 @@ async def record_payment(ctx: Ctx, payment: RecordedPayment) -> OperatorsInvoice
                 recorded_by=payment.by,
             )
         )
+        await recover(ctx, tx, row["org_id"])
         return _operators(ctx, await _locked(tx, payment.number))
 
 
@@ -189,6 +191,7 @@ async def write_credit_note(ctx: Ctx, wanted: WantedCreditNote) -> OperatorsInvo
     async with ctx.tx(EVERY_ORG) as tx:
         row = await _locked(tx, wanted.number)
         note = await issue_credit_note(ctx, tx, row, wanted.net_minor, wanted.reason, wanted.by)
+        await recover(ctx, tx, row["org_id"])
         return _operators(ctx, await _locked(tx, note.number))
 
 

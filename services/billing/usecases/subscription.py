@@ -52,6 +52,8 @@ class SubscriptionView(Versioned):
     trial_ends_at: datetime | None
     trial_available: bool
     catalogue_version: int
+    past_due_since: datetime | None
+    grace_ends_at: datetime | None
     credit: Money
     next_invoice: NextInvoice | None
     scheduled_change: ScheduledView | None
@@ -176,6 +178,8 @@ async def view(ctx: Ctx, read: Read, subscription: rules.Subscription) -> Subscr
         period_end=subscription.period_end,
         trial_ends_at=subscription.trial_ends_at,
         catalogue_version=subscription.catalogue_version,
+        past_due_since=subscription.past_due_since,
+        grace_ends_at=await grace_ends_at(ctx, read, subscription),
         trial_available=subscription.plan == catalogue.starts_with
         and not await store.trial_used(read, subscription.org_id),
         credit=money(subscription, subscription.credit),
@@ -183,6 +187,14 @@ async def view(ctx: Ctx, read: Read, subscription: rules.Subscription) -> Subscr
         scheduled_change=ScheduledView(**dict(change), plan_name=coming.name) if change else None,
         entitlements=granted,
     )
+
+
+async def grace_ends_at(ctx: Ctx, read: Read, subscription: rules.Subscription) -> datetime | None:
+    """Until when the plan is kept although something is overdue."""
+    invoicing = (await on_offer(ctx, read)).invoicing
+    if subscription.past_due_since is None or invoicing is None:
+        return None
+    return subscription.past_due_since + invoicing.grace
 
 
 def money(subscription: rules.Subscription, amount: int) -> Money:

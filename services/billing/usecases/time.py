@@ -11,8 +11,10 @@ import structlog
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue
 from services.billing.rules.invoices import lines_of_period
+from services.billing.store import invoices
+from services.billing.usecases.dunning import fall_past_due, remind_or_end
 from services.billing.usecases.issuing import issue_invoice
-from services.billing.usecases.offer import sold_to, terms_at_period_end
+from services.billing.usecases.offer import on_offer, sold_to, terms_at_period_end
 from services.billing.usecases.subscription import (
     grant,
     save,
@@ -37,6 +39,19 @@ async def keep_time(ctx: Ctx) -> None:
         released = await store.overrides_ended(read, ctx.now, AT_ONCE)
     await for_each(ctx, organizations, _catch_up)
     await for_each(ctx, released, _end_overrides)
+
+
+async def dun(ctx: Ctx) -> None:
+    """Tells whoever owes, reminds them in the middle of their grace, and ends their plan when it is over."""
+    async with ctx.read(EVERY_ORG) as read:
+        invoicing = (await on_offer(ctx, read)).invoicing
+        if invoicing is None:
+            return
+        owing = await invoices.owing(read, ctx.now, AT_ONCE)
+        over, middle = ctx.now - invoicing.grace, ctx.now - invoicing.grace / 2
+        late = await invoices.past_due(read, over, middle, AT_ONCE)
+    await for_each(ctx, owing, fall_past_due)
+    await for_each(ctx, late, remind_or_end)
 
 
 async def for_each(ctx: Ctx, organizations: Sequence[str], do: Callable[[Ctx, Tx, str], Awaitable[None]]) -> None:

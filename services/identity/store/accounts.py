@@ -74,6 +74,16 @@ async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> b
     return True
 
 
+async def close(tx: Tx, user_id: str, now: datetime) -> None:
+    """Nothing of the person is left but the id, which others know: the address is free for another account."""
+    await tx.run(
+        "update accounts set email = '', canonical_email = user_id, name = '', password_hash = '', last_org_id = null,"
+        " closed_at = $2, version = version + 1 where user_id = $1",
+        user_id,
+        now,
+    )
+
+
 async def set_name(tx: Tx, user_id: str, name: str) -> None:
     await tx.run("update accounts set name = $2, version = version + 1 where user_id = $1", user_id, name)
 

@@ -55,6 +55,10 @@ async def drop_since(tx: Tx, user_id: str, change_id: str) -> None:
     await tx.run("delete from email_changes where user_id = $1 and change_id >= $2", user_id, change_id)
 
 
+async def drop_all(tx: Tx, user_id: str) -> None:
+    await tx.run("delete from email_changes where user_id = $1", user_id)
+
+
 async def purge(tx: Tx, now: datetime) -> int:
     return await tx.run("delete from email_changes where ends_at <= $1", now)
 

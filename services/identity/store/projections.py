@@ -30,6 +30,31 @@ async def is_active_member(read: Read, org_id: str, user_id: str) -> bool:
     )
 
 
+async def is_member(read: Read, org_id: str, user_id: str) -> bool:
+    """Whether the person belongs to the organization, deactivated or not."""
+    return bool(
+        await read.value(
+            "select true from memberships where org_id = $1 and user_id = $2 and status <> 'removed'", org_id, user_id
+        )
+    )
+
+
+async def mark_revoked(tx: Tx, org_id: str, user_id: str, now: datetime) -> None:
+    await tx.run("update memberships set revoked_at = $3 where org_id = $1 and user_id = $2", org_id, user_id, now)
+
+
+async def was_revoked_since(read: Read, org_id: str, user_id: str, since: datetime) -> bool:
+    """Whether an Admin has ended the person's sessions in the organization at this moment or later."""
+    return bool(
+        await read.value(
+            "select true from memberships where org_id = $1 and user_id = $2 and revoked_at >= $3",
+            org_id,
+            user_id,
+            since,
+        )
+    )
+
+
 async def active_organizations(read: Read, user_id: str) -> list[str]:
     """The person's organizations, the one joined first at the head. Needs a look across organizations."""
     rows = await read.rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.identity.store import accounts, projections
+from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
 from shared.errors import Problem
@@ -15,11 +16,13 @@ ON_ONESELF = (
     "profile.change",
     "password.change",
     "email.change",
+    "account.close",
     "reauthentication.answer",
     "sessions.read",
     "sessions.end",
 )
 SWITCH = "active_organization.choose"
+END_SESSIONS = "users.end_sessions"
 
 
 class ChangeProfile(Message):
@@ -51,8 +54,16 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
-    listed = [Capability(action=action) for action in ON_ONESELF]
+    listed = [*(Capability(action=action) for action in ON_ONESELF), _of_admins(ctx.actor.role)]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
+
+
+def _of_admins(role: Role | None) -> Capability:
+    if role == "admin":
+        return Capability(action=END_SESSIONS)
+    detail = f"Only for Admins; you act as {role}." if role else "No organization is active."
+    because = Because(kind="role" if role else "state", detail=detail)
+    return Capability(action=END_SESSIONS, allowed=False, because=because)

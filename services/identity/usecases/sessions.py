@@ -19,6 +19,7 @@ from services.identity.usecases.tokens import (
     no_cookie,
     tokens_for,
 )
+from shared.auth import FRESH_SECONDS
 from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
 from shared.events.identity import AllSessionsEnded, SessionChanged, SessionEnded, SessionStarted
@@ -142,7 +143,10 @@ class ActiveOrganization(AccessToken):
 
 
 async def choose_organization(ctx: Ctx, wanted: ChooseOrganization) -> ActiveOrganization:
-    """Makes another of one's organizations the session's. The access token answered speaks for it."""
+    """Makes another of one's organizations the session's. The access token answered speaks for it.
+
+    Where an Admin has ended one's sessions since one last proved oneself, it asks for a fresh proof first.
+    """
     user_id = ctx.actor.person()
     async with ctx.tx(wanted.org_id) as tx:
         await accounts.lock(tx, user_id)
@@ -150,11 +154,22 @@ async def choose_organization(ctx: Ctx, wanted: ChooseOrganization) -> ActiveOrg
         if not await projections.is_active_member(tx, wanted.org_id, user_id):
             raise Problem("not_found")
         if session.org_id != wanted.org_id:
+            if await projections.was_revoked_since(tx, wanted.org_id, user_id, session.authenticated_at):
+                raise _proof_needed()
             session = replace(session.used(ctx.now), org_id=wanted.org_id)
             await sessions.keep(tx, session)
             await accounts.set_last_org(tx, user_id, wanted.org_id)
             await tx.emit(_changed(session))
     return ActiveOrganization(**access_token_for(ctx, session).model_dump(), org_id=wanted.org_id)
+
+
+def _proof_needed() -> Problem:
+    challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
+    return Problem(
+        "insufficient_user_authentication",
+        "An Admin of this organization has ended your sessions there.",
+        headers={"WWW-Authenticate": challenge},
+    )
 
 
 async def _own_session(tx: Tx, ctx: Ctx) -> Session:

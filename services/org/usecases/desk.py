@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, ValidationError
 
@@ -96,16 +96,13 @@ async def desk_for(read: Read, org_id: str, plan: rules.Plan, now: datetime, row
     )
 
 
-def row_of(place: int, row: InviteRow) -> Invite | Problem:
+def row_of(pointer: str, row: Mapping[str, Any]) -> Invite | Problem:
+    """A row as it came, checked; what is wrong with it is answered for it alone."""
     try:
-        return Invite.model_validate(row.model_dump())
+        return Invite.model_validate(dict(row))
     except ValidationError as wrong:
         faults = [
-            FieldError(
-                f"/invitations/{place}/" + "/".join(map(str, e["loc"])),
-                e["type"],
-                e["msg"].removeprefix("Value error, "),
-            )
+            FieldError(f"{pointer}/" + "/".join(map(str, e["loc"])), e["type"], e["msg"].removeprefix("Value error, "))
             for e in wrong.errors(include_url=False, include_input=False, include_context=False)
         ]
         return Problem("invalid", errors=faults)

@@ -152,10 +152,17 @@ async def add_group_member(ctx: Ctx, wanted: WhichGroupMember) -> None:
     async with administering(ctx, "groups.manage") as held:
         group = await groups.one(held.tx, held.id, wanted.group_id)
         member = await members.one(held.tx, held.id, wanted.user_id)
-        rules.check_may_gain_members([group.kind], held.plan)
-        if await groups.put_in(held.tx, held.id, [group.group_id], member.user_id, held.by, ctx.now):
-            await _note_on(held, member)
-            await held.tx.emit(GroupMemberAdded(org_id=held.id, group=group.state(), user_id=member.user_id))
+        await put_in_group(held, group, member)
+
+
+async def put_in_group(held: Held, group: rules.Group, member: rules.Member) -> bool:
+    """False when they were in it already."""
+    rules.check_may_gain_members([group.kind], held.plan)
+    if not await groups.put_in(held.tx, held.id, [group.group_id], member.user_id, held.by, held.now):
+        return False
+    await _note_on(held, member)
+    await held.tx.emit(GroupMemberAdded(org_id=held.id, group=group.state(), user_id=member.user_id))
+    return True
 
 
 async def remove_group_member(ctx: Ctx, wanted: WhichGroupMember) -> None:

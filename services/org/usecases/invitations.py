@@ -113,7 +113,7 @@ class WhichInvitation(Message):
 async def invite(ctx: Ctx, wanted: Invite) -> InvitationView:
     """Invites one address; the mail's link works for 14 days. Takes a slot of the role's kind at once."""
     async with administering(ctx, "invitations.manage") as held:
-        outcome = (await _invite(ctx, held, [wanted]))[0]
+        outcome = (await invite_rows(ctx, held, [wanted]))[0]
         if isinstance(outcome, Problem):
             raise outcome
         return _view(outcome)
@@ -122,7 +122,11 @@ async def invite(ctx: Ctx, wanted: Invite) -> InvitationView:
 async def invite_many(ctx: Ctx, wanted: InviteMany) -> BatchResult:
     """Invites up to 500 addresses; every row is answered, and rows that are refused don't hold up the others."""
     async with administering(ctx, "invitations.manage") as held:
-        outcomes = await _invite(ctx, held, [row_of(place, row) for place, row in enumerate(wanted.invitations)])
+        outcomes = await invite_rows(
+            ctx,
+            held,
+            [row_of(f"/invitations/{place}", row.model_dump()) for place, row in enumerate(wanted.invitations)],
+        )
     results = [
         RowResult(
             row=place,
@@ -138,7 +142,7 @@ async def invite_many(ctx: Ctx, wanted: InviteMany) -> BatchResult:
 
 async def check_invitations(ctx: Ctx, wanted: InviteMany) -> BatchCheck:
     """Judges rows while they are still typed, as inviting them at this moment would."""
-    rows = [row_of(place, row) for place, row in enumerate(wanted.invitations)]
+    rows = [row_of(f"/invitations/{place}", row.model_dump()) for place, row in enumerate(wanted.invitations)]
     async with ctx.read() as read:
         plan = await organizations.plan(read, ctx.actor.org())
         desk = await desk_for(read, ctx.actor.org(), plan, ctx.now, rows)
@@ -212,7 +216,7 @@ async def expire_invitations(ctx: Ctx) -> None:
             await _expire_due(held)
 
 
-async def _invite(ctx: Ctx, held: Held, rows: Sequence[Invite | Problem]) -> list[Outcome]:
+async def invite_rows(ctx: Ctx, held: Held, rows: Sequence[Invite | Problem]) -> list[Outcome]:
     """The one way to invite: each row is let through or answered with its problem."""
     await _expire_due(held)
     desk = await desk_for(held.tx, held.id, held.plan, ctx.now, rows)

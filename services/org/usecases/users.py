@@ -13,7 +13,7 @@ from services.org import rules
 from services.org.rules import GroupKind, Role
 from services.org.store import groups, members, organizations
 from services.org.store.members import Sort, Wanted
-from services.org.usecases.holding import administering
+from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
 from shared.db import Read
 from shared.events.org import (
@@ -148,38 +148,78 @@ async def change_role_and_groups(ctx: Ctx, wanted: ChangeRoleAndGroups) -> OneUs
 async def deactivate_user(ctx: Ctx, which: WhichUser) -> OneUser:
     """Takes a user's access away until they are reactivated; role, groups and dashboards are kept."""
     async with administering(ctx, "users.manage") as held:
-        member = await members.one(held.tx, held.id, which.user_id)
-        ctx.check_version(member.version, member.changed_by, member.changed_at)
-        if member.status == "active":
-            await held.check_keeps_an_admin(member)
-            member = await members.deactivate(held.tx, held.id, member.user_id, held.by_person, ctx.now)
-            await held.look_again()
-            await held.tx.emit(MemberDeactivated(org_id=held.id, member=held.state(member)))
-        return await one_view(held.tx, held.id, held.overlay, member)
+        await deactivate(held, await _checked(ctx, held, which))
+        return await one_view(held.tx, held.id, held.overlay, await members.one(held.tx, held.id, which.user_id))
 
 
 async def reactivate_user(ctx: Ctx, which: WhichUser) -> OneUser:
     """Gives a deactivated user their access back, as it was; it takes a slot again."""
     async with administering(ctx, "users.manage") as held:
-        member = await members.one(held.tx, held.id, which.user_id)
-        ctx.check_version(member.version, member.changed_by, member.changed_at)
-        if member.status == "inactive":
-            await held.check_slot(member.role)
-            member = await members.reactivate(held.tx, held.id, member.user_id, held.by_person, ctx.now)
-            await held.look_again()
-            await held.tx.emit(MemberReactivated(org_id=held.id, member=held.state(member)))
-        return await one_view(held.tx, held.id, held.overlay, member)
+        await reactivate(held, await _checked(ctx, held, which))
+        return await one_view(held.tx, held.id, held.overlay, await members.one(held.tx, held.id, which.user_id))
 
 
 async def remove_user(ctx: Ctx, which: WhichUser) -> None:
     """Removes a user from the organization and from all its groups."""
     async with administering(ctx, "users.manage") as held:
-        member = await members.one(held.tx, held.id, which.user_id)
-        ctx.check_version(member.version, member.changed_by, member.changed_at)
-        await held.check_keeps_an_admin(member)
-        removed = await members.remove(held.tx, held.id, member.user_id, held.by, ctx.now)
-        await held.look_again()
-        await held.tx.emit(MemberRemoved(org_id=held.id, member=held.state(removed)))
+        await remove(held, await _checked(ctx, held, which))
+
+
+async def _checked(ctx: Ctx, held: Held, which: WhichUser) -> rules.Member:
+    member = await members.one(held.tx, held.id, which.user_id)
+    ctx.check_version(member.version, member.changed_by, member.changed_at)
+    return member
+
+
+async def deactivate(held: Held, member: rules.Member) -> bool:
+    """False when they were inactive already."""
+    if member.status != "active":
+        return False
+    await held.check_keeps_an_admin(member)
+    changed = await members.deactivate(held.tx, held.id, member.user_id, held.by_person, held.now)
+    await held.look_again()
+    await held.tx.emit(MemberDeactivated(org_id=held.id, member=held.state(changed)))
+    return True
+
+
+async def reactivate(held: Held, member: rules.Member) -> bool:
+    """False when they were active already."""
+    if member.status != "inactive":
+        return False
+    await held.check_slot(member.role)
+    changed = await members.reactivate(held.tx, held.id, member.user_id, held.by_person, held.now)
+    await held.look_again()
+    await held.tx.emit(MemberReactivated(org_id=held.id, member=held.state(changed)))
+    return True
+
+
+async def remove(held: Held, member: rules.Member) -> bool:
+    await held.check_keeps_an_admin(member)
+    removed = await members.remove(held.tx, held.id, member.user_id, held.by, held.now)
+    await held.look_again()
+    await held.tx.emit(MemberRemoved(org_id=held.id, member=held.state(removed)))
+    return True
+
+
+async def give_role(held: Held, member: rules.Member, role: Role) -> bool:
+    """False when they had it already."""
+    if role == member.role:
+        return False
+    await _check_may_become(held.tx, held.id, held.plan, held.now, member, role)
+    changed = await members.set_role(held.tx, held.id, member.user_id, role, held.by_person, held.now)
+    await held.look_again()
+    await held.tx.emit(MemberRoleChanged(org_id=held.id, member=held.state(changed), previous_role=member.role))
+    return True
+
+
+async def _check_may_become(
+    read: Read, org_id: str, plan: rules.Plan, now: datetime, member: rules.Member, role: Role
+) -> None:
+    if role != member.role and role != "admin":
+        rules.check_keeps_an_admin(member, await members.other_admins(read, org_id, member.user_id))
+    kind = rules.kind_of(role)
+    if member.status == "active" and kind != rules.kind_of(member.role) and plan.limit(kind) is not None:
+        rules.check_slot(plan, kind, (await members.slots_used(read, org_id, now))[kind])
 
 
 @dataclass(frozen=True)
@@ -200,12 +240,7 @@ async def check_role_and_groups(
     rules.check_groups_known(group_ids, known)
     joins = [group for group in known.values() if group.group_id not in had]
     rules.check_may_gain_members([group.kind for group in joins], plan)
-    if role != member.role and role != "admin":
-        rules.check_keeps_an_admin(member, await members.other_admins(read, org_id, member.user_id))
-    if member.status == "active" and rules.kind_of(role) != rules.kind_of(member.role):
-        kind = rules.kind_of(role)
-        if plan.limit(kind) is not None:
-            rules.check_slot(plan, kind, (await members.slots_used(read, org_id, now))[kind])
+    await _check_may_become(read, org_id, plan, now, member, role)
     leaves = [group for group in had.values() if group.group_id not in known]
     return Regrouping(list(had.values()), joins, leaves)
 

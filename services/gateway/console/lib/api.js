@@ -1,0 +1,94 @@
+// The only file that asks the gateway. It adds what each request needs and turns every refusal into one kind of error.
+import { signal } from "./dom.js";
+
+const READ_AFTER_MS = 20_000;
+const RETRIES = 3;
+
+export const offline = signal(false);
+/** A request that waits for the person to prove themselves: `{kind: "proof" | "session", done(ok)}`. */
+export const asked = signal(null);
+let csrf = null;
+let change = null;
+let changedAt = 0;
+let signedIn = false;
+
+export class Refusal extends Error {
+  constructor(status, problem, requestId) {
+    super(problem.title ?? "The request failed.");
+    this.status = status;
+    this.code = problem.code ?? "unknown";
+    this.detail = problem.detail ?? "";
+    this.errors = problem.errors ?? [];
+    this.meta = problem.meta ?? {};
+    this.remedy = problem.remedy ?? [];
+    this.requestId = problem.instance ?? requestId;
+  }
+
+  /** What is wrong with one field, by its name. */
+  at(name) {
+    return this.errors.find((one) => one.pointer === `/${name}` || one.pointer.startsWith(`/${name}/`))?.detail;
+  }
+}
+
+export function trust(token) {
+  csrf = token;
+  signedIn = token !== null;
+}
+
+export const get = (path, options) => call("GET", path, undefined, options);
+export const post = (path, body, options) => call("POST", path, body, options);
+export const put = (path, body, options) => call("PUT", path, body, options);
+export const patch = (path, body, options) => call("PATCH", path, body, options);
+export const remove = (path, options) => call("DELETE", path, undefined, options);
+
+/** Answers `{data, etag}`; throws a Refusal. */
+export async function call(method, path, body, { etag, key = crypto.randomUUID(), quietly = false } = {}) {
+  for (let tried = 1; ; tried += 1) {
+    const answer = await send(method, path, body, etag, key);
+    if (answer.ok) return answer;
+    const { refusal, wait } = answer;
+    if (quietly) throw refusal;
+    const proof = refusal.code === "insufficient_user_authentication" ? "proof" : null;
+    const ended = signedIn && ["session_ended", "unauthenticated"].includes(refusal.code) ? "session" : null;
+    if (proof ?? ended) {
+      if (await prove(proof ?? ended)) continue;
+      throw refusal;
+    }
+    const passing = ["not_yet_consistent", "unavailable", "auth_unavailable"].includes(refusal.code);
+    if (!passing || tried >= RETRIES) throw refusal;
+    await new Promise((go) => setTimeout(go, wait * 1000));
+  }
+}
+
+function prove(kind) {
+  const waiting = asked.value;
+  return new Promise((done) => {
+    asked.value = { kind, done: (ok) => { waiting?.done(ok); done(ok); } };
+  });
+}
+
+async function send(method, path, body, etag, key) {
+  const headers = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET") {
+    headers["Idempotency-Key"] = key;
+    if (csrf) headers["X-CSRF-Token"] = csrf;
+  }
+  if (etag) headers["If-Match"] = etag;
+  if (change && Date.now() - changedAt < READ_AFTER_MS) headers["Tenantry-After"] = change;
+  let answer;
+  try {
+    answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    offline.value = true;
+    return { refusal: new Refusal(0, { code: "offline", title: "Tenantry can't be reached.", detail: "Your connection or the server is away. Nothing was changed by this attempt that you can't repeat." }), wait: 1 };
+  }
+  offline.value = false;
+  if (answer.headers.has("Tenantry-Change")) {
+    change = answer.headers.get("Tenantry-Change");
+    changedAt = Date.now();
+  }
+  const json = answer.headers.get("Content-Type")?.includes("json") ? await answer.json() : null;
+  if (answer.ok) return { ok: true, data: json, etag: answer.headers.get("ETag"), change: answer.headers.get("Tenantry-Change") };
+  return { refusal: new Refusal(answer.status, json ?? {}, answer.headers.get("Request-Id")), wait: Number(answer.headers.get("Retry-After") ?? 1) };
+}

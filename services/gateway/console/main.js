@@ -1,0 +1,104 @@
+// The beginning: the words, who is signed in, and the screen that the address names.
+import { html, render, useEffect, useSignal, useState } from "./lib/dom.js";
+import { language, preferred, speak, t } from "./lib/i18n.js";
+import { go, here, me, recognize, ROOT, route } from "./lib/state.js";
+import { Forgot, Invitation, ResetPassword, SignIn, SignUp, Verify } from "./screens/door.js";
+import { GroupPage, Groups } from "./screens/groups.js";
+import { SECTIONS } from "./screens/map.js";
+import { Security } from "./screens/security.js";
+import { UserPage, Users } from "./screens/users.js";
+import { Empty, Notice, Page, Refused } from "./ui/basics.js";
+import { Shell, paint } from "./ui/shell.js";
+
+const OUTSIDE = [
+  [/^\/sign-in$/, SignIn],
+  [/^\/sign-up$/, SignUp],
+  [/^\/verify\/(.+)$/, Verify],
+  [/^\/invite\/(.+)$/, Invitation],
+  [/^\/forgot$/, Forgot],
+  [/^\/reset\/(.+)$/, ResetPassword],
+];
+const INSIDE = [
+  [/^\/users$/, Users],
+  [/^\/users\/(usr_\w+)$/, UserPage],
+  [/^\/groups$/, Groups],
+  [/^\/groups\/(grp_\w+)$/, GroupPage],
+  [/^\/me\/security$/, Security],
+];
+
+function screenOf(screens, path) {
+  for (const [pattern, screen] of screens) {
+    const found = pattern.exec(path);
+    if (found) return { screen, id: found[1] && decodeURIComponent(found[1]) };
+  }
+  return null;
+}
+
+function Lost() {
+  return html`<${Page} title=${t("There is nothing here")}><${Empty} icon="search" title=${t("This page doesn't exist")}
+    action=${html`<a class="button" href="${ROOT}">${t("To the start")}</a>`}>${t("The address may be old, or mistyped.")}<//><//>`;
+}
+
+function Waiting({ who }) {
+  useEffect(() => {
+    const timer = setTimeout(recognize, 700);
+    return () => clearTimeout(timer);
+  }, [who]);
+  const other = who.organizations.filter((one) => one.status === "active");
+  return html`<main class="door"><div class="box"><div class="card stack"><h1 tabindex="-1">${t("Getting your organization ready")}</h1>
+    <p class="quiet" role="status">${other.length ? t("One moment.") : t("This takes a second or two. If you were removed from your organization, there is nothing to wait for: ask an admin for an invitation.")}</p></div></div></main>`;
+}
+
+function App() {
+  const who = useSignal(me);
+  const { path } = useSignal(route);
+  useSignal(language);
+  const outside = screenOf(OUTSIDE, path);
+  useEffect(() => {
+    if (!who && !outside) go(`/sign-in${path === "/" ? "" : `?to=${encodeURIComponent(path + location.search)}`}`, { replace: true });
+    else if (who && path === "/") go(who.organization?.effective_role === "admin" ? SECTIONS[0].pages[0].path : "/me/security", { replace: true });
+  });
+  if (outside) return html`<${outside.screen} id=${outside.id} key=${path} />`;
+  if (!who) return null;
+  if (!who.organization) return html`<${Waiting} who=${who} />`;
+  const inside = screenOf(INSIDE, path);
+  return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.id ?? inside.screen.name} />` : path === "/" ? null : html`<${Lost} />`}<//>`;
+}
+
+function follow(event) {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target || link.hasAttribute("download")) return;
+  const url = new URL(link.href);
+  if (url.origin !== location.origin || (url.pathname !== ROOT && !url.pathname.startsWith(`${ROOT}/`))) return;
+  event.preventDefault();
+  go((url.pathname.slice(ROOT.length) || "/") + url.search);
+}
+
+function Broken({ error }) {
+  const [busy, set] = useState(false);
+  const again = async () => {
+    set(true);
+    await begin();
+  };
+  return html`<main class="door"><div class="box"><div class="card stack"><h1>${t("The console can't start")}</h1><${Refused} error=${error} retry=${busy ? null : again} /></div></div></main>`;
+}
+
+async function begin() {
+  const root = document.getElementById("app");
+  try {
+    await speak(preferred());
+    await recognize();
+    render(null, root);
+    root.textContent = "";
+    render(html`<${App} />`, root);
+  } catch (error) {
+    root.textContent = "";
+    render(html`<${Broken} error=${error} />`, root);
+  }
+}
+
+paint(localStorage.getItem("tenantry.theme") ?? "");
+here();
+addEventListener("popstate", here);
+document.addEventListener("click", follow);
+begin();

@@ -1,0 +1,86 @@
+// The frame of every page: where you can go, who you are, what holds everything up.
+import { html, useEffect, useRef, useState } from "../lib/dom.js";
+import { useSignal } from "../lib/dom.js";
+import { choose, LANGUAGES, language, t } from "../lib/i18n.js";
+import { asked, can, go, me, may, offline, ROOT, route, signOut } from "../lib/state.js";
+import { SECTIONS } from "../screens/map.js";
+import { Icon, Notice, Person, Toasts } from "./basics.js";
+import { Menu } from "./overlays.js";
+import { Proof } from "./proof.js";
+
+function Nav({ onGo }) {
+  const { path } = useSignal(route);
+  useSignal(may);
+  return html`<nav class="nav" aria-label=${t("Console")}>${SECTIONS.map(({ title, pages }) => {
+    const open = pages.filter((page) => !page.action || can(page.action).allowed || can(page.action).because?.kind === "plan");
+    return open.length ? html`<div>${title ? html`<h2>${t(title)}</h2>` : null}${open.map((page) => {
+      const locked = page.action && !can(page.action).allowed;
+      const current = page.path === "/" ? path === "/" : path === page.path || path.startsWith(`${page.path}/`);
+      return html`<a href="${ROOT}${page.path === "/" ? "" : page.path}" aria-current=${current ? "page" : undefined} onClick=${onGo}>
+        <${Icon} name=${page.icon} /><span>${t(page.title)}</span>${locked ? html`<svg class="icon tail" role="img" aria-label=${t("Not in your plan")}><use href="${iconBase()}#lock" /></svg>` : null}</a>`;
+    })}</div>` : null;
+  })}</nav>`;
+}
+
+const iconBase = () => new URL("../icons.svg", import.meta.url).pathname;
+
+function Account({ up }) {
+  const who = useSignal(me);
+  useSignal(language);
+  const themes = [["", t("System theme")], ["light", t("Light theme")], ["dark", t("Dark theme")]];
+  const items = [
+    { label: t("Security"), href: `${ROOT}/me/security` },
+    null,
+    ...themes.map(([key, label]) => ({ label, note: (localStorage.getItem("tenantry.theme") ?? "") === key ? t("chosen") : undefined, act: () => paint(key) })),
+    null,
+    ...Object.entries(LANGUAGES).map(([key, label]) => ({ label, note: language.value === key ? t("chosen") : undefined, act: () => choose(key) })),
+    null,
+    { label: t("Sign out"), act: signOut },
+  ];
+  return html`<${Menu} label=${t("Your account")} up=${up} kind="plain" items=${items} button=${html`<${Person} name=${who.user.name} email=${who.user.email} />`} />`;
+}
+
+export function paint(theme) {
+  localStorage.setItem("tenantry.theme", theme);
+  document.documentElement.dataset.theme = theme;
+}
+
+export function Shell({ children }) {
+  const who = useSignal(me);
+  const away = useSignal(offline);
+  const waiting = useSignal(asked);
+  const { path } = useSignal(route);
+  useSignal(language);
+  const [heard, hear] = useState("");
+  const drawer = useRef(null);
+  const before = useRef(path);
+  useEffect(() => {
+    if (before.current === path) return;
+    before.current = path;
+    if (drawer.current) drawer.current.open = false;
+    scrollTo(0, 0);
+    document.querySelector("main h1")?.focus();
+    hear(document.querySelector("main h1")?.textContent ?? "");
+  }, [path]);
+  const org = html`<span class="mark" aria-hidden="true">${(who.organization?.name ?? "T")[0].toUpperCase()}</span><span>${who.organization?.name ?? "Tenantry"}</span>`;
+  return html`<a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.querySelector("main h1")?.focus(); }}>${t("Skip to the page")}</a>
+    <div class="shell">
+      <header class="side"><div class="org">${org}</div><${Nav} /><div class="foot"><${Account} up /></div></header>
+      <header class="topbar"><details ref=${drawer}><summary>${org}<${Icon} name="menu" label=${t("Menu")} /></summary><div class="drawer"><${Nav} onGo=${() => { drawer.current.open = false; }} /><${Account} /></div></details></header>
+      <main id="main">${away ? html`<div class="page"><${Notice} kind="warn" icon="warn" title=${t("Tenantry can't be reached")} role="status">${t("What you see may be old. It is tried again with your next step.")}<//></div>` : null}${children}</main>
+    </div>
+    <p class="visually-hidden" role="status" aria-live="polite">${heard}</p>
+    ${waiting ? html`<${Proof} waiting=${waiting} />` : null}<${Toasts} />`;
+}
+
+/** The frame of what is seen before signing in. */
+export function Doorway({ title, lead, children, aside, roomy, wide }) {
+  useSignal(language);
+  useEffect(() => {
+    document.title = `${title} · Console`;
+    document.querySelector("main h1")?.focus();
+  }, [title]);
+  return html`<main class="door"><div class="box ${roomy ? "roomy" : ""}"><div class="brand"><span class="mark" aria-hidden="true">T</span>Tenantry</div>
+    <div class="card stack wide"><div class="stack tight"><h1 tabindex="-1">${title}</h1>${lead ? html`<p class="quiet">${lead}</p>` : null}</div>${children}</div>
+    ${aside ? html`<div class="aside">${aside}</div>` : null}</div><${Toasts} /></main>`;
+}

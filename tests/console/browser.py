@@ -1,0 +1,150 @@
+"""A real Chromium that looks at the console, and everything it complains about."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Response,
+    async_playwright,
+    expect,
+)
+
+FLAGS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+LISTEN = """
+addEventListener("securitypolicyviolation", (event) => {
+  console.error(`policy violated: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`);
+});
+"""
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+ASKS_FOR_PROOF = "Failed to load resource"  # Chromium's own word on every refusal, expected ones too
+
+
+class NoChromium(Exception):
+    """Says what to do."""
+
+
+def chromium() -> str:
+    """Where Chromium is; installs Debian's when nobody did, and complains loudly when that can't be."""
+    given = os.environ.get("CHROMIUM_PATH")
+    for place in (given, "/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")):
+        if place and Path(place).exists():
+            return place
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True, timeout=300)
+        subprocess.run(["apt-get", "install", "-y", "-q", "chromium"], check=False, capture_output=True, timeout=600)
+        if Path("/usr/bin/chromium").exists():
+            return "/usr/bin/chromium"
+    raise NoChromium("Install Chromium (`apt-get install chromium`) or name one in CHROMIUM_PATH.")
+
+
+@asynccontextmanager
+async def started_browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=list(FLAGS), chromium_sandbox=False, headless=True
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass
+class Window:
+    """One person's browser: a page, and what went wrong in it. `expected` refusals are no complaint."""
+
+    url: str
+    context: BrowserContext
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    exchanges: list[tuple[str, str, int]] = field(default_factory=list)
+
+    async def go(self, path: str, heading: str | None = None) -> None:
+        await self.page.goto(f"{self.url}/console{path}")
+        if heading is not None:
+            await self.page.get_by_role("heading", level=1, name=heading, exact=True).wait_for()
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def field(self, name: str) -> Locator:
+        return self.page.get_by_label(name, exact=True)
+
+    def said(self, text: str) -> Locator:
+        return self.page.locator(".toast", has_text=text)
+
+    async def sign_in(self, email: str, password: str) -> None:
+        await self.go("/sign-in", "Sign in")
+        await self.field("Work e-mail").fill(email)
+        await self.field("Password").fill(password)
+        await self.button("Sign in").click()
+        await self.page.locator(".side").wait_for(state="attached")
+
+    async def settled(self) -> None:
+        await expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
+
+    async def flaws(self) -> list[str]:
+        """What axe finds on the page as it is."""
+        await self.page.evaluate(
+            "Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finish()))"
+        )
+        found = await Axe().run(self.page, options=RULES)
+        return [
+            f"{one['id']}: {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}"
+            for one in found.response["violations"]
+            for node in one["nodes"]
+        ]
+
+    async def overflow(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        wider: int = await self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        return wider
+
+    def hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and ASKS_FOR_PROOF not in message.text:
+            self.complaints.append(message.text)
+
+    def note(self, response: Response) -> None:
+        path = response.url.removeprefix(self.url)
+        self.exchanges.append((response.request.method, path, response.status))
+
+
+@asynccontextmanager
+async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Window]:
+    """A fresh window, signed in nowhere; on leaving nothing may have gone wrong in it."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 860}, locale="en-GB", **options)
+    context.set_default_timeout(10_000)
+    await context.add_init_script(LISTEN)
+    page = await context.new_page()
+    it = Window(url, context, page)
+    page.on("console", it.hear)
+    page.on("pageerror", lambda error: it.complaints.append(str(error)))
+    page.on("response", it.note)
+    try:
+        yield it
+    finally:
+        await context.close()
+    assert it.complaints == []

@@ -1,0 +1,52 @@
+"""What the console's tests share: the whole product with one organization in it, and one Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser
+
+from shared.cli.demo.api import PASSWORD
+from tests.console.browser import Window, started_browser, window
+from tests.system.whole import Cast, WholeProduct, a_cast, whole_product
+from tests.world import Databases
+
+Opens = Callable[..., AbstractAsyncContextManager[Window]]
+
+
+@pytest.fixture(scope="module")
+async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeProduct]:
+    async with whole_product(databases, tmp_path_factory.mktemp("product")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def cast(product: WholeProduct) -> Cast:
+    return await a_cast(product.gateway)
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def opens(browser: Browser, product: WholeProduct) -> Opens:
+    """Opens a window that must end without a complaint."""
+
+    def opens(**options: Any) -> AbstractAsyncContextManager[Window]:
+        return window(browser, product.settings.public_url, **options)
+
+    return opens
+
+
+@pytest.fixture
+async def admin(opens: Opens, cast: Cast) -> AsyncIterator[Window]:
+    """The admin's window, signed in."""
+    async with opens() as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        yield it

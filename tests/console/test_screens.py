@@ -1,0 +1,93 @@
+"""Every screen, in both themes, at desk and phone width: nothing complains, nothing sticks out, everybody can use it."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.cli.demo.api import PASSWORD
+from tests.console.conftest import Opens
+from tests.system.whole import Cast
+
+OUTSIDE = {
+    "/sign-in": "Sign in",
+    "/sign-up": "Create your organization",
+    "/forgot": "Set a new password",
+    "/verify/nonsense": "This link no longer works",
+    "/invite/nonsense": "This link no longer works",
+}
+INSIDE = {
+    "/users": "Users",
+    "/users?status=inactive": "Users",
+    "/users?status=pending": "Users",
+    "/users?q=nobody-at-all": "Users",
+    "/groups": "User groups",
+    "/me/security": "Security",
+    "/no/such/page": "There is nothing here",
+}
+DIALOGS = {
+    "/users": "Invite users",
+    "/groups": "Add group",
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_screens_outside_are_clean_and_fit_a_phone(opens: Opens, theme: str) -> None:
+    async with opens(color_scheme=theme) as it:
+        for path, heading in OUTSIDE.items():
+            await it.go(path, heading)
+            await it.settled()
+            assert await it.flaws() == [], path
+            await it.page.set_viewport_size({"width": 320, "height": 640})
+            assert await it.overflow() <= 0, path
+            await it.page.set_viewport_size({"width": 1280, "height": 860})
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_screens_inside_are_clean_and_fit_a_phone(opens: Opens, cast: Cast, theme: str) -> None:
+    async with opens(color_scheme=theme) as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        for path, heading in INSIDE.items():
+            await it.go(path, heading)
+            await it.settled()
+            assert await it.flaws() == [], path
+            if path in DIALOGS:
+                await it.page.locator(".page-head").get_by_role("button", name=DIALOGS[path]).click()
+                await it.page.locator("dialog").wait_for()
+                assert await it.flaws() == [], f"{path} with its dialog"
+            await it.page.set_viewport_size({"width": 320, "height": 640})
+            assert await it.overflow() <= 0, path
+            await it.page.set_viewport_size({"width": 1280, "height": 860})
+
+
+async def test_a_viewer_is_told_who_can_help_where_their_role_doesnt_reach(opens: Opens, cast: Cast) -> None:
+    async with opens() as it:
+        await it.sign_in(cast.viewer.email, PASSWORD)
+        await it.go("/users", "Users")
+        await it.page.get_by_role("heading", name="You can't see this").wait_for()
+        assert await it.flaws() == []
+
+
+async def test_a_menu_is_complete_with_the_keyboard(opens: Opens, cast: Cast) -> None:
+    async with opens() as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        await it.button("Actions for Some Analyst").focus()
+        await it.page.keyboard.press("Enter")
+        await it.page.get_by_role("menuitem").first.wait_for()
+        assert await it.flaws() == []
+        await it.page.keyboard.press("End")
+        assert "Deactivate" in await it.page.evaluate("document.activeElement.textContent")
+        await it.page.keyboard.press("ArrowDown")
+        assert "Role" in await it.page.evaluate("document.activeElement.textContent")
+        await it.page.keyboard.press("Escape")
+        assert await it.page.evaluate("document.activeElement.getAttribute('aria-label')") == "Actions for Some Analyst"
+
+
+async def test_the_console_speaks_german_and_remembers_it(opens: Opens, cast: Cast) -> None:
+    async with opens() as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        await it.button("Your account").first.click()
+        await it.page.get_by_role("menuitem", name="Deutsch").click()
+        await it.page.locator("html[lang=de]").wait_for()
+        await it.page.reload()
+        await it.page.get_by_role("heading", level=1, name="Personen").wait_for()
+        assert await it.flaws() == []

@@ -1,0 +1,1 @@
+"""What the people who change Tenantry run by hand."""
