@@ -136,6 +136,20 @@ async def entry_exists(read: Read, org_id: str, entry_id: str) -> bool:
     return bool(await read.value("select true from audit_entries where org_id = $1 and id = $2", org_id, entry_id))
 
 
+async def unsigned_ends(tx: Tx, limit: int) -> list[tuple[str, int, str]]:
+    """Chains of organizations that have grown since their end was signed, locked."""
+    rows = await tx.rows(
+        "select org_id, number, hash from chains where number > signed and org_id like 'org\\_%' order by org_id limit $1"
+        " for update skip locked",
+        limit,
+    )
+    return [(row["org_id"], row["number"], row["hash"]) for row in rows]
+
+
+async def mark_signed(tx: Tx, org_id: str, number: int) -> None:
+    await tx.run("update chains set signed = $2 where org_id = $1", org_id, number)
+
+
 async def keep_person(tx: Tx, org_id: str, person: Person) -> None:
     await tx.run(
         "insert into people (org_id, user_id, name, email, status) values ($1, $2, $3, $4, $5)"

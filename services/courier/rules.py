@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from shared.errors import Problem, invalid
-from shared.events import Envelope, billing, identity, org, sharing
+from shared.events import Envelope, audit, billing, identity, org, sharing
 from shared.events import courier as told
 
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600))
@@ -76,7 +76,7 @@ SMALLEST_PLAN = "pro"
 
 EVENT_TYPES = frozenset(
     event.TYPE
-    for module in (identity, org, sharing, billing)
+    for module in (identity, org, sharing, billing, audit)
     for event in module.PUBLISHED
     if "org_id" in event.model_fields
 )

@@ -16,6 +16,7 @@ import pytest
 
 from services.audit.app import service as audit
 from services.audit.rules import chain as rules
+from services.courier.app import service as courier
 from shared.auth import Actor
 from shared.bus import Message
 from shared.db import EVERY_ORG
@@ -31,7 +32,7 @@ from tests.world import Databases, World, an_admin, world_of
 
 @pytest.fixture
 async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
-    async with world_of([audit], databases, tmp_path) as world:
+    async with world_of([audit, courier], databases, tmp_path) as world:
         yield world
 
 

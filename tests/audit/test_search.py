@@ -19,6 +19,7 @@ from services.audit.app import service as audit
 from services.audit.rules import chain
 from services.audit.rules.chain import SignedHead
 from services.audit.usecases import exports
+from services.courier.app import service as courier
 from shared.auth import Actor
 from shared.events.identity import SessionStarted
 from shared.ids import new_id
@@ -30,7 +31,7 @@ GATEWAY = Actor("service", service="gateway")
 
 @pytest.fixture
 async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
-    async with world_of([audit], databases, tmp_path) as world:
+    async with world_of([audit, courier], databases, tmp_path) as world:
         yield world
 
 
