@@ -104,6 +104,11 @@ def person_in(envelope: Envelope) -> Person | None:
     return Person(member["user_id"], member["name"], member["email"], member["status"])
 
 
+def organization_in(envelope: Envelope) -> str | None:
+    """The organization in which a person's own event happened, when it says so."""
+    return _text(envelope.data.get("org_id"))
+
+
 def shown_since(days: int | None, now: datetime) -> datetime:
     """How far back the plan shows entries; nothing older is deleted."""
     return now - timedelta(days=DAYS_WHILE_UNKNOWN if days is None else days)
