@@ -64,7 +64,7 @@ ROUTES = [
     post("/v1/me/closure", closing.close_account, person("account.close"), status=204, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
     get("/v1/security-policy/roster", requirements.list_roster, admin("two_factor.roster")),
-    post("/v1/users/{user_id}/two-factor-removal", two_factor_removal.remove_two_factor, admin("users.remove_two_factor"), status=204, known_by=projections.is_known_member, unrecorded=True),
+    post("/v1/users/{user_id}/two-factor-removal", two_factor_removal.remove_two_factor, admin("users.remove_two_factor"), status=204, known_by=projections.is_member, unrecorded=True),
     post(
         "/v1/users/{user_id}/session-revocations",
         session_revocations.revoke_sessions,

@@ -23,15 +23,6 @@ async def keep_membership(tx: Tx, org_id: str, user_id: str, status: str, acts_a
     )
 
 
-async def is_known_member(read: Read, org_id: str, user_id: str) -> bool:
-    """Active or not."""
-    return bool(
-        await read.value(
-            "select true from memberships where org_id = $1 and user_id = $2 and status <> 'removed'", org_id, user_id
-        )
-    )
-
-
 async def acts_as_admin(read: Read, org_id: str, user_id: str) -> bool:
     return user_id in await admins(read, org_id)
 

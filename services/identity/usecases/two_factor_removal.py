@@ -68,7 +68,7 @@ async def _locked(tx: Tx, ctx: Ctx, proof: Proof, user_id: str) -> Account:
 
 async def _check(read: Read, ctx: Ctx, person: Account | None) -> Account:
     org_id = ctx.actor.org()
-    if person is None or not await projections.is_known_member(read, org_id, person.user_id):
+    if person is None or not await projections.is_member(read, org_id, person.user_id):
         raise Problem("not_found")
     if not await projections.is_home(read, org_id, person.user_id, domain_of(person.email)):
         raise Problem("account_of_another")
