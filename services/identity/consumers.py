@@ -54,6 +54,22 @@ async def project_domain_claimed(ctx: Ctx, told: org.DomainClaimed) -> None:
     await _keep_domain(ctx, told.org_id, told.domain)
 
 
+async def project_domain_verified(ctx: Ctx, told: org.DomainVerified) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_at_risk(ctx: Ctx, told: org.DomainAtRisk) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_lapsed(ctx: Ctx, told: org.DomainLapsed) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_removed(ctx: Ctx, told: org.DomainRemoved) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
 async def _keep_domain(ctx: Ctx, org_id: str, domain: org.Domain) -> None:
     """A domain proves whose an account is only while it is proven itself."""
     proven = domain.status in ("verified", "at_risk")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from services.identity.usecases import two_factor_removal
 from shared.auth import Actor
+from shared.events import OrgEvent
 from shared.events.identity import AllSessionsEnded, SignInFailed, TwoFactorEnabled, TwoFactorRemoved
 from shared.events.org import (
     Domain,
+    DomainAtRisk,
     DomainClaimed,
+    DomainLapsed,
+    DomainRemoved,
+    DomainVerified,
     InvitationAccepted,
     Member,
     MemberDeactivated,
@@ -182,12 +189,40 @@ async def test_an_account_that_another_organization_opened_is_not_ours_to_weaken
     assert (await answers(office.world, await challenged(guest), totp=phone.code())).status == 201
 
 
-@pytest.mark.parametrize(("status", "answer"), [("claimed", 403), ("verified", 204), ("removed", 403)])
-async def test_an_address_in_a_proven_domain_is_at_home(office: Office, status: str, answer: int) -> None:
-    domain = Domain(domain_id=new_id("dom"), name="example.com", status=status)  # type: ignore[arg-type]
-    await office.world.hear("org", DomainClaimed(org_id=office.org_id, domain=domain))
+NEWS: dict[str, Callable[[str, Domain], OrgEvent]] = {
+    "claimed": lambda org_id, domain: DomainClaimed(org_id=org_id, domain=domain),
+    "verified": lambda org_id, domain: DomainVerified(org_id=org_id, domain=domain),
+    "at_risk": lambda org_id, domain: DomainAtRisk(org_id=org_id, domain=domain, lapses_at=domain_lapses()),
+    "lapsed": lambda org_id, domain: DomainLapsed(org_id=org_id, domain=domain, reason="proof_gone"),
+    "removed": lambda org_id, domain: DomainRemoved(org_id=org_id, domain=domain, reason="by_admin"),
+}
+
+
+def domain_lapses() -> datetime:
+    return datetime.now(UTC) + timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("news", "answer"),
+    [
+        (["claimed"], 403),
+        (["claimed", "verified"], 204),
+        (["claimed", "verified", "at_risk"], 204),
+        (["claimed", "verified", "at_risk", "lapsed"], 403),
+        (["claimed", "verified", "removed"], 403),
+    ],
+)
+async def test_an_address_in_a_proven_domain_is_at_home(office: Office, news: list[str], answer: int) -> None:
+    domain_id = new_id("dom")
+    for status in news:
+        domain = a_domain(domain_id, status)
+        await office.world.hear("org", NEWS[status](office.org_id, domain))
     await sets_up_totp(office.world, await office.other.comes())
     assert (await office.remove(office.other.user_id)).status == answer
+
+
+def a_domain(domain_id: str, status: str) -> Domain:
+    return Domain(domain_id=domain_id, name="example.com", status=status, origin="claimed", stands=True)  # type: ignore[arg-type]
 
 
 async def test_who_is_deactivated_can_be_helped(office: Office) -> None:
@@ -201,8 +236,8 @@ async def test_of_two_admins_at_once_one_does_it_and_two_who_do_it_to_each_other
     second = await office.other.comes()
     replies = await asyncio.gather(office.remove(), office.remove(actor=second))
     assert sorted(reply.status for reply in replies) == [204, 409]
-    domain = Domain(domain_id=new_id("dom"), name="example.com", status="verified")
-    await office.world.hear("org", DomainClaimed(org_id=office.org_id, domain=domain))
+    domain = a_domain(new_id("dom"), "verified")
+    await office.world.hear("org", DomainVerified(org_id=office.org_id, domain=domain))
     await sets_up_totp(office.world, office.acting)
     await sets_up_totp(office.world, second)
     crossed = await asyncio.gather(
