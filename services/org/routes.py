@@ -42,6 +42,7 @@ from services.org.usecases.legal import (
 )
 from services.org.usecases.neighbours import list_capabilities, plan_effects, standing_of
 from services.org.usecases.organization import change_organization, read_organization
+from services.org.usecases.preferences import change_preferences, read_preferences, read_preset
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
@@ -66,6 +67,9 @@ ROUTES = (
     patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
     get("/v1/security-policy", read_security_policy, may("security_policy.read")),
     patch("/v1/security-policy", change_security_policy, may("security_policy.manage"), if_match=True, fresh=True),
+    get("/v1/organization/preferences", read_preferences, may("preferences.read")),
+    patch("/v1/organization/preferences", change_preferences, may("organization.manage"), if_match=True),
+    get("/v1/organization/preferences/presets/{country}", read_preset, may("organization.read")),
     get("/v1/legal/documents", list_documents, may("legal.read")),
     get("/v1/legal/documents/{document_id}", read_document, anyone("legal.read_document")),
     get("/v1/legal/dpa", read_dpa, may("legal.read")),

@@ -17,7 +17,10 @@ class Organization(Shape):
     contact_email: str
     product_mails: bool
     time_zone: str = "UTC"
-    week_start: Literal["monday", "sunday"] = "monday"
+    week_start: Literal["monday", "saturday", "sunday"] = "monday"
+    country: str | None = None
+    number_format: str = "1,234.56"
+    date_format: str = "YYYY-MM-DD"
 
 
 class Member(Shape):

@@ -15,6 +15,7 @@ from tests.world import World
 
 TABLES = (
     "organizations",
+    "organization_changes",
     "legal_acceptances",
     "domains",
     "entitlements",
@@ -41,6 +42,8 @@ async def two(world: World) -> tuple[House, House]:
         proven = replace(house.admin, amr=("pwd", "mfa"))
         asked = {"two_factor_required": True}
         (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
+        country = {"country": "DE"}
+        (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
         houses.append(house)
     return houses[0], houses[1]
 

@@ -74,6 +74,7 @@ async def stage(product: WholeProduct) -> Stage:
         "group_id": group["id"],
         "acceptance_id": (await admin.ask("GET", "/v1/legal/acceptances")).ok()["data"][0]["id"],
         "document_id": "terms",
+        "country": "CH",
         "domain_id": (await admin.ask("GET", "/v1/domains")).ok()["data"][0]["id"],
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",

@@ -30,11 +30,13 @@ BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
 
 # Every action on an organization and the roles it is open to: the routes and the capabilities both read it.
 ADMINS = frozenset({"admin"})
+EVERYBODY = frozenset({"admin", "analyst", "viewer"})
 ACTIONS: Mapping[str, frozenset[str]] = {
     "organization.read": ADMINS,
     "organization.manage": ADMINS,
     "security_policy.read": ADMINS,
     "security_policy.manage": ADMINS,
+    "preferences.read": EVERYBODY,
     "legal.read": ADMINS,
     "legal.accept": ADMINS,
     "domains.read": ADMINS,

@@ -1,5 +1,6 @@
 """Organizations and what hangs on them once: domains, plan facts; and the persons that identity told."""
 
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,22 @@ from typing import Any, Literal
 from services.org.rules import Author, Overlay, Plan, overlay
 from services.org.rules.domains import is_registered
 from services.org.store import domains
-from shared.db import Read, Tx
+from shared.db import Read, Row, Tx
 from shared.errors import Problem
 from shared.events import org as said
 from shared.events.billing import Entitlements
 
-CHANGEABLE = ("name", "contact_email", "product_mails", "time_zone", "week_start")
+CHANGEABLE = (
+    "name",
+    "contact_email",
+    "product_mails",
+    "time_zone",
+    "week_start",
+    "country",
+    "number_format",
+    "date_format",
+)
+CHANGES_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -28,13 +39,16 @@ class Organization:
     contact_email: str
     product_mails: bool
     time_zone: str
-    week_start: Literal["monday", "sunday"]
+    week_start: Literal["monday", "saturday", "sunday"]
     dpa: Literal["undecided", "accepted", "not_applicable"]
     created_by: str
     created_at: datetime
     version: int
     changed_by: str | None
     changed_at: datetime
+    country: str | None
+    number_format: str
+    date_format: str
 
     def state(self) -> said.Organization:
         return said.Organization(
@@ -44,6 +58,9 @@ class Organization:
             product_mails=self.product_mails,
             time_zone=self.time_zone,
             week_start=self.week_start,
+            country=self.country,
+            number_format=self.number_format,
+            date_format=self.date_format,
         )
 
 
@@ -80,17 +97,38 @@ async def lock(tx: Tx, org_id: str) -> Organization | None:
 
 
 async def change(tx: Tx, org_id: str, changed: Mapping[str, Any], by: str, now: datetime) -> Organization:
+    """Gives the named columns their new values, and keeps which ones they were."""
+    names = [name for name in CHANGEABLE if name in changed]
+    values = ", ".join(f"{name} = ${place}" for place, name in enumerate(names, 4))
     row = await tx.row(
-        "update organizations set name = coalesce($2, name), contact_email = coalesce($3, contact_email),"
-        " product_mails = coalesce($4, product_mails), time_zone = coalesce($5, time_zone), week_start = coalesce($6, week_start),"
-        " version = version + 1, changed_by = $7, changed_at = $8 where org_id = $1 returning *",
+        f"update organizations set {values}, version = version + 1, changed_by = $2, changed_at = $3"
+        " where org_id = $1 returning *",
         org_id,
-        *(changed.get(name) for name in CHANGEABLE),
         by,
         now,
+        *(changed[name] for name in names),
     )
     assert row is not None
+    await tx.run(
+        "insert into organization_changes (org_id, version, changed_by, changed_at, fields) values ($1, $2, $3, $4, $5)",
+        org_id,
+        row["version"],
+        by,
+        now,
+        names,
+    )
     return Organization(**dict(row))
+
+
+async def changes(read: Read, org_id: str, since: int) -> list[Row]:
+    """What was changed after a version, the newest first."""
+    return await read.rows(
+        "select version, changed_by, changed_at, fields from organization_changes where org_id = $1 and version > $2"
+        " order by version desc limit $3",
+        org_id,
+        since,
+        CHANGES_SHOWN,
+    )
 
 
 async def is_time_zone(read: Read, name: str) -> bool:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.org.rules import Plan
 from services.org.store import members, organizations
+from services.org.usecases.changing import change
 from services.org.usecases.holding import administering
+from services.org.usecases.preferences import TimeZone
+from services.org.usecases.presets import WeekStart
 from shared.capabilities import SlotUse
-from shared.errors import invalid
-from shared.events.org import OrganizationChanged
 from shared.fields import Composed, Email, Message, Name, Nothing, View
 from shared.service import Ctx
 
@@ -31,7 +32,7 @@ class OrganizationView(Composed):
     contact_email: str
     product_mails: bool
     time_zone: str
-    week_start: Literal["monday", "sunday"]
+    week_start: WeekStart
     created_at: datetime
     plan: str
     slots: Slots
@@ -43,10 +44,8 @@ class ChangeOrganization(Message):
     name: Name = Field(default_factory=str)
     contact_email: Email = Field(default_factory=str)
     product_mails: bool = Field(default_factory=bool)
-    time_zone: Annotated[
-        str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$"), Field(description="An IANA name.")
-    ] = Field(default_factory=str)
-    week_start: Literal["monday", "sunday"] = Field(default_factory=lambda: "monday")
+    time_zone: TimeZone = Field(default_factory=str)
+    week_start: WeekStart = Field(default_factory=lambda: "monday")
 
 
 async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
@@ -58,18 +57,10 @@ async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
 
 
 async def change_organization(ctx: Ctx, wanted: ChangeOrganization) -> OrganizationView:
-    """Changes company details or preferences."""
+    """Changes company details or preferences. A conflict lists who changed what meanwhile."""
     changed = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     async with administering(ctx, "organization.manage") as held:
-        facts = held.facts
-        ctx.check_version(facts.version, facts.changed_by, facts.changed_at)
-        different = {name: value for name, value in changed.items() if getattr(facts, name) != value}
-        if "time_zone" in different and not await organizations.is_time_zone(held.tx, wanted.time_zone):
-            raise invalid("/time_zone", "unknown_time_zone", "This isn't a time zone of the IANA database.")
-        if different:
-            previous = {name: getattr(facts, name) for name in different}
-            facts = await organizations.change(held.tx, held.id, different, held.by_person, ctx.now)
-            await held.tx.emit(OrganizationChanged(org_id=held.id, organization=facts.state(), previous=previous))
+        facts = await change(ctx, held, changed)
         used = await members.slots_used(held.tx, held.id, ctx.now)
         return _view(facts, held.plan, slots_of(held.plan, used))
 
