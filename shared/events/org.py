@@ -14,7 +14,6 @@ from shared.events.org_shapes import Role as Role
 from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 
-
 class OrganizationCreated(OrgEvent):
     """An organization exists; its first member follows as `org.member.joined`."""
 
