@@ -303,7 +303,10 @@ class GroupMemberRemoved(OrgEvent):
 
 
 class GroupsSuspended(OrgEvent):
-    """The plan no longer includes custom groups: they grant nothing until it does again. One event for all of them. For people and logs: who decides access derives the same from `billing.entitlements.changed`."""
+    """The plan no longer includes custom groups: they grant nothing until it does again. One event for all of them.
+
+    For people and logs: who decides access derives the same from `billing.entitlements.changed`.
+    """
 
     TYPE: ClassVar[str] = "org.group.suspended.v1"
     group_ids: list[GroupId]
