@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,8 @@ from shared.auth import Keyring, private_key
 from shared.web.address import Address
 
 SERVICES = ("gateway", "identity", "org", "sharing", "billing", "audit", "courier")
+ACCESS_KEY_NOTICE = timedelta(minutes=15)
+ACCESS_KEY_OVERLAP = timedelta(hours=1)
 ASKED = ("identity", "org", "sharing")
 ASKED_BY_GATEWAY = (*ASKED, "billing", "audit", "courier")
 
@@ -31,10 +34,17 @@ class Misconfigured(Exception):
 
 
 class AccessKey(BaseModel):
-    """A key that signs access tokens. The first of the list signs, all of them verify."""
+    """A key that signs access tokens, from a moment on or always. All of the list verify; the one that began last signs."""
 
     kid: str
     seed: str
+    signs_from: datetime | None = None
+
+
+def signing_key(keys: Sequence[AccessKey], now: datetime) -> AccessKey:
+    """Of the keys that have begun, the one that began last; of those without a beginning, the first."""
+    begun = [key for key in keys if key.signs_from is None or key.signs_from <= now] or keys
+    return max(begun, key=lambda key: key.signs_from.timestamp() if key.signs_from else 0.0)
 
 
 class MasterKey(BaseModel):
@@ -84,8 +94,27 @@ class Secrets(BaseModel):
                 [f"the secrets file {path} isn't valid: restore it from your backup ({type(wrong).__name__})"]
             ) from None
 
+    def waiting_access_key(self, now: datetime) -> AccessKey | None:
+        """The key that is published and doesn't sign yet."""
+        return next((key for key in self.access if key.signs_from is not None and key.signs_from > now), None)
+
+    def with_next_access_key(self, now: datetime) -> Secrets:
+        """With a key that is published at once and signs later, when everybody knows it. A key leaves the list once nothing that it signed can be valid."""
+        signing = signing_key(self.access, now)
+        was_replaced = signing.signs_from is not None and signing.signs_from <= now - ACCESS_KEY_OVERLAP
+        kept = [signing] if was_replaced else self.access
+        newest = AccessKey(kid=secrets.token_hex(4), seed=fresh_key(), signs_from=now + ACCESS_KEY_NOTICE)
+        return self.model_copy(update={"access": [*kept, newest]})
+
     def save(self, path: Path) -> None:
         """Writes the file whole or not at all, readable by its owner alone; never over an existing one."""
+        self._write(path, os.link)
+
+    def replace(self, path: Path) -> None:
+        """Writes the file in place of the one that is there, whole or not at all."""
+        self._write(path, os.replace)
+
+    def _write(self, path: Path, put: Callable[[Path, Path], None]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
@@ -93,7 +122,7 @@ class Secrets(BaseModel):
                 file.write(orjson.dumps(self.model_dump(), option=orjson.OPT_INDENT_2))
                 file.flush()
                 os.fsync(file.fileno())
-            os.link(draft, path)
+            put(draft, path)
         finally:
             draft.unlink(missing_ok=True)
 

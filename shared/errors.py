@@ -43,10 +43,25 @@ KINDS: dict[str, Kind] = {
     ),
     "unauthenticated": Kind(401, "Sign in first", "Send a valid access token, console session or API key."),
     "invalid_credentials": Kind(401, "E-mail or password is wrong", "Check both, or reset the password."),
+    "invalid_code": Kind(
+        401, "This code doesn't count", "Each code counts once: wait for the app's next one, and type that."
+    ),
+    "challenge_ended": Kind(401, "This sign-in can't be continued", "Begin again with POST /v1/auth/sessions."),
+    "factor_frozen": Kind(
+        401,
+        "This second factor is frozen",
+        "Use a recovery code or another factor, or ask an Admin of your organization to remove two-factor.",
+    ),
     "insufficient_user_authentication": Kind(
         401, "A fresh proof is needed", "Answer POST /v1/auth/reauthentications, then repeat the request."
     ),
     "session_ended": Kind(401, "This session has ended", "Sign in again."),
+    "link_refused": Kind(401, "This link doesn't open", "Ask whoever gave it to you for a new one."),
+    "password_required": Kind(
+        401,
+        "This link has a password",
+        "Send it to POST /v1/shared/{shared_dashboard_id}/unlocks, and come back with `unlock`.",
+    ),
     "csrf": Kind(
         403,
         "This request didn't come from the console",
@@ -57,6 +72,16 @@ KINDS: dict[str, Kind] = {
         403,
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
+    ),
+    "two_factor_required": Kind(
+        403,
+        "This organization requires a second factor",
+        "Set one up with POST /v1/me/totp or /v1/me/passkeys/options.",
+    ),
+    "account_of_another": Kind(
+        403,
+        "This person's account isn't your organization's",
+        "Only an organization that opened the account, or that has proven its address's domain, may do this.",
     ),
     "invitation_of_another": Kind(
         403, "This invitation is for another address", "Sign in with the address that was invited."

@@ -18,3 +18,6 @@ EVENT_LAG = Histogram(
 )
 DEAD = Gauge("tenantry_inbox_dead", "Events that failed for good and wait for an operator", ["service"])
 LOOP_LAG = Gauge("tenantry_loop_lag_seconds", "How late the event loop runs", [])
+LINKS_ASKED = Counter(
+    "tenantry_links_asked", "Sharing links that somebody wanted to open: `open`, or why not", ["outcome"]
+)

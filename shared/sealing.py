@@ -20,22 +20,28 @@ class Key(Protocol):
     def key(self) -> str: ...
 
 
+class LostKey(Exception):
+    """What is to be opened was sealed under a master key that isn't among ours any more."""
+
+
 class Sealer:
     """The first key seals, all of them open. `place` names table, row and organization."""
 
     def __init__(self, keys: Sequence[Key]) -> None:
-        self._first = keys[0].id
+        self.first = keys[0].id
         self._keys = {key.id: AESGCM(base64.urlsafe_b64decode(key.key + "=" * (-len(key.key) % 4))) for key in keys}
 
     def seal(self, plain: str, *place: str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
-        head = self._first.encode() + b"."
-        return head + nonce + self._keys[self._first].encrypt(nonce, plain.encode(), _bound(self._first, place))
+        head = self.first.encode() + b"."
+        return head + nonce + self._keys[self.first].encrypt(nonce, plain.encode(), _bound(self.first, place))
 
     def open(self, sealed: bytes, *place: str) -> str:
-        """The secret; `InvalidTag` when it was made for another place or with another key, `KeyError` when the key is gone."""
+        """The secret; `InvalidTag` when it was made for another place or with another key, `LostKey` when the key is gone."""
         head, _, rest = sealed.partition(b".")
         key_id = head.decode()
+        if key_id not in self._keys:
+            raise LostKey(key_id)
         return self._keys[key_id].decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _bound(key_id, place)).decode()
 
 

@@ -6,13 +6,19 @@ from pathlib import Path
 
 from services.audit.consumers import keep_retention, record
 from services.audit.routes import ROUTES
+from services.audit.usecases.exports import OPERATIONS
+from services.audit.usecases.heads import sign_heads
+from shared.events.audit import PUBLISHED
 from shared.events.billing import EntitlementsChanged
-from shared.service import Service, on, on_everything
+from shared.service import Job, Service, on, on_everything
 
 service = Service(
     name="audit",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
+    publishes=PUBLISHED,
+    jobs=(Job(sign_heads, every_seconds=60),),
+    operations=OPERATIONS,
     sources=("identity", "org", "sharing", "billing", "courier"),
     consumers=(on_everything(record), on(EntitlementsChanged, keep_retention)),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.audit import rules, store
+from services.audit import store
+from services.audit.rules import entries as rules
 from shared.events import Envelope
 from shared.events.billing import EntitlementsChanged
 from shared.service import Ctx
@@ -11,7 +12,7 @@ from shared.service import Ctx
 async def record(ctx: Ctx, heard: Envelope) -> None:
     """Keeps an event for its organization; a person's own event for every organization that they are a member of.
 
-    A person without organization has a chain of their own, under their id, so that nothing is forgotten.
+    What a person did in one organization (a session there) is kept for that one alone: it is none of the others' business. A person without organization has a chain of their own, under their id, so that nothing is forgotten.
     """
     if not rules.is_recorded(heard):
         return
@@ -23,7 +24,8 @@ async def record(ctx: Ctx, heard: Envelope) -> None:
                 await store.keep_person(tx, heard.org_id, person)
             await store.append(tx, heard.org_id, fact)
             return
-        for org_id in await store.organizations_of(tx, heard.subject) or [heard.subject]:
+        where = rules.organization_in(heard)
+        for org_id in [where] if where else await store.organizations_of(tx, heard.subject) or [heard.subject]:
             await store.append(tx, org_id, fact)
 
 

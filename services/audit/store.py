@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from services.audit.rules import BEGINNING, CONTENT, Fact, Person, hash_of
+from services.audit.rules.chain import BEGINNING, CONTENT, hash_of
+from services.audit.rules.entries import Fact, Person
+from services.audit.rules.search import Condition
 from shared.db import Read, Row, Tx
 from shared.ids import new_id
 from shared.paging import TOTAL_CAP
@@ -26,15 +29,43 @@ SELECT = (
 JOINED = """
 from audit_entries as entry left join people on people.org_id = entry.org_id and people.user_id = entry.actor_id
 """
-WANTED = """
-where entry.org_id = $1 and entry.at >= $2
-    and ($3::text is null or entry.action like $3) and ($4::text is null or entry.actor_id = $4)
-    and ($5::text is null or entry.target_id = $5) and ($6::timestamptz is null or entry.at >= $6)
-    and ($7::timestamptz is null or entry.at < $7)
-    and ($8::text is null or entry.action ilike $8 or entry.data::text ilike $8 or people.name ilike $8 or people.email ilike $8)
-"""
+ANYWHERE = """(entry.action ilike {0} or entry.target_name ilike {0} or entry.data::text ilike {0} or people.name ilike {0} or people.email ilike {0})"""
+WHERE: dict[str, str] = {
+    "text": ANYWHERE,
+    "actor": "(entry.actor_id = {1} or people.name ilike {0} or people.email ilike {0})",
+    "actor_id": "entry.actor_id = {1}",
+    "action": "entry.action like {0}",
+    "target": "(entry.target_id = {1} or entry.target_name ilike {0})",
+    "target_id": "entry.target_id = {1}",
+    "ip": "case when pg_input_is_valid(entry.source_ip, 'inet') then entry.source_ip::inet <<= {1}::text::inet end",
+    "event": "entry.event_id = {1}",
+    "request": "entry.correlation_id = {1}",
+    "since": "entry.at >= {1}",
+    "until": "entry.at < {1}",
+}
 
-Filter = tuple[datetime, str | None, str | None, str | None, datetime | None, datetime | None, str | None]
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which entries: of an organization, as far back as the plan shows, by conditions that all must hold."""
+
+    org_id: str
+    shown_since: datetime
+    conditions: Sequence[Condition] = ()
+
+    def sql(self, *more: Any) -> tuple[str, list[Any]]:
+        """The `where`, and the values of its parameters; those of `more` come first, from $1 on."""
+        values: list[Any] = [*more, self.org_id, self.shown_since]
+        parts = [f"entry.org_id = ${len(values) - 1}", f"entry.at >= ${len(values)}"]
+        for condition in self.conditions:
+            form, places = WHERE[condition.kind], []
+            for place, value in enumerate((_pattern(condition), condition.value)):
+                if f"{{{place}}}" in form:
+                    values.append(value)
+                places.append(f"${len(values)}")
+            part = form.format(*places)
+            parts.append(f"not coalesce({part}, false)" if condition.negated else part)
+        return "where " + " and ".join(parts), values
 
 
 async def append(tx: Tx, org_id: str, fact: Fact) -> None:
@@ -54,26 +85,45 @@ async def append(tx: Tx, org_id: str, fact: Fact) -> None:
     await tx.run("update chains set number = $2, hash = $3 where org_id = $1", org_id, content["number"], digest)
 
 
-async def entries(read: Read, org_id: str, wanted: Filter, before: int | None, limit: int) -> list[Row]:
+async def entries(read: Read, wanted: Wanted, before: int | None, limit: int) -> list[Row]:
     """The newest first, from below a number."""
+    where, values = wanted.sql(before, limit)
     return await read.rows(
-        f"{SELECT} {JOINED} {WANTED} and ($9::bigint is null or entry.number < $9) order by entry.number desc limit $10",
-        org_id,
-        *wanted,
-        before,
-        limit,
+        f"{SELECT} {JOINED} {where} and ($1::bigint is null or entry.number < $1) order by entry.number desc limit $2",
+        *values,
     )
 
 
-async def count(read: Read, org_id: str, wanted: Filter) -> int:
+async def entries_from(read: Read, wanted: Wanted, after: int, until: int, limit: int) -> list[Row]:
+    """The oldest first, from above a number up to another."""
+    where, values = wanted.sql(after, until, limit)
+    return await read.rows(
+        f"{SELECT} {JOINED} {where} and entry.number > $1 and entry.number <= $2 order by entry.number limit $3",
+        *values,
+    )
+
+
+async def count(read: Read, wanted: Wanted) -> int:
     """How many there are; beyond the cap nobody counts."""
+    where, values = wanted.sql(TOTAL_CAP + 1)
     return int(
-        await read.value(
-            f"select count(*) from (select 1 {JOINED} {WANTED} limit {TOTAL_CAP + 1}) as counted",  # noqa: S608
-            org_id,
-            *wanted,
-        )
+        await read.value(f"select count(*) from (select 1 {JOINED} {where} limit $1) as counted", *values)  # noqa: S608
     )
+
+
+async def histogram(read: Read, wanted: Wanted, interval: str, limit: int) -> list[Row]:
+    """How many there are in each interval that has any, the newest first."""
+    where, values = wanted.sql(interval, limit)
+    return await read.rows(
+        f"select date_trunc($1, entry.at, 'UTC') as begins, count(*) {JOINED} {where} group by begins order by begins desc limit $2",
+        *values,
+    )
+
+
+async def end_of(read: Read, org_id: str) -> tuple[int, str]:
+    """The last number of the chain, and its hash."""
+    row = await read.row("select number, hash from chains where org_id = $1", org_id)
+    return (row["number"], row["hash"]) if row else (0, BEGINNING)
 
 
 async def entry(read: Read, org_id: str, entry_id: str, since: datetime) -> Row | None:
@@ -84,6 +134,20 @@ async def entry(read: Read, org_id: str, entry_id: str, since: datetime) -> Row 
 
 async def entry_exists(read: Read, org_id: str, entry_id: str) -> bool:
     return bool(await read.value("select true from audit_entries where org_id = $1 and id = $2", org_id, entry_id))
+
+
+async def unsigned_ends(tx: Tx, limit: int) -> list[tuple[str, int, str]]:
+    """Chains of organizations that have grown since their end was signed, locked."""
+    rows = await tx.rows(
+        "select org_id, number, hash from chains where number > signed and org_id like 'org\\_%' order by org_id limit $1"
+        " for update skip locked",
+        limit,
+    )
+    return [(row["org_id"], row["number"], row["hash"]) for row in rows]
+
+
+async def mark_signed(tx: Tx, org_id: str, number: int) -> None:
+    await tx.run("update chains set signed = $2 where org_id = $1", org_id, number)
 
 
 async def keep_person(tx: Tx, org_id: str, person: Person) -> None:
@@ -121,13 +185,12 @@ async def days_shown(read: Read, org_id: str) -> int | None:
     return days
 
 
-def pattern_of(action: str | None) -> str | None:
-    """`org.member.*` as SQL wants it."""
-    return None if action is None else _escaped(action).replace("*", "%")
-
-
-def containing(text: str | None) -> str | None:
-    return None if text is None else f"%{_escaped(text)}%"
+def _pattern(condition: Condition) -> str | None:
+    """`org.member.*` as SQL wants it; anything else may stand anywhere."""
+    if not isinstance(condition.value, str):
+        return None
+    escaped = _escaped(condition.value)
+    return escaped.replace("*", "%") if condition.kind == "action" else f"%{escaped}%"
 
 
 def _escaped(text: str) -> str:

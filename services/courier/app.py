@@ -12,6 +12,7 @@ from services.courier.usecases.delivering import forget_deliveries
 from services.courier.usecases.own import Own, senders
 from services.courier.usecases.transports import transport_of
 from shared.events import org
+from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import WEBHOOKS, MailRequested
 from shared.outbound import Outbound
@@ -29,16 +30,18 @@ service = Service(
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
     publishes=WEBHOOKS,
-    sources=("identity", "org", "sharing", "billing"),
+    sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),
         on(org.MemberJoined, consumers.keep_member),
         on(org.MemberRoleChanged, consumers.keep_member),
         on(org.MemberRenamed, consumers.keep_member),
+        on(org.MemberEmailChanged, consumers.keep_member),
         on(org.MemberDeactivated, consumers.keep_member),
         on(org.MemberReactivated, consumers.keep_member),
         on(org.MemberRemoved, consumers.keep_member),
         on(EntitlementsChanged, consumers.keep_entitlements),
+        on(HeadSigned, consumers.keep_head),
         on_everything(consumers.store_deliveries),
     ),
     jobs=(Job(forget_deliveries, every_seconds=600),),

@@ -5,15 +5,19 @@ Both are stored in the transaction that takes the event from the inbox, so there
 
 from __future__ import annotations
 
+import structlog
+
 from services.courier import rules
-from services.courier.store import deliveries, heard, webhooks
+from services.courier.store import deliveries, heads, heard, webhooks
 from services.courier.store import mails as store
 from services.courier.usecases.own import own
 from shared.events import Envelope
+from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.org import (
     MemberDeactivated,
+    MemberEmailChanged,
     MemberJoined,
     MemberReactivated,
     MemberRemoved,
@@ -23,7 +27,17 @@ from shared.events.org import (
 from shared.ids import new_id
 from shared.service import Ctx
 
-MemberTold = MemberJoined | MemberRoleChanged | MemberRenamed | MemberDeactivated | MemberReactivated | MemberRemoved
+log = structlog.get_logger()
+
+MemberTold = (
+    MemberJoined
+    | MemberRoleChanged
+    | MemberRenamed
+    | MemberEmailChanged
+    | MemberDeactivated
+    | MemberReactivated
+    | MemberRemoved
+)
 
 
 async def store_mail(ctx: Ctx, asked: MailRequested) -> None:
@@ -65,3 +79,19 @@ async def keep_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
     async with ctx.tx() as tx:
         await heard.keep_entitlements(tx, told.org_id, told.entitlements, ctx.now)
         tx.after_commit(own(ctx).webhooks.wake)
+
+
+async def keep_head(ctx: Ctx, told: HeadSigned) -> None:
+    """Keeps how far an audit log has come. A log that reaches less far than it did was cut off or restored: what was known stays."""
+    assert ctx.cause is not None
+    async with ctx.tx() as tx:
+        known = await heads.furthest(tx, told.org_id)
+        if known is not None and (
+            told.number < known["number"] or _contradicts(told, known["number"], known["digest"])
+        ):
+            log.error("an audit log isn't what it was", org_id=told.org_id, had=known["number"], has=told.number)
+        await heads.keep(tx, told, ctx.cause.time.date())
+
+
+def _contradicts(told: HeadSigned, number: int, digest: str) -> bool:
+    return told.number == number and told.digest != digest

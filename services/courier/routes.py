@@ -1,10 +1,10 @@
-"""Courier's endpoints: webhooks and their log. Nobody asks for mail by HTTP."""
+"""Courier's endpoints: webhooks and their log, and the heads of the audit log that are kept here. Nobody asks for mail by HTTP."""
 
 from __future__ import annotations
 
 from services.courier.store import deliveries as kept
 from services.courier.store.webhooks import exists
-from services.courier.usecases import deliveries, webhooks
+from services.courier.usecases import deliveries, heads, webhooks
 from services.courier.usecases.capabilities import read_capabilities
 from shared.service import admin, delete, get, patch, person, post
 
@@ -36,5 +36,6 @@ ROUTES = (
     get(DELIVERY, deliveries.read_delivery, admin("webhooks.read"), known_by=kept.exists),
     post(f"{DELIVERY}/retries", deliveries.retry_delivery, admin("webhooks.edit"), status=202, known_by=kept.exists),
     post(f"{ONE}/retries", deliveries.retry_deliveries, admin("webhooks.edit"), status=202, known_by=exists),
+    get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read")),
     get("/internal/capabilities", read_capabilities, person("me.read")),
 )

@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from shared.errors import Problem, invalid
-from shared.events import Envelope, billing, identity, org, sharing
+from shared.events import Envelope, audit, billing, identity, org, sharing
 from shared.events import courier as told
 
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 3600))
@@ -28,9 +28,20 @@ PAGES: Mapping[str, str] = {
     "invitation_renewal": "/users",
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
+    "embed_secret_expiring": "/embed-secret",
     "trial_ending": "/billing",
+    "two_factor_enabled": "/me/security",
+    "two_factor_removed": "/me/security",
+    "two_factor_required": "/me/security",
+    "two_factor_due": "/sign-in",
+    "two_factor_removed_for_you": "/me/security",
+    "two_factor_removed_for_another": "/users",
+    "recovery_codes_renewed": "/me/security",
+    "recovery_code_used": "/me/security",
     "invoice_overdue": "/billing",
     "plan_lapsed": "/billing",
+    "domain_at_risk": "/domains",
+    "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",
@@ -65,7 +76,7 @@ SMALLEST_PLAN = "pro"
 
 EVENT_TYPES = frozenset(
     event.TYPE
-    for module in (identity, org, sharing, billing)
+    for module in (identity, org, sharing, billing, audit)
     for event in module.PUBLISHED
     if "org_id" in event.model_fields
 )

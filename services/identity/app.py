@@ -8,6 +8,7 @@ from services.identity import consumers
 from services.identity.routes import ROUTES
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opens
+from services.identity.usecases.requirements import require_two_factor
 from shared.events import org
 from shared.events.courier import MailRequested
 from shared.events.identity import PUBLISHED
@@ -25,6 +26,15 @@ service = Service(
         on(org.MemberReactivated, consumers.project_reactivated),
         on(org.MemberDeactivated, consumers.project_deactivated),
         on(org.MemberRemoved, consumers.project_removed),
+        on(org.MemberRoleChanged, consumers.project_role_changed),
+        on(org.MemberSlotSuspended, consumers.project_slot_suspended),
+        on(org.MemberSlotResumed, consumers.project_slot_resumed),
+        on(org.SecurityPolicyChanged, consumers.project_security_policy),
+        on(org.DomainClaimed, consumers.project_domain_claimed),
+        on(org.DomainVerified, consumers.project_domain_verified),
+        on(org.DomainAtRisk, consumers.project_domain_at_risk),
+        on(org.DomainLapsed, consumers.project_domain_lapsed),
+        on(org.DomainRemoved, consumers.project_domain_removed),
         on(org.InvitationSent, consumers.project_invitation_sent),
         on(org.InvitationResent, consumers.project_invitation_resent),
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
@@ -32,6 +42,10 @@ service = Service(
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
     ],
     sources=["org"],
-    jobs=[Job(end_expired_sessions, every_seconds=30), Job(forget_the_past, every_seconds=600)],
+    jobs=[
+        Job(end_expired_sessions, every_seconds=30),
+        Job(require_two_factor, every_seconds=30),
+        Job(forget_the_past, every_seconds=600),
+    ],
     opens=opens,
 )

@@ -1,9 +1,9 @@
-"""What identity hears from org: what organizations are called, memberships, which decide where a session may be, and invitations, which an account may be opened with."""
+"""What identity hears from org: organizations and their domains, memberships, which decide where a session may be, and invitations."""
 
 from __future__ import annotations
 
 from services.identity.rules import Invitation
-from services.identity.store import accounts, projections, sessions
+from services.identity.store import accounts, projections, requirements, sessions
 from shared.events import org
 from shared.events.identity import SessionChanged, SessionEnded
 from shared.service import Ctx
@@ -30,11 +30,65 @@ async def project_removed(ctx: Ctx, told: org.MemberRemoved) -> None:
     await _leave(ctx, told.org_id, told.member)
 
 
+async def project_role_changed(ctx: Ctx, told: org.MemberRoleChanged) -> None:
+    await _keep_role(ctx, told.org_id, told.member)
+
+
+async def project_slot_suspended(ctx: Ctx, told: org.MemberSlotSuspended) -> None:
+    await _keep_role(ctx, told.org_id, told.member)
+
+
+async def project_slot_resumed(ctx: Ctx, told: org.MemberSlotResumed) -> None:
+    await _keep_role(ctx, told.org_id, told.member)
+
+
+async def _keep_role(ctx: Ctx, org_id: str, member: org.Member) -> None:
+    async with ctx.tx() as tx:
+        await accounts.lock(tx, member.user_id)
+        await projections.keep_membership(
+            tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
+        )
+
+
+async def project_domain_claimed(ctx: Ctx, told: org.DomainClaimed) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_verified(ctx: Ctx, told: org.DomainVerified) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_at_risk(ctx: Ctx, told: org.DomainAtRisk) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_lapsed(ctx: Ctx, told: org.DomainLapsed) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def project_domain_removed(ctx: Ctx, told: org.DomainRemoved) -> None:
+    await _keep_domain(ctx, told.org_id, told.domain)
+
+
+async def _keep_domain(ctx: Ctx, org_id: str, domain: org.Domain) -> None:
+    """A domain proves whose an account is only while it is proven itself."""
+    proven = domain.status in ("verified", "at_risk")
+    async with ctx.tx() as tx:
+        await projections.keep_domain(tx, org_id, domain.domain_id, domain.name, proven)
+
+
+async def project_security_policy(ctx: Ctx, told: org.SecurityPolicyChanged) -> None:
+    async with ctx.tx() as tx:
+        await requirements.keep(tx, told.org_id, told.policy.two_factor_deadline)
+
+
 async def _enter(ctx: Ctx, org_id: str, member: org.Member) -> None:
     """Who signed in before the organization was ready is in it now. No session that was elsewhere moves, and none that ended returns."""
     async with ctx.tx() as tx:
         await accounts.lock(tx, member.user_id)
-        await projections.keep_membership(tx, org_id, member.user_id, member.status, member.joined_at)
+        await projections.keep_membership(
+            tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
+        )
         for session in await sessions.enter(tx, member.user_id, org_id):
             await tx.emit(
                 SessionChanged(
@@ -50,7 +104,9 @@ async def _leave(ctx: Ctx, org_id: str, member: org.Member) -> None:
     """Ends the sessions that are in the organization, whatever others the person belongs to: nobody is moved without asking for it."""
     async with ctx.tx() as tx:
         await accounts.lock(tx, member.user_id)
-        await projections.keep_membership(tx, org_id, member.user_id, member.status, member.joined_at)
+        await projections.keep_membership(
+            tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
+        )
         for session in await sessions.end_in_org(tx, member.user_id, org_id):
             await tx.emit(
                 SessionEnded(

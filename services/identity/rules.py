@@ -13,7 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+import pyotp
+
 Kind = Literal["bearer", "cookie"]
+Purpose = Literal["second_factor", "passkey", "registration", "enrolment"]
 Language = Literal["en", "de"]
 EmailChangeTemplate = Literal["email_change_asked", "email_changed"]
 
@@ -21,9 +24,11 @@ SIGNUP_LIFE = timedelta(hours=24)
 RESET_LIFE = timedelta(minutes=30)
 EMAIL_CHANGE_LIFE = timedelta(hours=24)
 UNDO_LIFE = timedelta(days=7)
+KNOWN_DEVICE_LIFE = timedelta(days=90)
 BEARER_LIFE = timedelta(days=30)
 COOKIE_LIFE = timedelta(hours=12)
 COOKIE_IDLE = timedelta(hours=1)
+CHALLENGE_LIFE = timedelta(minutes=10)
 GRACE = timedelta(seconds=10)
 TOUCHED_EVERY = timedelta(minutes=1)
 
@@ -108,6 +113,46 @@ class Session:
 
     def rotated(self, now: datetime) -> Session:
         return replace(self.used(now), generation=self.generation + 1, rotated_at=now)
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """A sign-in that waits for a second factor, or for a passkey of whomever; or a passkey that is being added."""
+
+    challenge_id: str
+    user_id: str | None
+    kind: Kind
+    amr: Sequence[str]
+    expires_at: datetime
+    purpose: Purpose
+
+
+@dataclass(frozen=True)
+class Passkey:
+    passkey_id: str
+    user_id: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    name: str
+    added_at: datetime
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class AuthenticatorApp:
+    """A person's TOTP secret, sealed. It counts once it is active."""
+
+    user_id: str
+    sealed: bytes
+    last_step: int
+    wrong_in_a_row: int
+    begun_at: datetime
+    active_since: datetime | None
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.wrong_in_a_row >= FREEZING
 
 
 @dataclass(frozen=True)
@@ -210,10 +255,15 @@ class Limit:
 
 
 BY_ACCOUNT = Limit("account", 10, timedelta(minutes=15), grows=True)
+BY_DEVICE = Limit("device", 10, timedelta(minutes=15), grows=True)
 BY_SOURCE = Limit("source", 100, timedelta(hours=1))
 SIGNUPS_BY_ADDRESS = Limit("signup address", 5, timedelta(hours=1))
 SIGNUPS_BY_SOURCE = Limit("signup source", 60, timedelta(hours=1))
 BY_INVITATION = Limit("invitation", 20, timedelta(hours=1))
+BY_CHALLENGE = Limit("challenge", 5, CHALLENGE_LIFE)
+BY_REMOVER = Limit("two-factor removal", 5, timedelta(minutes=15))
+PASSKEYS_BY_SOURCE = Limit("passkey source", 300, timedelta(hours=1))
+BY_SECOND_FACTOR = Limit("second factor", 10, timedelta(hours=1))
 RESETS_BY_ADDRESS = Limit("reset address", 5, timedelta(hours=1))
 RESETS_BY_SOURCE = Limit("reset source", 60, timedelta(hours=1))
 EMAIL_CHANGES_BY_PERSON = Limit("email change", 10, timedelta(hours=1))
@@ -272,6 +322,49 @@ def source_of(ip: str | None) -> str:
 
 def is_this_machine(source: str) -> bool:
     return source == "::/64" or source.startswith("127.")
+
+
+# -- second factors
+
+STEP_SECONDS = 30
+FREEZING = 100
+RECOVERY_CODES = 10
+MOST_PASSKEYS = 20
+RECOVERY_LETTERS = 16
+ALIKE = str.maketrans("oil", "011")
+
+
+def step_of(secret: str, code: str, now: datetime) -> int | None:
+    """The time step whose code this is (RFC 6238): the present one or, for who types slowly, the one before."""
+    app = pyotp.TOTP(secret, interval=STEP_SECONDS)
+    newest = int(now.timestamp()) // STEP_SECONDS
+    given = "".join(code.split()).encode()
+    for step in (newest, newest - 1):
+        if hmac.compare_digest(app.generate_otp(step).encode(), given):
+            return step
+    return None
+
+
+def with_factor(amr: Sequence[str], proof: str) -> tuple[str, ...]:
+    """How a person has shown who they are (RFC 8176), with one more proof of another kind."""
+    return tuple(dict.fromkeys((*amr, proof, "mfa")))
+
+
+def challenge_token(challenge_id: str, key: bytes) -> str:
+    """Who answers a challenge shows that the password was theirs: its id stands in addresses, and those end up in logs."""
+    digest = hmac.digest(key, challenge_id.encode(), hashlib.sha256)
+    return f"tch_{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def passkey_nonce(challenge_id: str, key: bytes) -> bytes:
+    """What a passkey signs. It follows from the challenge, which ends when it is answered."""
+    return hmac.digest(key, f"passkey\n{challenge_id}".encode(), hashlib.sha256)
+
+
+def recovery_digest(user_id: str, code: str, key: bytes) -> str:
+    """What is kept of a recovery code, however it is typed: case, dashes and look-alikes make no difference."""
+    letters = "".join(c for c in code.casefold() if c.isalnum()).translate(ALIKE)
+    return hmac.new(key, f"{user_id}\n{letters}".encode(), hashlib.sha256).hexdigest()
 
 
 # -- passwords and names

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 from services.org import consumers
 from services.org.routes import ROUTES
+from services.org.usecases.dns import LookUp, txt_records
+from services.org.usecases.domain_checks import check_domains, end_unproven_claims
 from services.org.usecases.exporting import EXPORT
 from services.org.usecases.importing import IMPORT
 from services.org.usecases.invitations import expire_invitations
+from services.org.usecases.library import Library
 from services.org.usecases.own import Own
 from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
-from shared.events.identity import UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
+from shared.events.identity import (
+    SessionChanged,
+    SessionStarted,
+    UserClosed,
+    UserEmailChanged,
+    UserNameChanged,
+    UserRegistered,
+)
 from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
 
-@asynccontextmanager
-async def opened(env: Environment) -> AsyncIterator[Own]:
-    yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"))
+def opening(
+    look_up: LookUp, library: Library | None = None
+) -> Callable[[Environment], AbstractAsyncContextManager[Own]]:
+    """How org opens when DNS is asked this way, and the legal texts are these."""
+
+    @asynccontextmanager
+    async def opened(env: Environment) -> AsyncIterator[Own]:
+        yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"), look_up, library)
+
+    return opened
 
 
 service = Service(
@@ -32,13 +49,20 @@ service = Service(
     publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
+        on(SessionStarted, consumers.note_activity),
+        on(SessionChanged, consumers.note_activity),
         on(UserNameChanged, consumers.rename_person),
         on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),
         on(EntitlementsChanged, consumers.apply_entitlements),
     ),
     sources=("identity", "billing"),
-    jobs=(Job(expire_invitations, every_seconds=60), Job(forget_deleted_groups, every_seconds=3600)),
+    jobs=(
+        Job(expire_invitations, every_seconds=60),
+        Job(check_domains, every_seconds=60),
+        Job(end_unproven_claims, every_seconds=60),
+        Job(forget_deleted_groups, every_seconds=3600),
+    ),
     operations=(IMPORT, EXPORT),
-    opens=opened,
+    opens=opening(txt_records),
 )

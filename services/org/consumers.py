@@ -7,13 +7,22 @@ import structlog
 from services.org import rules
 from services.org.store import groups, members, organizations
 from services.org.store.organizations import Person
+from services.org.usecases.domains import register_first, tell_plan_change
 from services.org.usecases.holding import Held, holding
 from services.org.usecases.leaving import take_out
-from services.org.usecases.own import own
+from services.org.usecases.legal import record_sign_up
 from shared.db import Tx
 from shared.events import org as said
 from shared.events.billing import EntitlementsChanged
-from shared.events.identity import Signup, UserClosed, UserEmailChanged, UserNameChanged, UserRegistered
+from shared.events.identity import (
+    SessionChanged,
+    SessionStarted,
+    Signup,
+    UserClosed,
+    UserEmailChanged,
+    UserNameChanged,
+    UserRegistered,
+)
 from shared.fields import canonical_email, domain_of
 from shared.ids import new_id
 from shared.service import Ctx
@@ -45,6 +54,14 @@ async def readdress_person(ctx: Ctx, told: UserEmailChanged) -> None:
         await _follow_everywhere(ctx, tx, Person(told.user_id, told.person.email, told.person.name))
 
 
+async def note_activity(ctx: Ctx, told: SessionStarted | SessionChanged) -> None:
+    """The person was here. The organization is held first, as by everybody who touches a member."""
+    if told.org_id is not None:
+        async with ctx.tx(told.org_id) as tx:
+            if await organizations.lock(tx, told.org_id) is not None:
+                await members.note_activity(tx, told.org_id, told.user_id, ctx.cause.time if ctx.cause else ctx.now)
+
+
 async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
     """The person is no longer a member anywhere.
 
@@ -74,6 +91,7 @@ async def apply_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
             if await organizations.keep_plan(tx, held.id, before.followed_by(told.entitlements, at)):
                 await held.look_again()
                 await _tell_groups(held, before)
+                await tell_plan_change(held, before)
 
 
 async def _tell_groups(held: Held, before: rules.Plan) -> None:
@@ -102,29 +120,14 @@ async def _found_organization(ctx: Ctx, person: Person, signup: Signup) -> None:
     async with ctx.tx(org_id) as tx:
         await organizations.add(tx, org_id, state, person.user_id, ctx.now)
         await tx.emit(said.OrganizationCreated(org_id=org_id, organization=state, created_by=person.user_id))
-        await _register_domain(ctx, tx, org_id, domain_of(person.email))
+        await register_first(ctx, tx, org_id, domain_of(person.email))
         for kind, (name, description) in rules.BUILT_IN_GROUPS.items():
             group = await groups.add(tx, org_id, new_id("grp"), kind, name, description, None, ctx.now)
             await tx.emit(said.GroupCreated(org_id=org_id, group=group.state()))
         first = await members.join(tx, org_id, person, "admin", person.user_id, ctx.now)
         await tx.emit(said.MemberJoined(org_id=org_id, member=rules.Overlay(rules.Plan()).state(first)))
         if signup.terms_accepted:
-            await _record_acceptance(ctx, tx, org_id, person, signup.source_ip)
-
-
-async def _register_domain(ctx: Ctx, tx: Tx, org_id: str, name: str) -> None:
-    if own(ctx).can_be_registered(name):
-        domain = said.Domain(domain_id=new_id("dom"), name=name, status="claimed")
-        await organizations.add_domain(tx, org_id, domain, ctx.now)
-        await tx.emit(said.DomainClaimed(org_id=org_id, domain=domain))
-
-
-async def _record_acceptance(ctx: Ctx, tx: Tx, org_id: str, person: Person, source_ip: str | None) -> None:
-    for document, version in rules.LEGAL_DOCUMENTS.items():
-        await organizations.add_acceptance(
-            tx, org_id, new_id("acc"), document, version, person.user_id, person.name, person.email, source_ip, ctx.now
-        )
-        await tx.emit(said.TermsAccepted(org_id=org_id, document=document, version=version, accepted_by=person.user_id))
+            await record_sign_up(ctx, tx, org_id, signup.company, person, signup.source_ip)
 
 
 async def _follow_everywhere(ctx: Ctx, tx: Tx, person: Person) -> None:

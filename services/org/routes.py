@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from services.org.rules import ACTIONS
-from services.org.store import deleted_groups, groups, invitations, members
+from services.org.store import deleted_groups, domains, groups, invitations, legal, members
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
 from services.org.usecases.bulk import act_on_many
+from services.org.usecases.domains import claim_domain, list_domains, read_domain, remove_domain, verify_domain
 from services.org.usecases.exporting import export_users
 from services.org.usecases.groups import (
     add_group_member,
@@ -28,16 +29,24 @@ from services.org.usecases.invitations import (
     revoke_invitation,
 )
 from services.org.usecases.leaving import leave_everywhere, preview_leaving
-from services.org.usecases.neighbours import list_capabilities, plan_effects, standing_of
-from services.org.usecases.organization import (
-    change_organization,
+from services.org.usecases.legal import (
+    accept_document,
+    decide_dpa,
     list_acceptances,
-    list_domains,
+    list_documents,
+    read_acceptance,
+    read_document,
     read_dpa,
-    read_organization,
+    read_receipt,
+    verify_acceptance,
 )
+from services.org.usecases.neighbours import list_capabilities, plan_effects, standing_of
+from services.org.usecases.organization import change_organization, read_organization
+from services.org.usecases.preferences import change_preferences, read_preferences, read_preset
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
 from services.org.usecases.restoring import list_deleted_groups, restore_group
+from services.org.usecases.security_policy import change_security_policy, read_security_policy
+from services.org.usecases.slots import list_slot_spells, read_slot_usage
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -56,9 +65,36 @@ def may(action: str) -> Permission:
 ROUTES = (
     get("/v1/organization", read_organization, may("organization.read")),
     patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
+    get("/v1/security-policy", read_security_policy, may("security_policy.read")),
+    patch("/v1/security-policy", change_security_policy, may("security_policy.manage"), if_match=True, fresh=True),
+    get("/v1/organization/preferences", read_preferences, may("preferences.read")),
+    patch("/v1/organization/preferences", change_preferences, may("organization.manage"), if_match=True),
+    get("/v1/organization/preferences/presets/{country}", read_preset, may("organization.read")),
+    get("/v1/legal/documents", list_documents, may("legal.read")),
+    get("/v1/legal/documents/{document_id}", read_document, anyone("legal.read_document")),
     get("/v1/legal/dpa", read_dpa, may("legal.read")),
+    post("/v1/legal/dpa/decisions", decide_dpa, may("legal.accept"), status=201),
     get("/v1/legal/acceptances", list_acceptances, may("legal.read")),
+    post("/v1/legal/acceptances", accept_document, may("legal.accept"), status=201),
+    get("/v1/legal/acceptances/{acceptance_id}", read_acceptance, may("legal.read"), known_by=legal.exists),
+    get(
+        "/v1/legal/acceptances/{acceptance_id}/receipt",
+        read_receipt,
+        may("legal.read"),
+        known_by=legal.exists,
+        media="application/pdf",
+    ),
+    post(
+        "/v1/legal/acceptances/{acceptance_id}/verifications",
+        verify_acceptance,
+        may("legal.read"),
+        known_by=legal.exists,
+    ),
     get("/v1/domains", list_domains, may("domains.read")),
+    post("/v1/domains", claim_domain, may("domains.manage"), status=201),
+    get("/v1/domains/{domain_id}", read_domain, may("domains.read"), known_by=domains.exists),
+    delete("/v1/domains/{domain_id}", remove_domain, may("domains.remove"), known_by=domains.exists),
+    post("/v1/domains/{domain_id}/verifications", verify_domain, may("domains.manage"), known_by=domains.exists),
     get("/v1/users", list_users, may("users.read")),
     post("/v1/users/bulk-actions", act_on_many, may("users.manage"), needs_key=True),
     post("/v1/users/exports", export_users, may("users.read"), status=202),
@@ -109,6 +145,8 @@ ROUTES = (
         status=204,
     ),
     post("/v1/invitation-tokens/{token}/acceptance", accept_invitation, person("invitations.accept"), status=201),
+    get("/v1/slot-ledger", list_slot_spells, may("organization.read")),
+    get("/v1/slot-usage", read_slot_usage, may("organization.read")),
     get("/v1/groups", list_groups, may("groups.read")),
     post("/v1/groups", create_group, may("groups.manage"), status=201),
     get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists),

@@ -1,4 +1,4 @@
-"""Sharing: dashboards, who may see them and why, and the organization's embed secrets."""
+"""Sharing: dashboards, who may see them and why, sharing links, and the organization's embed secrets."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ from pathlib import Path
 
 from services.sharing import consumers
 from services.sharing.routes import ROUTES
+from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expired_secrets, warn_of_expiring_secrets
+from services.sharing.usecases.embedding import forget_refusals
+from services.sharing.usecases.opened import opens
 from shared.events import billing, org
+from shared.events.courier import MailRequested
 from shared.events.sharing import PUBLISHED
-from shared.service import Service, on
+from shared.service import Job, Service, on
 
 service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=PUBLISHED,
+    publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),
@@ -36,4 +40,11 @@ service = Service(
         on(billing.EntitlementsChanged, consumers.keep_entitlements),
     ),
     sources=("org", "billing"),
+    jobs=(
+        Job(tell_expired_secrets, every_seconds=5),
+        Job(warn_of_expiring_secrets, every_seconds=60),
+        Job(seal_secrets_anew, every_seconds=60),
+        Job(forget_refusals, every_seconds=3600),
+    ),
+    opens=opens,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.sharing.store import heard as store
+from services.sharing.store.access import standing
 from services.sharing.usecases.embed_secrets import create_secret
 from shared.events.billing import EntitlementsChanged
 from shared.events.org import (
@@ -26,6 +27,7 @@ from shared.events.org import (
     OrganizationChanged,
     OrganizationCreated,
 )
+from shared.events.sharing import LinksResumed, LinksSuspended
 from shared.service import Ctx
 
 MemberTold = (
@@ -95,7 +97,12 @@ async def take_from_group(ctx: Ctx, told: GroupMemberRemoved) -> None:
 async def keep_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
     """What the plan includes, in one row: everything that it suspends or restores follows at the next question."""
     async with ctx.tx() as tx:
-        await store.keep_entitlements(tx, told.org_id, told.entitlements, *_cause(ctx))
+        _, before = await standing(tx, told.org_id, "")
+        had_links = before is not None and before.sharing_links
+        is_newest = await store.keep_entitlements(tx, told.org_id, told.entitlements, *_cause(ctx))
+        if is_newest and before is not None and told.entitlements.sharing_links != had_links:
+            kind = LinksResumed if told.entitlements.sharing_links else LinksSuspended
+            await tx.emit(kind(org_id=told.org_id, cause="plan"))
 
 
 def _cause(ctx: Ctx) -> tuple[str, datetime]:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from services.sharing.store.secrets import secret_exists
 from services.sharing.usecases import (
     dashboards,
     decisions,
+    embed_log,
     embed_secrets,
+    embedding,
     explanations,
     foreseen,
+    group_dashboards,
     handover,
+    links,
     plans,
     sharing,
 )
 from services.sharing.usecases.asking import may_know_of
-from shared.service import Route, admin, analyst, delete, get, member, patch, person, post, put, service
+from services.sharing.usecases.links import may_know_of_link
+from shared.service import Route, admin, analyst, anyone, delete, get, member, patch, person, post, put, service
 
 ONE = "/v1/dashboards/{dashboard_id}"
+LINK = "/v1/links/{link_id}"
+ALL_LINKS = "/v1/links/suspension"
+ONE_EMBED_KEY = "/v1/embed-secrets/{secret_id}"
 
 ROUTES: tuple[Route, ...] = (
     post("/v1/dashboards", dashboards.register_dashboard, analyst("dashboards.register"), status=201),
@@ -28,6 +37,28 @@ ROUTES: tuple[Route, ...] = (
     put(f"{ONE}/sharing", sharing.share_dashboard, analyst("sharing.manage"), seen_by=may_know_of, if_match=True),
     delete(f"{ONE}/sharing", sharing.unshare_dashboard, member("sharing.narrow"), seen_by=may_know_of),
     post(f"{ONE}/sharing-preview", sharing.preview_sharing, analyst("sharing.manage"), seen_by=may_know_of),
+    get(
+        "/v1/groups/{group_id}/dashboards",
+        group_dashboards.list_group_dashboards,
+        admin("groups.read_dashboards"),
+        known_by=group_dashboards.group_is_known,
+    ),
+    post(f"{ONE}/links", links.create_link, analyst("links.create"), seen_by=may_know_of, status=201, unrecorded=True),
+    get(f"{ONE}/links", links.list_links_of_dashboard, member("links.read"), seen_by=may_know_of),
+    get("/v1/links", links.list_links, member("links.read")),
+    get(LINK, links.read_link, member("links.read"), seen_by=may_know_of_link),
+    patch(LINK, links.change_link, member("links.write"), seen_by=may_know_of_link, unrecorded=True),
+    delete(LINK, links.remove_link, member("links.write"), seen_by=may_know_of_link),
+    post(
+        f"{LINK}/token-rotations",
+        links.rotate_link_token,
+        member("links.write"),
+        seen_by=may_know_of_link,
+        unrecorded=True,
+    ),
+    get(ALL_LINKS, links.read_links_suspension, analyst("links.read")),
+    post(ALL_LINKS, links.suspend_links, admin("links.suspend")),
+    delete(ALL_LINKS, links.resume_links, admin("links.suspend")),
     post(
         "/v1/users/{user_id}/dashboard-transfer",
         handover.transfer_dashboards,
@@ -40,6 +71,26 @@ ROUTES: tuple[Route, ...] = (
     post("/access/v1/search/subject", decisions.search_subjects, member("access.evaluate")),
     post("/v1/access-explanations", explanations.explain_access, member("access.evaluate")),
     get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
+    post("/v1/embed-secrets", embed_secrets.reset_embed_secret, admin("embed_secrets.reset"), status=201, fresh=True),
+    get(ONE_EMBED_KEY, embed_secrets.read_embed_secret, admin("embed_secrets.read"), known_by=secret_exists),
+    post(
+        f"{ONE_EMBED_KEY}/revocation",
+        embed_secrets.revoke_embed_secret,
+        admin("embed_secrets.revoke"),
+        known_by=secret_exists,
+    ),
+    post(
+        f"{ONE_EMBED_KEY}/reveal",
+        embed_secrets.reveal_embed_secret,
+        admin("embed_secrets.reveal"),
+        known_by=secret_exists,
+        fresh=True,
+        unrecorded=True,
+    ),
+    get("/v1/shared/{shared_dashboard_id}", embedding.resolve_link, anyone("links.open")),
+    post("/v1/shared/{shared_dashboard_id}/unlocks", embedding.unlock_link, anyone("links.open"), unrecorded=True),
+    get("/v1/embed-refusals", embed_log.list_embed_refusals, admin("embed_refusals.read")),
+    post("/v1/embed-token-inspections", embed_log.inspect_embed_token, admin("embed_tokens.inspect"), unrecorded=True),
     get("/internal/capabilities", plans.list_capabilities, person("me.read")),
     post("/internal/plan-effects", plans.plan_effects, service("plan_effects.read")),
     post("/internal/member-effects", foreseen.member_effects, service("member_effects.read")),

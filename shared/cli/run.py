@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -97,6 +98,35 @@ def add_to(app: typer.Typer, product: Product) -> None:
         except OSError as why:
             stop_with(f"{file} can't be written: {why.strerror}")
         print(f"Wrote {file} (mode 0600).")
+
+    @secrets.command("rotate")
+    def secrets_rotate(file: Annotated[Path | None, typer.Argument(envvar="TENANTRY_SECRETS_FILE")] = None) -> None:
+        """Adds a key that signs access tokens from a quarter of an hour from now on."""
+        if file is None:
+            stop_with("Say where: tenantry secrets rotate /etc/tenantry/secrets.json")
+        try:
+            print(_rotate(file, datetime.now(UTC)))
+        except (Refused, Misconfigured) as why:
+            stop_with(str(why))
+        except OSError as why:
+            stop_with(f"{file} can't be written: {why.strerror}")
+
+
+def _rotate(file: Path, now: datetime) -> str:
+    """Adds the next key for access tokens; when it signs, every running identity must have read it."""
+    known = Secrets.load(file)
+    waiting = known.waiting_access_key(now)
+    if waiting is not None:
+        raise Refused(
+            f"The key {waiting.kid} waits to sign from {waiting.signs_from:%H:%M UTC}. Rotate again after that."
+        )
+    renewed = known.with_next_access_key(now)
+    renewed.replace(file)
+    newest = renewed.access[-1]
+    return (
+        f"Added the key {newest.kid}, which signs from {newest.signs_from:%H:%M UTC}.\n"
+        "Restart identity before then, one replica after the other. Nothing else has to be done: old tokens stay valid until they expire."
+    )
 
 
 async def _serve(product: Product, only: list[str] | None) -> None:

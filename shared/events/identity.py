@@ -95,6 +95,7 @@ class SessionEnded(PersonEvent):
         "token_reused",
         "member_deactivated",
         "organization_changed",
+        "two_factor_required",
         "revoked_by_admin",
     ]
 
@@ -113,7 +114,42 @@ class SignInFailed(PersonEvent):
     """Somebody failed to sign in to an existing account."""
 
     TYPE: ClassVar[str] = "identity.sign_in.failed.v1"
-    reason: Literal["password", "throttled"]
+    reason: Literal["password", "throttled", "second_factor"]
+    source_ip: str | None = None
+
+
+Factor = Literal["totp", "passkey"]
+
+
+class TwoFactorEnabled(PersonEvent):
+    """A person has one more second factor; `factors` are the kinds that they have now."""
+
+    TYPE: ClassVar[str] = "identity.two_factor.enabled.v1"
+    factor: Factor
+    factors: list[Factor]
+
+
+class TwoFactorRemoved(PersonEvent):
+    """Second factors of a person are gone; `factors` are the kinds that they still have. `org_id` and `reason` are there when an Admin did it."""
+
+    TYPE: ClassVar[str] = "identity.two_factor.removed.v1"
+    removed: list[Factor]
+    factors: list[Factor]
+    org_id: OrgId | None = None
+    reason: str | None = None
+
+
+class RecoveryCodesRenewed(PersonEvent):
+    """A person has a new set of recovery codes; no earlier one works any more."""
+
+    TYPE: ClassVar[str] = "identity.recovery_codes.renewed.v1"
+
+
+class RecoveryCodeUsed(PersonEvent):
+    """A person signed in with a recovery code, which is used up."""
+
+    TYPE: ClassVar[str] = "identity.recovery_code.used.v1"
+    left: int
     source_ip: str | None = None
 
 
@@ -128,4 +164,8 @@ PUBLISHED = (
     SessionEnded,
     AllSessionsEnded,
     SignInFailed,
+    TwoFactorEnabled,
+    TwoFactorRemoved,
+    RecoveryCodesRenewed,
+    RecoveryCodeUsed,
 )

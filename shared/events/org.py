@@ -6,52 +6,12 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, Shape
-from shared.ids import DomainId, GroupId, InvitationId, UserId
-
-Role = Literal["admin", "analyst", "viewer"]
-
-
-class Organization(Shape):
-    name: str
-    location: Literal["eu", "us"]
-    contact_email: str
-    product_mails: bool
-    time_zone: str = "UTC"
-    week_start: Literal["monday", "sunday"] = "monday"
-
-
-class Member(Shape):
-    """A member's full state. `effective_role` is lower than `role` while the plan has no author slot for them."""
-
-    user_id: UserId
-    email: str
-    name: str
-    role: Role
-    effective_role: Role
-    status: Literal["active", "inactive", "removed"]
-    joined_at: datetime
-    deactivated_at: datetime | None = None
-
-
-class Group(Shape):
-    """A group's full state without its members. Membership in built-in groups follows from member events."""
-
-    group_id: GroupId
-    kind: Literal["all_users", "all_analysts", "custom"]
-    name: str
-    description: str
-
-
-class Invitation(Shape):
-    """An invitation's state; `link_version` counts how often its mail was sent, and only the last link works."""
-
-    invitation_id: InvitationId
-    email: str
-    role: Role
-    group_ids: list[GroupId]
-    status: Literal["open", "accepted", "revoked", "expired"]
-    expires_at: datetime
-    link_version: int
+from shared.events.org_shapes import Group as Group
+from shared.events.org_shapes import Invitation as Invitation
+from shared.events.org_shapes import Member as Member
+from shared.events.org_shapes import Organization as Organization
+from shared.events.org_shapes import Role as Role
+from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 
 class OrganizationCreated(OrgEvent):
@@ -71,16 +31,85 @@ class OrganizationChanged(OrgEvent):
 
 
 class Domain(Shape):
+    """An e-mail domain's state. `stands`: it is the organization's, whatever the plan makes of it; only `verified` and `at_risk` are proven."""
+
     domain_id: DomainId
     name: str
-    status: Literal["claimed", "verified", "removed"]
+    status: Literal["claimed", "verified", "at_risk", "lapsed", "removed"]
+    origin: Literal["sign_up", "claimed", "affirmed"]
+    stands: bool
 
 
 class DomainClaimed(OrgEvent):
-    """An e-mail domain was registered for the organization."""
+    """An e-mail domain was registered for the organization, or waits for its proof."""
 
     TYPE: ClassVar[str] = "org.domain.claimed.v1"
     domain: Domain
+    claimed_by: UserId | None = None
+
+
+class DomainVerified(OrgEvent):
+    """DNS proves that the domain is the organization's; so it is no other one's."""
+
+    TYPE: ClassVar[str] = "org.domain.verified.v1"
+    domain: Domain
+
+
+class DomainAtRisk(OrgEvent):
+    """The proof is no longer in DNS. The domain lapses then unless the proof is back."""
+
+    TYPE: ClassVar[str] = "org.domain.at_risk.v1"
+    domain: Domain
+    lapses_at: datetime
+
+
+class DomainLapsed(OrgEvent):
+    """The domain is no longer the organization's: nobody can be invited there. Who is a member stays one."""
+
+    TYPE: ClassVar[str] = "org.domain.lapsed.v1"
+    domain: Domain
+    reason: Literal["proof_gone", "proven_by_another"]
+
+
+class DomainRemoved(OrgEvent):
+    """The domain was taken off the list, by an Admin or because its claim was never proven."""
+
+    TYPE: ClassVar[str] = "org.domain.removed.v1"
+    domain: Domain
+    reason: Literal["by_admin", "unproven"]
+
+
+class DomainsSuspended(OrgEvent):
+    """The plan no longer includes these domains: nobody new can be invited there until it does. One event for all of them."""
+
+    TYPE: ClassVar[str] = "org.domain.suspended.v1"
+    domain_ids: list[DomainId]
+    cause: Literal["plan"]
+    plan: str
+    suspended_at: datetime
+
+
+class DomainsResumed(OrgEvent):
+    """The plan includes these domains again."""
+
+    TYPE: ClassVar[str] = "org.domain.resumed.v1"
+    domain_ids: list[DomainId]
+    plan: str
+
+
+class SecurityPolicy(Shape):
+    """What an organization asks of its members' accounts; with `two_factor_required` from `two_factor_deadline` on."""
+
+    two_factor_required: bool
+    two_factor_deadline: datetime | None = None
+
+
+class SecurityPolicyChanged(OrgEvent):
+    """The organization asks something else of its members' accounts than before."""
+
+    TYPE: ClassVar[str] = "org.security_policy.changed.v1"
+    policy: SecurityPolicy
+    previous: SecurityPolicy
 
 
 class TermsAccepted(OrgEvent):
@@ -90,6 +119,31 @@ class TermsAccepted(OrgEvent):
     document: Literal["terms", "privacy"]
     version: str
     accepted_by: UserId
+    acceptance_id: AcceptanceId | None = None
+    sha256: str | None = None
+
+
+class DpaAccepted(OrgEvent):
+    """The organization accepted the Data Processing Amendment electronically; the hash is of the text that was signed."""
+
+    TYPE: ClassVar[str] = "org.legal.dpa_accepted.v1"
+    acceptance_id: AcceptanceId
+    version: str
+    sha256: str
+    accepted_by: UserId
+    signatory_name: str
+    signatory_title: str
+
+
+class DpaNotApplicable(OrgEvent):
+    """The organization said why it needs no Data Processing Amendment."""
+
+    TYPE: ClassVar[str] = "org.legal.dpa_not_applicable.v1"
+    acceptance_id: AcceptanceId
+    version: str
+    sha256: str
+    decided_by: UserId
+    reason: str
 
 
 class InvitationSent(OrgEvent):
@@ -270,10 +324,19 @@ class GroupsResumed(OrgEvent):
 
 
 PUBLISHED = (
+    SecurityPolicyChanged,
     OrganizationCreated,
     OrganizationChanged,
     DomainClaimed,
+    DomainVerified,
+    DomainAtRisk,
+    DomainLapsed,
+    DomainRemoved,
+    DomainsSuspended,
+    DomainsResumed,
     TermsAccepted,
+    DpaAccepted,
+    DpaNotApplicable,
     InvitationSent,
     InvitationResent,
     InvitationRenewalRequested,

@@ -1,4 +1,4 @@
-"""What sharing says: dashboards, who they are shared with, and embed secrets (never the secret itself). Ordered by organization."""
+"""What sharing says: dashboards, who they are shared with, links, and embed secrets (never a secret, a token or a password). Ordered by organization."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, Shape
-from shared.ids import GroupId, SecretId, UserId
+from shared.ids import GroupId, LinkId, SecretId, UserId
 
 
 class Dashboard(Shape):
@@ -73,6 +73,107 @@ class EmbedSecretReset(OrgEvent):
     expiring: dict[SecretId, datetime]
 
 
+class EmbedSecretExpired(OrgEvent):
+    """The overlap of an older embed secret is over: tokens that it signed are refused from its moment on."""
+
+    TYPE: ClassVar[str] = "sharing.embed_secret.expired.v1"
+    secret_id: SecretId
+
+
+class EmbedSecretRevoked(OrgEvent):
+    """An Admin ended an embed secret before its time. When it was the one in force, another one is told of in the same transaction."""
+
+    TYPE: ClassVar[str] = "sharing.embed_secret.revoked.v1"
+    secret_id: SecretId
+    revoked_at: datetime
+
+
+class EmbedSecretRevealed(OrgEvent):
+    """An Admin looked at an embed secret."""
+
+    TYPE: ClassVar[str] = "sharing.embed_secret.revealed.v1"
+    secret_id: SecretId
+
+
+class EmbedTokenRefused(OrgEvent):
+    """Somebody was refused at a link: told once per link, reason and hour, however often it happens. The log counts all."""
+
+    TYPE: ClassVar[str] = "sharing.embed_token.refused.v1"
+    link_id: LinkId
+    dashboard_id: str
+    reason: str
+
+
+class Link(Shape):
+    """A sharing link without its token. `frozen_filters` is null when it follows the dashboard's defaults; an empty list of networks is no list."""
+
+    link_id: LinkId
+    dashboard_id: str
+    report_id: str | None
+    name: str
+    description: str
+    created_by: UserId
+    expires_at: datetime | None
+    has_password: bool
+    networks: list[str]
+    origins: list[str]
+    requires_secret: bool
+    allow_parameters: bool
+    tv_mode: bool
+    dark_mode: bool
+    toolbar: bool
+    csv: bool
+    excel: bool
+    frozen_filters: dict[str, str | list[str]] | None
+    paused: bool
+    token_version: int
+
+
+class LinkCreated(OrgEvent):
+    """A dashboard, or a report of it, has one more sharing link."""
+
+    TYPE: ClassVar[str] = "sharing.link.created.v1"
+    link: Link
+
+
+class LinkChanged(OrgEvent):
+    """A link is another, was paused or goes on; `changed` names the fields. A new password names `password`."""
+
+    TYPE: ClassVar[str] = "sharing.link.changed.v1"
+    link: Link
+    changed: list[str]
+    previous: Link
+
+
+class LinkTokenRotated(OrgEvent):
+    """A link has a new token, and its old one is dead; `revived` when it had been switched off with all others."""
+
+    TYPE: ClassVar[str] = "sharing.link.token_rotated.v1"
+    link: Link
+    revived: bool
+
+
+class LinkRemoved(OrgEvent):
+    """A link is gone. Links of a dashboard that is removed are gone with it, without a word of their own."""
+
+    TYPE: ClassVar[str] = "sharing.link.removed.v1"
+    link: Link
+
+
+class LinksSuspended(OrgEvent):
+    """No link of the organization opens any more: the plan doesn't include them (they return as they were), or an Admin switched them off for good."""
+
+    TYPE: ClassVar[str] = "sharing.link.suspended.v1"
+    cause: Literal["plan", "switch"]
+
+
+class LinksResumed(OrgEvent):
+    """Links are possible again. After a switch each of them stays dead until it gets a new token."""
+
+    TYPE: ClassVar[str] = "sharing.link.resumed.v1"
+    cause: Literal["plan", "switch"]
+
+
 PUBLISHED = (
     DashboardRegistered,
     DashboardChanged,
@@ -80,4 +181,14 @@ PUBLISHED = (
     DashboardShared,
     DashboardTransferred,
     EmbedSecretReset,
+    EmbedSecretExpired,
+    EmbedSecretRevoked,
+    EmbedSecretRevealed,
+    EmbedTokenRefused,
+    LinkCreated,
+    LinkChanged,
+    LinkTokenRotated,
+    LinkRemoved,
+    LinksSuspended,
+    LinksResumed,
 )

@@ -14,15 +14,16 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from services.audit import rules
 from services.audit.app import service as audit
+from services.audit.rules import chain as rules
+from services.courier.app import service as courier
 from shared.auth import Actor
 from shared.bus import Message
 from shared.db import EVERY_ORG
 from shared.events import Envelope, Event
 from shared.events.billing import Entitlements, EntitlementsChanged
 from shared.events.courier import MailRequested
-from shared.events.identity import PasswordChanged, Person, SessionStarted, Signup, UserRegistered
+from shared.events.identity import PasswordChanged, Person, SessionEnded, SessionStarted, Signup, UserRegistered
 from shared.events.org import Group, GroupCreated, Member, MemberJoined, MemberRemoved, MemberRenamed
 from shared.events.sharing import Dashboard, DashboardRegistered
 from shared.ids import new_event_id, new_id
@@ -31,7 +32,7 @@ from tests.world import Databases, World, an_admin, world_of
 
 @pytest.fixture
 async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
-    async with world_of([audit], databases, tmp_path) as world:
+    async with world_of([audit, courier], databases, tmp_path) as world:
         yield world
 
 
@@ -143,6 +144,18 @@ async def test_a_persons_own_events_are_in_the_log_of_each_of_their_organization
         assert (PasswordChanged.TYPE in actions) is there
     for actor in (ada, second):
         assert rules.verify(await exported(world, actor), first_previous_hash=rules.BEGINNING).intact
+
+
+async def test_what_a_person_does_in_one_organization_is_in_no_other_log(world: World) -> None:
+    ada = an_admin()
+    second = replace(ada, org_id=new_id("org"))
+    await world.hear("org", joined(ada), joined(second))
+    session_id = new_id("ses")
+    ended = SessionEnded(user_id=ada.person(), session_id=session_id, org_id=ada.org(), reason="revoked_by_admin")
+    await world.hear("identity", ended, PasswordChanged(user_id=ada.person()))
+    here, there = [[entry["action"] for entry in await found(world, actor)] for actor in (ada, second)]
+    assert (SessionEnded.TYPE in here, SessionEnded.TYPE in there) == (True, False)
+    assert PasswordChanged.TYPE in there
 
 
 async def test_what_happens_before_there_is_an_organization_is_kept_with_the_person(world: World) -> None:

@@ -232,9 +232,15 @@ async def test_a_preview_names_what_is_lost_and_the_change_needs_its_fingerprint
         "dashboards_losing_count",
         "dashboards_gaining",
         "dashboards_gaining_count",
+        "links_suspended",
+        "links_suspended_count",
+        "links_resumed",
+        "links_resumed_count",
         "author_slots",
         "viewer_slots",
         "losing_author_slot",
+        "domains_suspended",
+        "domains_resumed",
     }
     assert {name for name, _ in stage.neighbours.asked} == {"org", "sharing"}
     assert all(question["entitlements"]["plan"] == "pro" for _, question in stage.neighbours.asked)

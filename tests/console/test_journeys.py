@@ -62,7 +62,7 @@ async def test_an_invited_person_makes_an_account_and_joins_and_sees_what_their_
         await gus.page.locator(".wrong").wait_for()
         await gus.field("Password").fill(PASSWORD)
         await gus.button("Accept invitation").click()
-        await gus.page.get_by_role("heading", level=1, name="Security").wait_for()
+        await gus.page.get_by_role("heading", level=1, name="Sharing").wait_for()
         assert await gus.page.get_by_role("link", name="Users").count() == 0
 
     await admin.button(f"Actions for {second}").click()

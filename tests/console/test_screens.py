@@ -14,6 +14,9 @@ OUTSIDE = {
     "/forgot": "Set a new password",
     "/verify/nonsense": "This link no longer works",
     "/invite/nonsense": "This link no longer works",
+    "/confirm-email/nonsense": "Confirm your new address",
+    "/undo-email/nonsense": "Keep your old address",
+    "/reset/nonsense": "Set a new password",
 }
 INSIDE = {
     "/users": "Users",
@@ -21,6 +24,11 @@ INSIDE = {
     "/users?status=pending": "Users",
     "/users?q=nobody-at-all": "Users",
     "/groups": "User groups",
+    "/organization": "Organization",
+    "/sharing": "Sharing",
+    "/access": "Who can see what",
+    "/billing": "Billing",
+    "/audit": "Audit log",
     "/me/security": "Security",
     "/no/such/page": "There is nothing here",
 }

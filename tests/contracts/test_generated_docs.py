@@ -24,7 +24,7 @@ from tests.contracts.source import ROOT
 DOCS = ROOT / "docs"
 RELEASED = DOCS / "events" / "released"
 SECRET = re.compile(r"(password|token|secret|hash|recovery_code|totp|otp)s?$")
-NAMES_OF_THINGS = {"secret_id", "embed_secret", "previous_secret_id"}
+NAMES_OF_THINGS = {"secret_id", "embed_secret", "previous_secret_id", "has_password", "requires_secret"}
 
 
 def services() -> list[Service]:

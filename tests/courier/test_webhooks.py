@@ -394,6 +394,7 @@ async def test_a_lapse_stops_what_is_there_and_what_happens_meanwhile_is_told_wh
     assert (await house.ask("PATCH", path, {"enabled": True})).code == "plan_required"
     actions = (await house.ask("GET", "/internal/capabilities")).ok()["capabilities"]
     assert {one["action"]: one["allowed"] for one in actions} == {
+        "audit_heads.read": True,
         "webhooks.read": True,
         "webhooks.edit": True,
         "webhooks.create": False,

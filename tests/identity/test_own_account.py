@@ -220,7 +220,7 @@ async def test_a_wrong_proof_counts_as_a_guess_and_proves_nothing(world: World) 
         for _ in range(11)
     ]
     assert codes == ["invalid_credentials"] * 10 + ["rate_limited"]
-    assert (await sign_in(world, ana.email)).code == "rate_limited"
+    assert (await sign_in(world, ana.email, source="192.0.2.1")).code == "rate_limited"
     assert (await introspect(world, mine.session_id or ""))["auth_time"] == mine.auth_time
 
 
@@ -301,6 +301,9 @@ async def test_only_persons_reach_what_is_theirs_and_only_services_what_is_inter
             route.path.replace("{session_id}", mine.session_id or "")
             .replace("{signup_id}", "sgn_x")
             .replace("{token}", "x")
+            .replace("{user_id}", "usr_x")
+            .replace("{challenge_id}", "chl_x")
+            .replace("{passkey_id}", "psk_x")
         )
         if route.may.person:
             assert (await world.ask("identity", route.method, path, actor=ANONYMOUS)).code == "unauthenticated", route

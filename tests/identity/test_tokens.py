@@ -18,6 +18,7 @@ from shared.ids import new_id
 from shared.web.address import Address
 from shared.web.client import Client
 from tests.identity.people import (
+    PASSWORD,
     confirm,
     cookie_of,
     holding,
@@ -25,6 +26,8 @@ from tests.identity.people import (
     introspect_cookie,
     invitation,
     is_invited,
+    link_of,
+    mails,
     refresh,
     sign_in,
     sign_up,
@@ -159,12 +162,23 @@ async def test_what_is_wrong_with_a_refresh_token_is_not_told(world: World) -> N
     assert (await refresh(world, used)).status == 200, "a guess must not end somebody's session"
 
 
+async def mailed_tokens(world: World) -> tuple[str, str, str]:
+    """For a new password, for a new address, and for undoing that: of two people who do nothing else."""
+    ben, cem = await somebody(world), await somebody(world)
+    await world.ask("identity", "POST", "/v1/auth/password-resets", {"email": ben.email})
+    body = {"email": f"new-{cem.email}", "password": PASSWORD}
+    await world.ask("identity", "PUT", "/v1/me/email-change", body, actor=await cem.comes())
+    reset, change, undo = (await mails(world))[-3:]
+    return link_of(world, reset), link_of(world, change), link_of(world, undo)
+
+
 async def test_no_token_is_accepted_where_another_kind_is_expected(world: World) -> None:
     ana = await somebody(world)
     session = (await sign_in(world, ana.email)).ok()
     cookie_reply = await sign_in(world, ana.email, keep="cookie")
     signup_id, signup = await sign_up(world, "new@example.com")
     invited = await is_invited(world, new_id("org"), invitation(world, "guest@example.com"))
+    reset, change, undo = await mailed_tokens(world)
     internal = world.settings.secrets.keyring("gateway").issue(
         Actor("person", ana.user_id, session_id=session["session_id"]), "identity"
     )
@@ -175,6 +189,7 @@ async def test_no_token_is_accepted_where_another_kind_is_expected(world: World)
     tokens = {
         "access": session["access_token"], "refresh": session["refresh_token"], "cookie": cookie_of(cookie_reply), "signup": signup,
         "invitation": invited, "internal": internal, "unsigned": unsigned, "confused": confused, "session id": session["session_id"],
+        "reset": reset, "change": change, "undo": undo,
     }  # fmt: skip
 
     async def as_refresh(token: str) -> bool:
@@ -190,6 +205,16 @@ async def test_no_token_is_accepted_where_another_kind_is_expected(world: World)
         body = {"name": "Guest", "password": "Gelber Regenmantel 41"}
         return (await world.ask("identity", "POST", f"/v1/invitation-tokens/{token}/account", body)).status == 201
 
+    async def as_reset(token: str) -> bool:
+        path = f"/v1/auth/password-resets/{token}"
+        return (await world.ask("identity", "PUT", path, {"new_password": "Drei blaue Fahrräder"})).status == 204
+
+    async def as_change(token: str) -> bool:
+        return (await world.ask("identity", "POST", f"/v1/auth/email-changes/{token}/confirmation")).status == 200
+
+    async def as_undo(token: str) -> bool:
+        return (await world.ask("identity", "POST", f"/v1/auth/email-changes/{token}/undoing")).status == 200
+
     async def as_internal(token: str) -> bool:
         client = Client(Address.parse(world.settings.urls["identity"]))
         try:
@@ -203,6 +228,7 @@ async def test_no_token_is_accepted_where_another_kind_is_expected(world: World)
 
     uses: dict[str, Callable[[str], Awaitable[bool]]] = {
         "refresh": as_refresh, "cookie": as_cookie, "internal": as_internal, "signup": as_signup, "invitation": as_invitation,
+        "reset": as_reset, "change": as_change, "undo": as_undo,
     }  # fmt: skip
     accepted = {(kind, use) for use, accepts in uses.items() for kind, token in tokens.items() if await accepts(token)}
     assert accepted == {(use, use) for use in uses}

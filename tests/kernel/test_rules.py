@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.auth import Actor
-from shared.config import SERVICES, Misconfigured, Secrets, settings_from
+from shared.config import SERVICES, Misconfigured, Secrets, settings_from, signing_key
 from shared.errors import Problem
 from shared.ids import is_id, may_come_from, new_event_id, new_id
 from shared.links import link_token, read_link_token
@@ -284,3 +285,23 @@ def test_secrets_are_never_overwritten_and_nobody_else_reads_them(tmp_path: Path
     assert file.stat().st_mode & 0o777 == 0o600
     assert Secrets.load(file) == SECRETS
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_next_access_key_is_published_before_it_signs_and_the_last_one_leaves_when_nothing_it_signed_is_valid() -> (
+    None
+):
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    first = SECRETS.access[0]
+    assert signing_key(SECRETS.access, now) == first
+    second = SECRETS.with_next_access_key(now)
+    assert [key.signs_from for key in second.access] == [None, now + timedelta(minutes=15)]
+    assert second.waiting_access_key(now) == second.access[1]
+    assert signing_key(second.access, now + timedelta(minutes=14)) == first
+    later = now + timedelta(minutes=15)
+    assert signing_key(second.access, later) == second.access[1]
+    assert second.waiting_access_key(later) is None
+    at_once, a_day_later = second.with_next_access_key(later), second.with_next_access_key(later + timedelta(days=1))
+    assert [key.kid for key in at_once.access[:2]] == [first.kid, second.access[1].kid]
+    assert [key.kid for key in a_day_later.access[:1]] == [second.access[1].kid]
+    assert (len(at_once.access), len(a_day_later.access)) == (3, 2)
+    assert second.model_copy(update={"access": SECRETS.access}) == SECRETS, "nothing else changed"

@@ -35,7 +35,12 @@ async def test_a_sign_up_founds_an_organization_with_everything_that_belongs_to_
     ]
     domains = (await house.ask("GET", "/v1/domains")).ok()["data"]
     assert [(d["name"], d["status"]) for d in domains] == [(house.domain, "claimed")]
-    assert (await house.ask("GET", "/v1/legal/dpa")).ok() == {"status": "undecided"}
+    assert (await house.ask("GET", "/v1/legal/dpa")).ok() == {
+        "status": "undecided",
+        "current_version": "2026-01",
+        "awaits_answer": True,
+        "decided": None,
+    }
     accepted = (await house.ask("GET", "/v1/legal/acceptances")).ok()["data"]
     assert {a["document"] for a in accepted} == {"terms", "privacy"}
     assert {(a["accepted_by"], a["name"], a["source_ip"]) for a in accepted} == {

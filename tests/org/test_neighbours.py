@@ -80,6 +80,8 @@ async def test_a_plans_effects_are_named_and_what_comes_is_what_was_named(world:
         "losing_author_slot": [
             {"user_id": cleo.user_id, "name": "Cleo", "email": f"cleo@{house.domain}", "role": "analyst"}
         ],
+        "domains_suspended": [],
+        "domains_resumed": [],
     }
     assert (await effects("free", 2, False))["state"] == state
     assert (await effects("business", 20, True))["groups_suspended"] == []

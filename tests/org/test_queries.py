@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from services.org.store import groups, members, organizations
+from services.org.store import groups, members, organizations, slots
 from services.org.store.members import Wanted
 from shared.db import Read
 from tests.org.house import House, founded
@@ -61,6 +61,7 @@ async def crowded(world: World) -> House:
         (Wanted(descending=True), "members_by_name"),
         (Wanted(sort="email"), "members_by_email"),
         (Wanted(sort="joined_at", descending=True), "members_by_joining"),
+        (Wanted(sort="last_active_at", descending=True), "members_by_activity"),
         (Wanted(status="inactive", sort="deactivated_at"), "members_by_deactivation"),
     ],
 )
@@ -89,3 +90,18 @@ async def test_one_member_their_groups_and_the_authors_are_found_without_reading
         await members.memberships(explaining, crowded.admin.user_id or "")
         await groups.held(explaining, crowded.org_id, [crowded.admin.user_id or ""])
     assert not [node for node in explaining.nodes if node == "Seq Scan members"], explaining.nodes
+
+
+async def test_a_page_of_the_slot_ledger_is_read_in_the_order_of_its_index(world: World, crowded: House) -> None:
+    async with world.started["org"].env.database.tx(crowded.org_id, lambda event: event) as tx:
+        await tx.run("analyze slot_entries")
+    now = world.clock.now()
+    async with world.started["org"].env.database.read(crowded.org_id) as read:
+        explaining = Explaining(read)
+        found = await slots.spells(explaining, crowded.org_id, None, now, None, 51)
+        position = [found[-1].since.isoformat(), found[-1].position]
+        await slots.spells(explaining, crowded.org_id, None, now, position, 51)
+    assert len(found) == 51
+    scanned = [node for node in explaining.nodes if "Seq Scan" in node or node.startswith("Sort")]
+    assert not scanned, explaining.nodes
+    assert any("slot_entries_in_time" in node for node in explaining.nodes)

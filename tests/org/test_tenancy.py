@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.world import World
 
 TABLES = (
     "organizations",
+    "organization_changes",
     "legal_acceptances",
     "domains",
     "entitlements",
@@ -22,6 +24,8 @@ TABLES = (
     "group_members",
     "invitations",
     "deleted_groups",
+    "slot_entries",
+    "security_policies",
 )
 
 
@@ -35,6 +39,11 @@ async def two(world: World) -> tuple[House, House]:
         await house.group("Canary", ben)
         (await house.ask("DELETE", f"/v1/groups/{await house.group('Deleted canary', ben)}")).ok()
         (await house.invite(f"bird@{house.domain}")).ok()
+        proven = replace(house.admin, amr=("pwd", "mfa"))
+        asked = {"two_factor_required": True}
+        (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
+        country = {"country": "DE"}
+        (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
         houses.append(house)
     return houses[0], houses[1]
 

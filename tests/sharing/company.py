@@ -33,13 +33,20 @@ from tests.world import Reply, World
 
 PLANS: dict[str, dict[str, Any]] = {
     "free": {"author_slots": 2, "share_all_analysts": False, "custom_groups": False},
-    "pro": {"author_slots": 5, "share_all_analysts": True, "custom_groups": False},
-    "business": {"author_slots": 20, "share_all_analysts": True, "custom_groups": True},
+    "pro": {"author_slots": 5, "share_all_analysts": True, "custom_groups": False, "sharing_links": True},
+    "business": {
+        "author_slots": 20,
+        "share_all_analysts": True,
+        "custom_groups": True,
+        "sharing_links": True,
+        "interactive_embedding": True,
+    },
 }
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def entitlements(plan: str, version: int) -> Entitlements:
+    usual: dict[str, Any] = {"sharing_links": False, "interactive_embedding": False}
     return Entitlements(
         version=version,
         plan=plan,
@@ -48,11 +55,9 @@ def entitlements(plan: str, version: int) -> Entitlements:
         additional_domains="none",
         single_sign_on=False,
         scim=False,
-        sharing_links=False,
-        interactive_embedding=False,
         api_keys=False,
         audit_days=30,
-        **PLANS[plan],
+        **(usual | PLANS[plan]),
     )
 
 

@@ -108,9 +108,25 @@ async def test_capabilities_say_why_not(company: Company) -> None:
         return {one["action"]: (one["because"]["kind"], one["because"]["plan"]) for one in listed if not one["allowed"]}
 
     assert await refused("ana") == {}
-    assert set(await refused("ben")) == {"access.evaluate_others", "dashboards.hand_over", "embed_secrets.read"}
+    assert set(await refused("ben")) == {
+        "access.evaluate_others",
+        "dashboards.hand_over",
+        "groups.read_dashboards",
+        "embed_secrets.read",
+        "embed_secrets.reset",
+        "embed_secrets.revoke",
+        "embed_secrets.reveal",
+        "embed_refusals.read",
+        "embed_tokens.inspect",
+        "links.suspend",
+    }
     await company.plan("free")
-    assert await refused("ana") == {"share.all_analysts": ("plan", "pro"), "share.groups": ("plan", "business")}
+    assert await refused("ana") == {
+        "share.all_analysts": ("plan", "pro"),
+        "share.groups": ("plan", "business"),
+        "links.create": ("plan", "pro"),
+        "links.allow_parameters": ("plan", "business"),
+    }
     assert (await refused("dan"))["dashboards.register"] == ("role", None)
     await company.suspend_slot("ben")
     assert (await refused("ben"))["dashboards.register"] == ("limit", None)
@@ -121,14 +137,16 @@ async def test_a_new_organization_has_one_embed_secret_sealed_to_its_row(world: 
     (told,) = [event for event in await world.said("sharing", EmbedSecretReset) if event.subject == first.org_id]
     listed = (await first.ask("ana", "GET", "/v1/embed-secrets")).ok()["data"]
     assert [(one["id"], one["expires_at"]) for one in listed] == [(told.data["secret_id"], None)]
+    assert (listed[0]["state"], listed[0]["uses"], listed[0]["last_used_at"]) == ("current", 0, None)
     await first.join(ben="analyst")
     assert (await first.ask("ben", "GET", "/v1/embed-secrets")).code == "forbidden"
     async with world.started["sharing"].env.database.read("*") as read:
-        rows = await read.rows("select org_id, secret_id, sealed from embed_secrets")
+        rows = await read.rows("select org_id, secret_id, sealed, sealing from embed_secrets")
         outbox = b"".join(row["body"] for row in await read.rows("select body from outbox"))
     sealer = Sealer(world.settings.secrets.master)
     opened = {
-        row["org_id"]: sealer.open(row["sealed"], "embed_secrets", row["secret_id"], row["org_id"]) for row in rows
+        row["org_id"]: sealer.open(row["sealed"], "embed_secrets", row["secret_id"], row["org_id"], str(row["sealing"]))
+        for row in rows
     }
     assert len(opened[first.org_id]) == 64
     assert opened[first.org_id] != opened[second.org_id]
@@ -137,7 +155,9 @@ async def test_a_new_organization_has_one_embed_secret_sealed_to_its_row(world: 
         assert opened[row["org_id"]].encode() not in outbox
         elsewhere = second.org_id if row["org_id"] == first.org_id else first.org_id
         with pytest.raises(InvalidTag):
-            sealer.open(row["sealed"], "embed_secrets", row["secret_id"], elsewhere)
+            sealer.open(row["sealed"], "embed_secrets", row["secret_id"], elsewhere, str(row["sealing"]))
+        with pytest.raises(InvalidTag):
+            sealer.open(row["sealed"], "embed_secrets", row["secret_id"], row["org_id"], str(row["sealing"] + 1))
 
 
 async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_foreign(
@@ -146,6 +166,7 @@ async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_fo
     other = await Company(world).found()
     await company.register("ben", "board-1")
     (await company.share("ben", "board-1", "groups", "Sales")).ok()
+    (await company.ask("ben", "POST", "/v1/dashboards/board-1/links", {"name": "For the wall"})).ok()
     tables = (
         "organizations",
         "entitlements",
@@ -155,6 +176,8 @@ async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_fo
         "dashboards",
         "dashboard_groups",
         "embed_secrets",
+        "links",
+        "link_switches",
     )
     database = world.started["sharing"].env.database
     for table in tables:

@@ -63,6 +63,7 @@ async def stage(product: WholeProduct) -> Stage:
             headers={"If-Match": shared.headers["etag"]},
         )
     ).ok()
+    link = (await admin.write("POST", "/v1/dashboards/dsh-matrix/links", {"name": "Matrix"})).ok()
     await buys(admin, "business")
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     webhook, delivery = await a_told_webhook(cast)
@@ -71,12 +72,21 @@ async def stage(product: WholeProduct) -> Stage:
         "delivery_id": delivery,
         "user_id": cast.viewer.user_id,
         "group_id": group["id"],
+        "acceptance_id": (await admin.ask("GET", "/v1/legal/acceptances")).ok()["data"][0]["id"],
+        "document_id": "terms",
+        "country": "CH",
+        "domain_id": (await admin.ask("GET", "/v1/domains")).ok()["data"][0]["id"],
         "invitation_id": invitation["id"],
         "dashboard_id": "dsh-matrix",
+        "link_id": link["id"],
+        "shared_dashboard_id": "dsh-matrix",
+        "secret_id": (await admin.ask("GET", "/v1/embed-secrets")).ok()["data"][0]["id"],
         "event_id": admin.last_change[-1],
         "entry_id": entries[0]["id"],
         "invoice_id": (await admin.ask("GET", "/v1/invoices")).ok()["data"][0]["id"],
         "session_id": "current",
+        "passkey_id": "psk_" + "0" * 26,
+        "challenge_id": "chl_" + "0" * 26,
         "signup_id": "sgn_" + "0" * 26,
         "token": "tms_inv00000000000000000000000000-" + "A" * 43,
         "id": cast.admin.user_id,
@@ -145,7 +155,8 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
         r
         for r in TABLE
         if re.search(
-            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id)}", r
+            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id|domain_id|acceptance_id)}",
+            r,
         )
     ),
 )
@@ -158,6 +169,11 @@ async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(sta
     assert (foreign.status, foreign.code) == (absent.status, absent.code) == (404, "not_found")
     without = {name: value for name, value in foreign.json.items() if name != "instance"}
     assert without == {name: value for name, value in absent.json.items() if name != "instance"}
+
+
+@pytest.mark.parametrize("route", sorted(r for r in TABLE if re.search(r"{(link_id|secret_id)}", r)))
+async def test_links_and_secrets_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
+    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
 def nobody_has(known: str) -> str:

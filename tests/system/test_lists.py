@@ -10,7 +10,7 @@ import pytest
 from shared.cli.demo.api import Person
 from tests.system.whole import Cast, WholeProduct, a_cast, a_told_webhook
 
-SORTS = ("name", "-name", "email", "joined_at", "-joined_at", "deactivated_at&status=inactive")
+SORTS = ("name", "-name", "email", "joined_at", "-joined_at", "-last_active_at", "deactivated_at&status=inactive")
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,7 @@ async def cast(product: WholeProduct) -> Cast:
     for number in range(3):
         (await admin.write("POST", "/v1/groups", {"name": f"Group {number}"})).ok()
         (await admin.write("POST", "/v1/dashboards", {"id": f"dsh-{number}", "title": f"Board {number}"})).ok()
+        (await admin.write("POST", f"/v1/dashboards/dsh-{number}/links", {"name": f"Link {number}"})).ok()
         guest = {"email": f"guest{number}@{admin.email.partition('@')[2]}", "role": "viewer", "group_ids": []}
         (await admin.write("POST", "/v1/invitations", guest)).ok()
         await Person(product.gateway, admin.email, "again").sign_in()
@@ -56,6 +57,7 @@ async def test_every_list_shows_each_row_once_page_by_page(cast: Cast, lists: li
         "/v1/users?",
         "/v1/dashboards?",
         "/v1/invitations?",
+        "/v1/links?",
         "/v1/legal/acceptances?",
         "/v1/audit-entries?",
     }

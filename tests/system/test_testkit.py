@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from shared.events import billing, courier, identity, org, sharing
+from shared.events import audit, billing, courier, identity, org, sharing
 from shared.events.billing import PlanChanged
 from shared.events.org import MemberJoined
 from shared.ids import new_id
@@ -40,7 +40,7 @@ def sub(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> Subscriber:
 
 
 def test_every_event_has_a_sample() -> None:
-    for module in (identity, org, sharing, billing, courier):
+    for module in (identity, org, sharing, billing, audit, courier):
         for event in module.PUBLISHED:
             made = sample(event)
             assert event.model_validate(made.model_dump()) == made

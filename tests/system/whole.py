@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import Gateway, Person, sign_up
@@ -33,12 +34,20 @@ class WholeProduct:
 
 
 @asynccontextmanager
-async def whole_product(databases: Databases, folder: Path) -> AsyncIterator[WholeProduct]:
-    sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
+async def whole_product(
+    databases: Databases,
+    folder: Path,
+    *,
+    secrets: Secrets | None = None,
+    clock: MovableClock | None = None,
+    **more: Any,
+) -> AsyncIterator[WholeProduct]:
+    """The product in one process; with other settings than the usual ones where they are given."""
+    sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
     settings = Settings(
-        secrets=Secrets.generate(),
+        secrets=secrets or Secrets.generate(),
         database_urls={name: await databases.fresh(PRODUCT.service(name)) for name in PRODUCT.storing},
         listens=addresses,
         urls=addresses,
@@ -46,8 +55,9 @@ async def whole_product(databases: Databases, folder: Path) -> AsyncIterator[Who
         public_url=f"http://127.0.0.1:{port}",
         mail=f"file://{folder}/mail",
         pool_size=5,
+        **more,
     )
-    clock = MovableClock()
+    clock = clock or MovableClock()
     async with process(PRODUCT, settings, clock=clock), Gateway(settings.public_url) as gateway:
         yield WholeProduct(gateway, settings, clock)
 
@@ -64,7 +74,7 @@ class Cast:
 
 
 async def a_cast(gateway: Gateway) -> Cast:
-    domain = f"cast-{secrets.token_hex(4)}.example"
+    domain = f"cast-{token_hex(4)}.example"
     admin = await sign_up(gateway, f"admin@{domain}", "Ada Admin", "Cast")
     trial = await admin.write("POST", "/v1/subscription/trial", after=admin.last_change[-1])
     trial.ok()

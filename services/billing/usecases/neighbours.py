@@ -58,21 +58,39 @@ class GainingDashboard(View):
     through: Sequence[str] = ()
 
 
+class DomainEffect(View):
+    domain_id: str
+    name: str
+
+
 class OrgEffects(View):
     groups_suspended: Sequence[GroupEffect]
     groups_resumed: Sequence[GroupEffect]
     author_slots: SlotUse
     viewer_slots: SlotUse
     losing_author_slot: Sequence[SlotLoser]
+    domains_suspended: Sequence[DomainEffect] = ()
+    domains_resumed: Sequence[DomainEffect] = ()
+
+
+class AffectedLink(View):
+    link_id: str
+    name: str
+    dashboard_id: str
+    title: str
 
 
 class SharingEffects(View):
-    """The first dashboards of each kind by name, and how many there are."""
+    """The first dashboards and links of each kind by name, and how many there are."""
 
     dashboards_losing: Sequence[LosingDashboard] = Field(validation_alias="dashboards")
     dashboards_losing_count: int = Field(validation_alias="dashboards_count")
     dashboards_gaining: Sequence[GainingDashboard] = Field(validation_alias="gaining")
     dashboards_gaining_count: int = Field(validation_alias="gaining_count")
+    links_suspended: Sequence[AffectedLink] = ()
+    links_suspended_count: int = 0
+    links_resumed: Sequence[AffectedLink] = ()
+    links_resumed_count: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_precisio
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-FONTS = Path(__file__).parent.parent / "fonts"
+FONTS = Path(__file__).parents[3] / "shared" / "fonts"
 LOCALE = "en_GB"
 WIDTH = 170.0
 AMOUNT = 40.0

@@ -2,10 +2,14 @@
 import { html, render, useEffect, useSignal, useState } from "./lib/dom.js";
 import { language, preferred, speak, t } from "./lib/i18n.js";
 import { go, here, me, recognize, ROOT, route } from "./lib/state.js";
-import { Forgot, Invitation, ResetPassword, SignIn, SignUp, Verify } from "./screens/door.js";
+import { Access } from "./screens/access.js";
+import { Audit } from "./screens/audit.js";
+import { Billing } from "./screens/billing.js";
+import { AddressChange, Forgot, Invitation, ResetPassword, SignIn, SignUp, Verify } from "./screens/door.js";
 import { GroupPage, Groups } from "./screens/groups.js";
-import { SECTIONS } from "./screens/map.js";
+import { Organization } from "./screens/organization.js";
 import { Security } from "./screens/security.js";
+import { Sharing } from "./screens/sharing.js";
 import { UserPage, Users } from "./screens/users.js";
 import { Empty, Notice, Page, Refused } from "./ui/basics.js";
 import { Shell, paint } from "./ui/shell.js";
@@ -15,10 +19,18 @@ const OUTSIDE = [
   [/^\/sign-up$/, SignUp],
   [/^\/verify\/(.+)$/, Verify],
   [/^\/invite\/(.+)$/, Invitation],
+  [/^\/(confirm-email\/.+)$/, AddressChange],
+  [/^\/(undo-email\/.+)$/, AddressChange],
   [/^\/forgot$/, Forgot],
   [/^\/reset\/(.+)$/, ResetPassword],
 ];
 const INSIDE = [
+  [/^\/organization$/, Organization],
+  [/^\/sharing$/, Sharing],
+  [/^\/dashboards$/, Sharing],
+  [/^\/access$/, Access],
+  [/^\/billing$/, Billing],
+  [/^\/audit$/, Audit],
   [/^\/users$/, Users],
   [/^\/users\/(usr_\w+)$/, UserPage],
   [/^\/groups$/, Groups],
@@ -56,7 +68,7 @@ function App() {
   const outside = screenOf(OUTSIDE, path);
   useEffect(() => {
     if (!who && !outside) go(`/sign-in${path === "/" ? "" : `?to=${encodeURIComponent(path + location.search)}`}`, { replace: true });
-    else if (who && path === "/") go(who.organization?.effective_role === "admin" ? SECTIONS[0].pages[0].path : "/me/security", { replace: true });
+    else if (who && path === "/") go(who.organization?.effective_role === "admin" ? "/users" : "/sharing", { replace: true });
   });
   if (outside) return html`<${outside.screen} id=${outside.id} key=${path} />`;
   if (!who) return null;

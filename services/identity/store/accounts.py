@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
 
@@ -20,6 +21,13 @@ async def by_email(read: Read, canonical_email: str) -> Account | None:
 
 async def by_id(read: Read, user_id: str) -> Account | None:
     return _account(await read.row("select * from accounts where user_id = $1 and closed_at is null", user_id))
+
+
+async def by_ids(read: Read, user_ids: Sequence[str]) -> list[Account]:
+    rows = await read.rows(
+        "select * from accounts where user_id = any($1) and closed_at is null order by user_id", list(user_ids)
+    )
+    return [account for row in rows if (account := _account(row))]
 
 
 async def lock(tx: Tx, user_id: str) -> Account | None:
@@ -55,9 +63,18 @@ async def create(
 
 
 async def set_password(tx: Tx, user_id: str, password_hash: str) -> None:
+    """A sign-in that began with the old one goes no further."""
     await tx.run(
-        "update accounts set password_hash = $2, version = version + 1 where user_id = $1", user_id, password_hash
+        "with over as (delete from challenges where user_id = $1)"
+        " update accounts set password_hash = $2, version = version + 1 where user_id = $1",
+        user_id,
+        password_hash,
     )
+
+
+async def set_home(tx: Tx, user_id: str, org_id: str) -> None:
+    """The account was opened by this organization's invitation."""
+    await tx.run("update accounts set invited_by_org = $2 where user_id = $1", user_id, org_id)
 
 
 async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> bool:

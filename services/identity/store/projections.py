@@ -1,4 +1,4 @@
-"""What org has told: organizations, who is a member where, and which invitations are open."""
+"""What org has told: organizations, who is a member where and as what, which domains are whose, and which invitations are open."""
 
 from __future__ import annotations
 
@@ -11,14 +11,51 @@ from shared.db import Read, Row, Tx
 NAMES = [field.name for field in fields(Invitation)]
 
 
-async def keep_membership(tx: Tx, org_id: str, user_id: str, status: str, joined_at: datetime) -> None:
+async def keep_membership(tx: Tx, org_id: str, user_id: str, status: str, acts_as: str, joined_at: datetime) -> None:
     await tx.run(
-        "insert into memberships (org_id, user_id, status, joined_at) values ($1, $2, $3, $4)"
-        " on conflict (org_id, user_id) do update set status = excluded.status, joined_at = excluded.joined_at",
+        "insert into memberships (org_id, user_id, status, acts_as, joined_at) values ($1, $2, $3, $4, $5)"
+        " on conflict (org_id, user_id) do update set status = excluded.status, acts_as = excluded.acts_as, joined_at = excluded.joined_at",
         org_id,
         user_id,
         status,
+        acts_as,
         joined_at,
+    )
+
+
+async def acts_as_admin(read: Read, org_id: str, user_id: str) -> bool:
+    return user_id in await admins(read, org_id)
+
+
+async def admins(read: Read, org_id: str) -> list[str]:
+    rows = await read.rows(
+        "select user_id from memberships where org_id = $1 and status = 'active' and acts_as = 'admin' order by user_id",
+        org_id,
+    )
+    return [row["user_id"] for row in rows]
+
+
+async def keep_domain(tx: Tx, org_id: str, domain_id: str, name: str, proven: bool) -> None:
+    await tx.run(
+        "insert into domains (org_id, domain_id, name, proven) values ($1, $2, $3, $4)"
+        " on conflict (org_id, domain_id) do update set name = excluded.name, proven = excluded.proven",
+        org_id,
+        domain_id,
+        name,
+        proven,
+    )
+
+
+async def is_home(read: Read, org_id: str, user_id: str, domain: str) -> bool:
+    """Whether a person's account is the organization's own: opened by its invitation, or with an address in a domain that it has proven."""
+    return bool(
+        await read.value(
+            "select exists (select from accounts where user_id = $2 and invited_by_org = $1)"
+            " or exists (select from domains where org_id = $1 and name = $3 and proven)",
+            org_id,
+            user_id,
+            domain,
+        )
     )
 
 

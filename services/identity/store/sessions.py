@@ -37,7 +37,7 @@ async def keep(tx: Tx, session: Session) -> None:
     """Writes what may change in the course of a session."""
     await tx.run(
         "update sessions set org_id = $2, generation = $3, rotated_at = $4, authenticated_at = $5, last_used_at = $6,"
-        " ends_at = $7, source_ip = $8, user_agent = $9 where session_id = $1",
+        " ends_at = $7, source_ip = $8, user_agent = $9, amr = $10 where session_id = $1",
         session.session_id,
         session.org_id,
         session.generation,
@@ -47,6 +47,7 @@ async def keep(tx: Tx, session: Session) -> None:
         session.ends_at,
         session.source_ip,
         session.user_agent,
+        list(session.amr),
     )
 
 

@@ -7,8 +7,8 @@ import hmac
 import math
 from dataclasses import dataclass
 
-from services.identity.rules import Limit, spend, take_back
-from services.identity.store import throttles
+from services.identity.rules import BY_DEVICE, Limit, device_of, source_of, spend, take_back
+from services.identity.store import known_devices, throttles
 from services.identity.usecases.opened import opened
 from shared.db import Tx
 from shared.errors import Problem
@@ -17,14 +17,17 @@ from shared.service import Ctx
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was paid for one attempt. `last` tells that the next one has to wait."""
+    """What was paid for one attempt. `last` tells that the next one has to wait, `device` whose device it came from."""
 
     limits: dict[str, Limit]
     last: bool
+    device: tuple[str, str] | None = None
 
     async def forgive(self, tx: Tx, ctx: Ctx) -> None:
         budgets = await throttles.lock(tx, list(self.limits), ctx.now)
         await throttles.keep(tx, {name: take_back(budgets[name], self.limits[name], ctx.now) for name in self.limits})
+        if self.device is not None:
+            await known_devices.remember(tx, *self.device, ctx.now)
 
 
 async def pay(ctx: Ctx, *charges: tuple[Limit, str]) -> Attempt:
@@ -46,6 +49,12 @@ async def pay(ctx: Ctx, *charges: tuple[Limit, str]) -> Attempt:
 async def clear(tx: Tx, ctx: Ctx, *charges: tuple[Limit, str]) -> None:
     """Takes back what others paid, when what they tried at is no more."""
     await Attempt({_bucket(ctx, limit, of): limit for limit, of in charges}, last=False).forgive(tx, ctx)
+
+
+def device_asking(ctx: Ctx, user_id: str) -> str:
+    """A digest of who is meant, and of the network and browser that ask."""
+    browser = device_of(ctx.request.user_agent) or ""
+    return _bucket(ctx, BY_DEVICE, f"{user_id}\n{source_of(ctx.request.source_ip)}\n{browser}")
 
 
 def _bucket(ctx: Ctx, limit: Limit, of: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.identity.store import accounts, email_changes, password_resets, sessions
+from services.identity.store import accounts, email_changes, known_devices, password_resets, sessions
 from services.identity.usecases.passwords import Password, me, prove_password
+from services.identity.usecases.second_factors import forget_factors
 from shared.db import Tx
 from shared.errors import Problem
 from shared.events.courier import MailRequested
@@ -76,6 +77,8 @@ async def close_account(ctx: Ctx, wanted: CloseAccount) -> Problem | None:
 
 async def _erase(ctx: Ctx, tx: Tx, user_id: str) -> None:
     await sessions.end_others(tx, user_id, "")
+    await forget_factors(tx, user_id)
     await password_resets.drop(tx, user_id)
     await email_changes.drop_all(tx, user_id)
+    await known_devices.drop(tx, user_id)
     await accounts.close(tx, user_id, ctx.now)

@@ -1,8 +1,17 @@
-"""What nobody asks for: expired sign-ups, resets, changes of addresses, sessions and throttles go."""
+"""What nobody asks for: expired sign-ups, resets, changes of addresses, challenges, sessions and throttles go."""
 
 from __future__ import annotations
 
-from services.identity.store import email_changes, password_resets, sessions, signups, throttles
+from services.identity.rules import KNOWN_DEVICE_LIFE
+from services.identity.store import (
+    challenges,
+    email_changes,
+    known_devices,
+    password_resets,
+    sessions,
+    signups,
+    throttles,
+)
 from shared.events.identity import SessionEnded
 from shared.service import Ctx
 
@@ -21,9 +30,11 @@ async def end_expired_sessions(ctx: Ctx) -> None:
 
 
 async def forget_the_past(ctx: Ctx) -> None:
-    """Drops sign-ups that were never confirmed, resets that were never made, changes of addresses that are settled, and attempts that no longer count."""
+    """Drops what was begun and never finished, or is settled: sign-ups, resets, changes of addresses, challenges; devices long unseen, and old attempts."""
     async with ctx.tx() as tx:
         await signups.purge(tx, ctx.now)
         await password_resets.purge(tx, ctx.now)
         await email_changes.purge(tx, ctx.now)
+        await challenges.purge(tx, ctx.now)
+        await known_devices.purge(tx, ctx.now - KNOWN_DEVICE_LIFE)
         await throttles.purge(tx, ctx.now)

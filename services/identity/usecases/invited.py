@@ -54,6 +54,7 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
             tx, user_id, invitation.email, address, wanted.name, password_hash, wanted.language, ctx.now
         ):
             raise Problem("already_exists", HAS_ACCOUNT)
+        await accounts.set_home(tx, user_id, invitation.org_id)
         await tx.emit(UserRegistered(user_id=user_id, person=Person(email=invitation.email, name=wanted.name)))
     return Registered(user_id=user_id, email=invitation.email)
 

@@ -1,4 +1,4 @@
-"""What identity opens when it starts: the hasher, the breached passwords, and the keys that it signs and derives tokens with."""
+"""What identity opens when it starts: the hasher, the breached passwords, the keys for tokens, and what seals secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,27 +14,37 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from services.identity.rules import derived_key
 from services.identity.usecases.breached import BreachedPasswords, breached_passwords
 from shared.auth import private_key
-from shared.config import Secrets
+from shared.config import AccessKey, Secrets, signing_key
 from shared.hashing import Hasher, hashing
+from shared.sealing import Sealer
 from shared.service import Ctx, Environment
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The first of each list makes new tokens, all of them prove old ones."""
+    """The first of each list makes new tokens, all of them prove old ones. Which access key signs depends on the time."""
 
-    access: list[tuple[str, Ed25519PrivateKey]]
+    access: list[tuple[AccessKey, Ed25519PrivateKey]]
     sessions: list[bytes]
     throttles: bytes
+    challenges: list[bytes]
+    recovery_codes: list[bytes]
 
     @classmethod
     def of(cls, secrets: Secrets) -> Keys:
         masters = [base64.urlsafe_b64decode(master.key + "=" * (-len(master.key) % 4)) for master in secrets.master]
         return cls(
-            access=[(key.kid, private_key(key.seed)) for key in secrets.access],
+            access=[(key, private_key(key.seed)) for key in secrets.access],
             sessions=[derived_key(master, "session tokens") for master in masters],
             throttles=derived_key(masters[0], "throttles"),
+            challenges=[derived_key(master, "challenges") for master in masters],
+            recovery_codes=[derived_key(master, "recovery codes") for master in masters],
         )
+
+    def signing(self, now: datetime) -> tuple[str, Ed25519PrivateKey]:
+        """The key that signs access tokens now, and its name."""
+        chosen = signing_key([key for key, _ in self.access], now)
+        return next((key.kid, private) for key, private in self.access if key is chosen)
 
 
 @dataclass(frozen=True)
@@ -41,12 +52,14 @@ class Opened:
     hasher: Hasher
     breached: BreachedPasswords
     keys: Keys
+    sealer: Sealer
 
 
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
-        yield Opened(hasher, breached_passwords(), Keys.of(env.settings.secrets))
+        secrets = env.settings.secrets
+        yield Opened(hasher, breached_passwords(), Keys.of(secrets), Sealer(secrets.master))
 
 
 def opened(ctx: Ctx) -> Opened:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
-from services.identity.store import accounts, email_changes, password_resets, projections, sessions
-from services.identity.usecases.attempts import Attempt, pay
+from services.identity.store import accounts, email_changes, known_devices, password_resets, projections, sessions
+from services.identity.usecases.attempts import Attempt, device_asking, pay
 from services.identity.usecases.opened import opened
 from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem, invalid
@@ -63,14 +63,22 @@ class Proof:
 
 
 async def prove_password(ctx: Ctx, canonical_email: str, password: str) -> Proof | Problem:
-    """The proof, or one refusal for all that can be wrong, in the same time. Call it before the first `ctx.tx()`."""
+    """The proof, or one refusal for all that can be wrong, in the same time. Call it before the first `ctx.tx()`.
+
+    A device that the person has shown their password on has a budget of its own, so nobody elsewhere can use it up.
+    """
     source = rules.source_of(ctx.request.source_ip)
     with opened(ctx).hasher.place() as hasher:
-        attempt = await pay(ctx, (rules.BY_ACCOUNT, canonical_email), (rules.BY_SOURCE, source))
         async with ctx.read("") as read:
             account = await accounts.by_email(read, canonical_email)
+            user_id = account.user_id if account else ""
+            device = device_asking(ctx, user_id)
+            is_known = await known_devices.is_known(read, user_id, device, ctx.now - rules.KNOWN_DEVICE_LIFE)
+        budget = (rules.BY_DEVICE, device) if is_known else (rules.BY_ACCOUNT, canonical_email)
+        attempt = await pay(ctx, budget, (rules.BY_SOURCE, source))
         if await hasher.verify(account.password_hash if account else None, password) and account is not None:
             outdated = is_outdated(account.password_hash)
+            attempt = replace(attempt, device=(account.user_id, device))
             return Proof(account, attempt, await hasher.hash(password) if outdated else None)
     return await refuse(ctx, account, attempt)
 
@@ -115,8 +123,8 @@ async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
         if locked.password_hash != proof.account.password_hash:
             raise Problem("conflict", "The password was changed meanwhile.")
         await sessions.end_others(tx, person.user_id, session_id)
-        await proof.attempt.forgive(tx, ctx)
         await password_set(tx, locked, new_hash, except_session_id=session_id)
+        await proof.attempt.forgive(tx, ctx)
     return None
 
 
@@ -136,9 +144,13 @@ async def password_set(tx: Tx, account: Account, new_hash: str, except_session_i
 
 
 async def password_ended(tx: Tx, account: Account, new_hash: str, except_session_id: str | None = None) -> None:
-    """The old password is no longer one, and nor is a link that would set another. Only for whoever has ended the sessions."""
+    """The old password is no longer one, whoever showed it is no longer known, and a link that would set another is dead.
+
+    Only for whoever has ended the sessions.
+    """
     await accounts.set_password(tx, account.user_id, new_hash)
     await password_resets.drop(tx, account.user_id)
+    await known_devices.drop(tx, account.user_id)
     await tx.emit(PasswordChanged(user_id=account.user_id))
     await tx.emit(
         AllSessionsEnded(user_id=account.user_id, reason="password_changed", except_session_id=except_session_id)

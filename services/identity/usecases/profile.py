@@ -18,11 +18,13 @@ ON_ONESELF = (
     "email.change",
     "account.close",
     "reauthentication.answer",
+    "two_factor.read",
+    "two_factor.change",
     "sessions.read",
     "sessions.end",
 )
+ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions")
 SWITCH = "active_organization.choose"
-END_SESSIONS = "users.end_sessions"
 
 
 class ChangeProfile(Message):
@@ -54,16 +56,17 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
-    listed = [*(Capability(action=action) for action in ON_ONESELF), _of_admins(ctx.actor.role)]
+    on_oneself = [Capability(action=action) for action in ON_ONESELF]
+    listed = [*on_oneself, *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS)]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
 
 
-def _of_admins(role: Role | None) -> Capability:
+def _of_admins(action: str, role: Role | None) -> Capability:
     if role == "admin":
-        return Capability(action=END_SESSIONS)
+        return Capability(action=action)
     detail = f"Only for Admins; you act as {role}." if role else "No organization is active."
     because = Because(kind="role" if role else "state", detail=detail)
-    return Capability(action=END_SESSIONS, allowed=False, because=because)
+    return Capability(action=action, allowed=False, because=because)

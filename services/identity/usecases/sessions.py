@@ -1,112 +1,50 @@
-"""Sessions: signing in, proving oneself anew, switching the organization, looking at one's sessions and ending them."""
+"""Sessions: proving oneself anew, switching the organization, looking at one's sessions and ending them."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Self
+
+from pydantic import SecretStr, model_validator
 
 from services.identity import rules
 from services.identity.rules import Account, Kind, Session
-from services.identity.store import accounts, projections, sessions
-from services.identity.usecases.passwords import Password, me, prove_password, refuse
-from services.identity.usecases.tokens import (
-    AccessToken,
-    Tokens,
-    access_token_for,
-    cookie_for,
-    no_cookie,
-    tokens_for,
-)
+from services.identity.store import accounts, challenges, projections, requirements, sessions
+from services.identity.usecases.attempts import Attempt, pay
+from services.identity.usecases.challenges import open_challenge, pay_for_answer, use_up
+from services.identity.usecases.passkey_proofs import proves, read_assertion
+from services.identity.usecases.passwords import Password, me, prove_password
+from services.identity.usecases.second_factors import Code, factors_of, is_totp, one_of, second_factor_failed
+from services.identity.usecases.tokens import AccessToken, access_token_for, cookie_for, no_cookie
 from shared.auth import FRESH_SECONDS
-from shared.db import EVERY_ORG, Tx
+from shared.db import Tx
 from shared.errors import Problem
-from shared.events.identity import AllSessionsEnded, SessionChanged, SessionEnded, SessionStarted
-from shared.fields import Email, Message, Nothing, View, canonical_email
-from shared.ids import OrgId, new_id
+from shared.events.identity import AllSessionsEnded, SessionChanged, SessionEnded
+from shared.fields import Message, Nothing, View
+from shared.ids import OrgId
 from shared.paging import Cursors, ListQuery, Page
 from shared.service import Answer, Ctx
 
 
-class Discover(Message):
-    email: Email
+class PasskeyProof(Message):
+    """The browser's answer (AuthenticationResponseJSON) to a challenge of POST /v1/auth/challenges."""
 
-
-class WayIn(View):
-    method: Literal["password"]
-
-
-async def discover(ctx: Ctx, wanted: Discover) -> WayIn:
-    """How a person with this address signs in. It says nothing about whether there is an account."""
-    return WayIn(method="password")
-
-
-class SignIn(Message):
-    email: Email
-    password: Password
-    keep: Kind = "bearer"
-
-
-async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[Tokens] | Problem:
-    """Starts a session: tokens for a program, or, with `"keep": "cookie"`, the console's cookie and no tokens.
-
-    An unknown address, a wrong password, an unconfirmed or a closed account get one and the same refusal.
-    """
-    proof = await prove_password(ctx, canonical_email(wanted.email), wanted.password.get_secret_value())
-    if isinstance(proof, Problem):
-        return proof
-    async with ctx.tx(EVERY_ORG) as tx:
-        account = await accounts.lock(tx, proof.account.user_id)
-        if account is None or account.password_hash != proof.account.password_hash:
-            return await refuse(ctx, None, proof.attempt)
-        if proof.new_hash is not None:
-            await accounts.set_password(tx, account.user_id, proof.new_hash)
-        session = _new_session(ctx, account, wanted.keep, await _first_org(tx, account))
-        await sessions.begin(tx, session)
-        await proof.attempt.forgive(tx, ctx)
-        await tx.emit(
-            SessionStarted(
-                user_id=account.user_id,
-                session_id=session.session_id,
-                org_id=session.org_id,
-                amr=list(session.amr),
-                source_ip=session.source_ip,
-                user_agent=session.user_agent,
-            )
-        )
-    return Answer(tokens_for(ctx, session), cookie_for(ctx, session))
-
-
-async def _first_org(tx: Tx, account: Account) -> str | None:
-    """Where the person was last, if they still are a member; else the organization that they joined first."""
-    orgs = await projections.active_organizations(tx, account.user_id)
-    return account.last_org_id if account.last_org_id in orgs else next(iter(orgs), None)
-
-
-def _new_session(ctx: Ctx, account: Account, kind: Kind, org_id: str | None) -> Session:
-    expires_at = ctx.now + rules.life_of(kind)
-    return Session(
-        session_id=new_id("ses"),
-        user_id=account.user_id,
-        org_id=org_id,
-        kind=kind,
-        root=secrets.token_bytes(32),
-        generation=0,
-        rotated_at=ctx.now,
-        amr=("pwd",),
-        authenticated_at=ctx.now,
-        started_at=ctx.now,
-        last_used_at=ctx.now,
-        expires_at=expires_at,
-        ends_at=rules.ends_at(kind, ctx.now, expires_at),
-        source_ip=ctx.request.source_ip,
-        user_agent=rules.device_of(ctx.request.user_agent),
-    )
+    challenge_id: str
+    token: SecretStr
+    credential: dict[str, Any]
 
 
 class Reauthenticate(Message):
-    password: Password
+    """One of the proofs."""
+
+    password: Password | None = None
+    totp: Code | None = None
+    passkey: PasskeyProof | None = None
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> Self:
+        return one_of(self, "password", "totp", "passkey")
 
 
 class Reauthenticated(AccessToken):
@@ -114,9 +52,17 @@ class Reauthenticated(AccessToken):
 
 
 async def reauthenticate(ctx: Ctx, wanted: Reauthenticate) -> Answer[Reauthenticated] | Problem:
-    """Proves oneself anew for what asks for a fresh proof. The access token answered, and a cookie's session at once, carry it."""
+    """Proves oneself anew for what asks for a fresh proof: by password, by a code of one's authenticator app, or by passkey.
+
+    The access token answered, and a cookie's session at once, carry it.
+    """
     known = await me(ctx)
-    proof = await prove_password(ctx, known.canonical_email, wanted.password.get_secret_value())
+    if wanted.totp is not None:
+        return await _by_totp(ctx, known, wanted.totp)
+    if wanted.passkey is not None:
+        return await _by_passkey(ctx, known, wanted.passkey)
+    password = wanted.password.get_secret_value() if wanted.password else ""
+    proof = await prove_password(ctx, known.canonical_email, password)
     if isinstance(proof, Problem):
         return proof
     async with ctx.tx() as tx:
@@ -124,12 +70,40 @@ async def reauthenticate(ctx: Ctx, wanted: Reauthenticate) -> Answer[Reauthentic
         session = await _own_session(tx, ctx)
         if account is None or account.password_hash != proof.account.password_hash:
             raise Problem("session_ended")
-        # A cookie that may do more is another cookie; a program's next access token is another one anyway.
-        session = session.rotated(ctx.now) if session.kind == "cookie" else session.used(ctx.now)
-        session = replace(session, authenticated_at=ctx.now)
-        await sessions.keep(tx, session)
-        await proof.attempt.forgive(tx, ctx)
-        await tx.emit(_changed(session))
+        return await _proven(tx, ctx, session, proof.attempt)
+
+
+async def _by_totp(ctx: Ctx, known: Account, code: SecretStr) -> Answer[Reauthenticated] | Problem:
+    attempt = await pay(ctx, (rules.BY_SECOND_FACTOR, known.user_id))
+    async with ctx.tx() as tx:
+        await accounts.lock(tx, known.user_id)
+        session = await _own_session(tx, ctx)
+        if not await is_totp(tx, ctx, known.user_id, code):
+            return await second_factor_failed(tx, ctx, known.user_id)
+        return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, "otp")), attempt)
+
+
+async def _by_passkey(ctx: Ctx, known: Account, given: PasskeyProof) -> Answer[Reauthenticated] | Problem:
+    challenge = await open_challenge(ctx, given.challenge_id, given.token, "passkey")
+    attempt = await pay_for_answer(ctx, challenge, known.user_id)
+    async with ctx.tx() as tx:
+        await accounts.lock(tx, known.user_id)
+        session = await _own_session(tx, ctx)
+        await use_up(tx, ctx, challenge)
+        proof = await proves(tx, ctx, challenge, known.user_id, read_assertion(given.credential))
+        if proof is None:
+            return await second_factor_failed(tx, ctx, known.user_id)
+        await challenges.end(tx, challenge.challenge_id)
+        return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, proof)), attempt)
+
+
+async def _proven(tx: Tx, ctx: Ctx, session: Session, attempt: Attempt) -> Answer[Reauthenticated]:
+    # A cookie that may do more is another cookie; a program's next access token is another one anyway.
+    session = session.rotated(ctx.now) if session.kind == "cookie" else session.used(ctx.now)
+    session = replace(session, authenticated_at=ctx.now)
+    await sessions.keep(tx, session)
+    await attempt.forgive(tx, ctx)
+    await tx.emit(_changed(session))
     answer = Reauthenticated(**access_token_for(ctx, session).model_dump(), authenticated_at=session.authenticated_at)
     return Answer(answer, cookie_for(ctx, session))
 
@@ -153,6 +127,8 @@ async def choose_organization(ctx: Ctx, wanted: ChooseOrganization) -> ActiveOrg
         session = await _own_session(tx, ctx)
         if not await projections.is_active_member(tx, wanted.org_id, user_id):
             raise Problem("not_found")
+        if await requirements.is_due_in(tx, wanted.org_id, user_id, ctx.now) and not await factors_of(tx, user_id):
+            raise Problem("two_factor_required")
         if session.org_id != wanted.org_id:
             if await projections.was_revoked_since(tx, wanted.org_id, user_id, session.authenticated_at):
                 raise _proof_needed()

@@ -49,7 +49,7 @@ def access_token_for(ctx: Ctx, session: Session) -> AccessToken:
         "iat": issued,
         "exp": issued + seconds,
     } | ({"org": session.org_id} if session.org_id else {})
-    kid, key = opened(ctx).keys.access[0]
+    kid, key = opened(ctx).keys.signing(ctx.now)
     token = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": kid, "typ": "at+jwt"})
     return AccessToken(session_id=session.session_id, access_token=token, token_type="Bearer", expires_in=seconds)  # noqa: S106
 
@@ -133,7 +133,7 @@ class KeySet(View):
 async def key_set(ctx: Ctx, _: Nothing) -> Answer[KeySet]:
     """The keys that prove access tokens (RFC 7517)."""
     keys = [
-        Key(kid=kid, x=base64.urlsafe_b64encode(key.public_key().public_bytes_raw()).decode().rstrip("="))
-        for kid, key in opened(ctx).keys.access
+        Key(kid=key.kid, x=base64.urlsafe_b64encode(private.public_key().public_bytes_raw()).decode().rstrip("="))
+        for key, private in opened(ctx).keys.access
     ]
     return Answer(KeySet(keys=keys), {"Cache-Control": "public, max-age=300"})

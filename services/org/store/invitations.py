@@ -103,7 +103,7 @@ async def renew(tx: Tx, org_id: str, invitation_id: str, now: datetime, expires_
     try:
         row = await tx.row(
             "update invitations set status = 'open', link_version = link_version + 1, sent_at = $3, expires_at = $4,"
-            " renewal_requested_at = null"
+            " renewal_requested_at = null, changed_at = $3"
             f" where org_id = $1 and invitation_id = $2 returning {COLUMNS}",
             org_id,
             invitation_id,
@@ -128,11 +128,13 @@ async def request_renewal(tx: Tx, org_id: str, invitation_id: str, now: datetime
     return _read(row) if row else None
 
 
-async def revoke(tx: Tx, org_id: str, invitation_id: str) -> Invitation:
+async def revoke(tx: Tx, org_id: str, invitation_id: str, now: datetime) -> Invitation:
     row = await tx.row(
-        f"update invitations set status = 'revoked' where org_id = $1 and invitation_id = $2 returning {COLUMNS}",
+        "update invitations set status = 'revoked', changed_at = $3"
+        f" where org_id = $1 and invitation_id = $2 returning {COLUMNS}",
         org_id,
         invitation_id,
+        now,
     )
     assert row is not None
     return _read(row)
@@ -140,7 +142,7 @@ async def revoke(tx: Tx, org_id: str, invitation_id: str) -> Invitation:
 
 async def accept(tx: Tx, org_id: str, invitation_id: str, now: datetime) -> Invitation:
     row = await tx.row(
-        "update invitations set status = 'accepted', accepted_at = $3"
+        "update invitations set status = 'accepted', accepted_at = $3, changed_at = $3"
         f" where org_id = $1 and invitation_id = $2 returning {COLUMNS}",
         org_id,
         invitation_id,
@@ -153,7 +155,7 @@ async def accept(tx: Tx, org_id: str, invitation_id: str, now: datetime) -> Invi
 async def expire_due(tx: Tx, org_id: str, now: datetime) -> list[Invitation]:
     """Expires what is overdue in one organization, and returns it."""
     rows = await tx.rows(
-        f"update invitations set status = 'expired' where org_id = $1 and status = 'open' and expires_at <= $2 returning {COLUMNS}",
+        f"update invitations set status = 'expired', changed_at = $2 where org_id = $1 and status = 'open' and expires_at <= $2 returning {COLUMNS}",
         org_id,
         now,
     )

@@ -16,10 +16,18 @@ from shared.db import Read, Row, Tx
 from shared.errors import Problem
 from shared.fields import canonical_email
 
-COLUMNS = "user_id, email, name, role, status, joined_at, deactivated_at, version, changed_by, changed_at"
-SORT_KEYS = {"name": "name_key", "email": "email_key", "joined_at": "joined_at", "deactivated_at": "deactivated_at"}
+COLUMNS = (
+    "user_id, email, name, role, status, joined_at, deactivated_at, version, changed_by, changed_at, last_active_at"
+)
+SORT_KEYS = {
+    "name": "name_key",
+    "email": "email_key",
+    "joined_at": "joined_at",
+    "deactivated_at": "deactivated_at",
+    "last_active_at": "last_active_at",
+}
 
-Sort = Literal["name", "email", "joined_at", "deactivated_at"]
+Sort = Literal["name", "email", "joined_at", "deactivated_at", "last_active_at"]
 
 
 async def find(read: Read, org_id: str, user_id: str) -> Member | None:
@@ -53,10 +61,10 @@ async def join(tx: Tx, org_id: str, person: Person, role: Role, by: str | None, 
     """A new member, or one who was removed and comes back: with this role and from now."""
     try:
         row = await tx.row(
-            "insert into members as known (org_id, user_id, email, email_key, name, name_key, role, status, joined_at, changed_by, changed_at)"
-            " values ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $8)"
+            "insert into members as known (org_id, user_id, email, email_key, name, name_key, role, status, joined_at, changed_by, changed_at, last_active_at)"
+            " values ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $8, $8)"
             " on conflict (org_id, user_id) do update set email = excluded.email, email_key = excluded.email_key, name = excluded.name,"
-            " name_key = excluded.name_key, role = excluded.role, status = 'active', joined_at = excluded.joined_at, deactivated_at = null,"
+            " name_key = excluded.name_key, role = excluded.role, status = 'active', joined_at = excluded.joined_at, deactivated_at = null, last_active_at = excluded.last_active_at,"
             " version = known.version + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at where known.status = 'removed'"
             f" returning {COLUMNS}",
             org_id,
@@ -102,6 +110,16 @@ async def rename(tx: Tx, org_id: str, user_id: str, name: str, now: datetime) ->
 async def set_email(tx: Tx, org_id: str, user_id: str, email: str, now: datetime) -> Member:
     return await _changed(
         tx, org_id, user_id, "email = $5, email_key = $6", user_id, now, email, canonical_email(email)
+    )
+
+
+async def note_activity(tx: Tx, org_id: str, user_id: str, at: datetime) -> None:
+    """No change of the member: whoever has them open needn't notice."""
+    await tx.run(
+        "update members set last_active_at = $3 where org_id = $1 and user_id = $2 and last_active_at < $3",
+        org_id,
+        user_id,
+        at,
     )
 
 

@@ -1,5 +1,6 @@
-"""Organizations and what hangs on them once: the legal record, domains, plan facts; and the persons that identity told."""
+"""Organizations and what hangs on them once: domains, plan facts; and the persons that identity told."""
 
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -8,12 +9,24 @@ from datetime import datetime
 from typing import Any, Literal
 
 from services.org.rules import Author, Overlay, Plan, overlay
+from services.org.rules.domains import is_registered
+from services.org.store import domains
 from shared.db import Read, Row, Tx
 from shared.errors import Problem
 from shared.events import org as said
 from shared.events.billing import Entitlements
 
-CHANGEABLE = ("name", "contact_email", "product_mails", "time_zone", "week_start")
+CHANGEABLE = (
+    "name",
+    "contact_email",
+    "product_mails",
+    "time_zone",
+    "week_start",
+    "country",
+    "number_format",
+    "date_format",
+)
+CHANGES_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -26,13 +39,16 @@ class Organization:
     contact_email: str
     product_mails: bool
     time_zone: str
-    week_start: Literal["monday", "sunday"]
+    week_start: Literal["monday", "saturday", "sunday"]
     dpa: Literal["undecided", "accepted", "not_applicable"]
     created_by: str
     created_at: datetime
     version: int
     changed_by: str | None
     changed_at: datetime
+    country: str | None
+    number_format: str
+    date_format: str
 
     def state(self) -> said.Organization:
         return said.Organization(
@@ -42,6 +58,9 @@ class Organization:
             product_mails=self.product_mails,
             time_zone=self.time_zone,
             week_start=self.week_start,
+            country=self.country,
+            number_format=self.number_format,
+            date_format=self.date_format,
         )
 
 
@@ -78,17 +97,38 @@ async def lock(tx: Tx, org_id: str) -> Organization | None:
 
 
 async def change(tx: Tx, org_id: str, changed: Mapping[str, Any], by: str, now: datetime) -> Organization:
+    """Gives the named columns their new values, and keeps which ones they were."""
+    names = [name for name in CHANGEABLE if name in changed]
+    values = ", ".join(f"{name} = ${place}" for place, name in enumerate(names, 4))
     row = await tx.row(
-        "update organizations set name = coalesce($2, name), contact_email = coalesce($3, contact_email),"
-        " product_mails = coalesce($4, product_mails), time_zone = coalesce($5, time_zone), week_start = coalesce($6, week_start),"
-        " version = version + 1, changed_by = $7, changed_at = $8 where org_id = $1 returning *",
+        f"update organizations set {values}, version = version + 1, changed_by = $2, changed_at = $3"
+        " where org_id = $1 returning *",
         org_id,
-        *(changed.get(name) for name in CHANGEABLE),
         by,
         now,
+        *(changed[name] for name in names),
     )
     assert row is not None
+    await tx.run(
+        "insert into organization_changes (org_id, version, changed_by, changed_at, fields) values ($1, $2, $3, $4, $5)",
+        org_id,
+        row["version"],
+        by,
+        now,
+        names,
+    )
     return Organization(**dict(row))
+
+
+async def changes(read: Read, org_id: str, since: int) -> list[Row]:
+    """What was changed after a version, the newest first."""
+    return await read.rows(
+        "select version, changed_by, changed_at, fields from organization_changes where org_id = $1 and version > $2"
+        " order by version desc limit $3",
+        org_id,
+        since,
+        CHANGES_SHOWN,
+    )
 
 
 async def is_time_zone(read: Read, name: str) -> bool:
@@ -100,93 +140,40 @@ async def sequence(read: Read, org_id: str) -> int:
     return int(await read.value("select sequence from outbox_subjects where subject = $1", org_id) or 0)
 
 
-# -- the legal record
-
-
-async def add_acceptance(
-    tx: Tx,
-    org_id: str,
-    acceptance_id: str,
-    document: str,
-    version: str,
-    user_id: str,
-    name: str,
-    email: str,
-    source_ip: str | None,
-    now: datetime,
-) -> None:
-    await tx.run(
-        "insert into legal_acceptances (org_id, acceptance_id, document, version, accepted_by, name, email, source_ip, accepted_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        org_id,
-        acceptance_id,
-        document,
-        version,
-        user_id,
-        name,
-        email,
-        source_ip,
-        now,
-    )
-
-
-async def acceptances(read: Read, org_id: str, after: str, limit: int) -> list[Row]:
-    """In the order in which they were given."""
-    return await read.rows(
-        "select * from legal_acceptances where org_id = $1 and acceptance_id > $2 order by acceptance_id limit $3",
-        org_id,
-        after,
-        limit,
-    )
-
-
 # -- domains
 
 
-async def add_domain(tx: Tx, org_id: str, domain: said.Domain, now: datetime) -> None:
-    await tx.run(
-        "insert into domains (org_id, domain_id, name, status, created_at) values ($1, $2, $3, $4, $5)",
-        org_id,
-        domain.domain_id,
-        domain.name,
-        domain.status,
-        now,
-    )
-
-
-async def domains(read: Read, org_id: str, after: str, limit: int) -> list[Row]:
-    return await read.rows(
-        "select * from domains where org_id = $1 and status <> 'removed' and domain_id > $2 order by domain_id limit $3",
-        org_id,
-        after,
-        limit,
-    )
-
-
 async def registered_domains(read: Read, org_id: str) -> frozenset[str]:
-    rows = await read.rows("select name from domains where org_id = $1 and status <> 'removed'", org_id)
-    return frozenset(row["name"] for row in rows)
+    """Where addresses can be invited: what the organization has, as far as its plan goes."""
+    plan_now = await plan(read, org_id)
+    return frozenset(domain.name for domain in await domains.every(read, org_id) if is_registered(domain, plan_now))
 
 
 # -- what the plan allows
 
 
 async def plan(read: Read, org_id: str) -> Plan:
-    row = await read.row("select body, groups_lost_at from entitlements where org_id = $1", org_id)
-    return Plan(Entitlements.model_validate_json(row["body"]), row["groups_lost_at"]) if row else Plan()
+    row = await read.row(
+        "select body, groups_lost_at, proven_lost_at, affirmed_lost_at from entitlements where org_id = $1", org_id
+    )
+    return Plan(Entitlements.model_validate_json(row["body"]), *list(row)[1:]) if row else Plan()
 
 
 async def keep_plan(tx: Tx, org_id: str, plan: Plan) -> bool:
     """Keeps what is newer than what is known. False when it isn't."""
     return bool(
         await tx.run(
-            "insert into entitlements as known (org_id, version, body, groups_lost_at) values ($1, $2, $3, $4)"
-            " on conflict (org_id) do update set version = excluded.version, body = excluded.body, groups_lost_at = excluded.groups_lost_at"
+            "insert into entitlements as known (org_id, version, body, groups_lost_at, proven_lost_at, affirmed_lost_at)"
+            " values ($1, $2, $3, $4, $5, $6) on conflict (org_id) do update set version = excluded.version,"
+            " body = excluded.body, groups_lost_at = excluded.groups_lost_at, proven_lost_at = excluded.proven_lost_at,"
+            " affirmed_lost_at = excluded.affirmed_lost_at"
             " where excluded.version > known.version",
             org_id,
             plan.entitlements.version,
             plan.entitlements.model_dump_json(),
             plan.groups_lost_at,
+            plan.proven_lost_at,
+            plan.affirmed_lost_at,
         )
     )
 
@@ -254,6 +241,15 @@ async def meet_person(tx: Tx, person: Person) -> None:
 
 async def forget_person(tx: Tx, user_id: str) -> None:
     await tx.run("delete from persons where user_id = $1", user_id)
+
+
+async def admins(read: Read, org_id: str) -> Sequence[Person]:
+    """The active Admins: whom a mail about the organization goes to."""
+    rows = await read.rows(
+        "select user_id, email, name from members where org_id = $1 and status = 'active' and role = 'admin' order by user_id",
+        org_id,
+    )
+    return [Person(**dict(row)) for row in rows]
 
 
 async def organizations_of(read: Read, user_id: str) -> Sequence[str]:

@@ -16,7 +16,7 @@ from shared.service import Ctx
 from shared.spreadsheets import csv_lines
 
 PAGE = 500
-HEAD = ("name", "email", "role", "effective_role", "status", "joined_at", "deactivated_at", "groups")
+HEAD = ("name", "email", "role", "effective_role", "status", "joined_at", "deactivated_at", "last_active_at", "groups")
 Standing = Literal["active", "inactive"]
 
 
@@ -62,6 +62,7 @@ async def write_a_page(ctx: Ctx, piece: Piece) -> Progress:
             user.status,
             user.joined_at.isoformat(),
             user.deactivated_at.isoformat() if user.deactivated_at else None,
+            user.last_active_at.isoformat() if user.last_active_at else None,
             " | ".join(group.name for group in user.groups if group.kind == "custom"),
         )
         for user in shown

@@ -203,7 +203,7 @@ async def revoke_invitation(ctx: Ctx, which: WhichInvitation) -> None:
         if found.status == "accepted":
             raise Problem("conflict", "This invitation was accepted.", meta={"status": "accepted"})
         if found.status != "revoked":
-            revoked = await invitations.revoke(held.tx, held.id, found.invitation_id)
+            revoked = await invitations.revoke(held.tx, held.id, found.invitation_id, ctx.now)
             await held.tx.emit(InvitationRevoked(org_id=held.id, invitation=revoked.state()))
 
 

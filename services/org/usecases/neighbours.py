@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from services.org import rules
 from services.org.rules import Kind, Role
-from services.org.store import groups, members, organizations
+from services.org.rules.domains import Domain, is_included
+from services.org.store import domains, groups, members, organizations
 from services.org.usecases.organization import Slots, slots_of
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -60,6 +62,11 @@ class AffectedMember(View):
     role: Role
 
 
+class AffectedDomain(View):
+    domain_id: str
+    name: str
+
+
 class PlanEffects(View):
     """What would be different. `state` grows with every change of the organization: a preview is good while it stays."""
 
@@ -69,6 +76,8 @@ class PlanEffects(View):
     author_slots: dict[str, int | None]
     viewer_slots: dict[str, int | None]
     losing_author_slot: list[AffectedMember]
+    domains_suspended: list[AffectedDomain]
+    domains_resumed: list[AffectedDomain]
 
 
 async def standing_of(ctx: Ctx, which: WhoseStanding) -> Standing:
@@ -109,6 +118,7 @@ async def plan_effects(ctx: Ctx, wanted: WhatIf) -> PlanEffects:
             affected = [AffectedGroup(group_id=g.group_id, name=g.name, members=sizes[g.group_id]) for g in custom]
         losing = await members.some(read, wanted.org_id, sorted(then.slotless - now.slotless))
         slots: Slots = slots_of(then.plan, await members.slots_used(read, wanted.org_id, ctx.now))
+        standing = [domain for domain in await domains.every(read, wanted.org_id) if domain.stands]
         state = await organizations.sequence(read, wanted.org_id)
     return PlanEffects(
         state=state,
@@ -120,7 +130,18 @@ async def plan_effects(ctx: Ctx, wanted: WhatIf) -> PlanEffects:
             AffectedMember(user_id=m.user_id, name=m.name, email=m.email, role=m.role)
             for m in sorted(losing, key=lambda m: (m.joined_at, m.user_id))
         ],
+        domains_suspended=_only_under(standing, now.plan, then.plan),
+        domains_resumed=_only_under(standing, then.plan, now.plan),
     )
+
+
+def _only_under(standing: Sequence[Domain], plan: rules.Plan, other: rules.Plan) -> list[AffectedDomain]:
+    """The domains that count on one plan and not on the other."""
+    return [
+        AffectedDomain(domain_id=domain.domain_id, name=domain.name)
+        for domain in standing
+        if is_included(domain, plan) and not is_included(domain, other)
+    ]
 
 
 async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
@@ -152,6 +173,8 @@ def _held_back(action: str, plan: rules.Plan, used: dict[Kind, int]) -> Because 
     """What the plan says against an action that the role allows."""
     if action in rules.NEEDS_GROUPS and not plan.entitlements.custom_groups:
         return Because(kind="plan", plan=rules.PLAN_WITH_GROUPS, detail="Your plan doesn't include custom groups.")
+    if action in rules.NEEDS_DOMAINS and plan.entitlements.additional_domains == "none":
+        return Because(kind="plan", plan=rules.PLAN_WITH_DOMAINS, detail="Your plan doesn't include more domains.")
     kinds = rules.NEEDS_SLOT.get(action, ())
     full = [kind for kind in kinds if (limit := plan.limit(kind)) is not None and used[kind] >= limit]
     if kinds and len(full) == len(kinds):

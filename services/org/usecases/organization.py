@@ -1,21 +1,20 @@
-"""The organization itself: company details, preferences, slots, the legal record, domains."""
+"""The organization itself: company details, preferences, slots."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.org.rules import Plan
 from services.org.store import members, organizations
+from services.org.usecases.changing import change
 from services.org.usecases.holding import administering
-from services.org.usecases.own import own
+from services.org.usecases.preferences import TimeZone
+from services.org.usecases.presets import WeekStart
 from shared.capabilities import SlotUse
-from shared.errors import invalid
-from shared.events.org import OrganizationChanged
 from shared.fields import Composed, Email, Message, Name, Nothing, View
-from shared.paging import ListQuery, Page
 from shared.service import Ctx
 
 
@@ -33,7 +32,7 @@ class OrganizationView(Composed):
     contact_email: str
     product_mails: bool
     time_zone: str
-    week_start: Literal["monday", "sunday"]
+    week_start: WeekStart
     created_at: datetime
     plan: str
     slots: Slots
@@ -45,37 +44,8 @@ class ChangeOrganization(Message):
     name: Name = Field(default_factory=str)
     contact_email: Email = Field(default_factory=str)
     product_mails: bool = Field(default_factory=bool)
-    time_zone: Annotated[
-        str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$"), Field(description="An IANA name.")
-    ] = Field(default_factory=str)
-    week_start: Literal["monday", "sunday"] = Field(default_factory=lambda: "monday")
-
-
-class Dpa(View):
-    """The GDPR Data Processing Amendment; `undecided` until an Admin decides."""
-
-    status: Literal["undecided", "accepted", "not_applicable"]
-
-
-class Acceptance(View):
-    id: str
-    document: Literal["terms", "privacy"]
-    version: str
-    accepted_by: str
-    name: str
-    email: str
-    source_ip: str | None
-    accepted_at: datetime
-
-
-ACCEPTED = tuple(name for name in Acceptance.model_fields if name != "id")
-
-
-class DomainView(View):
-    id: str
-    name: str
-    status: Literal["claimed", "verified"]
-    created_at: datetime
+    time_zone: TimeZone = Field(default_factory=str)
+    week_start: WeekStart = Field(default_factory=lambda: "monday")
 
 
 async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
@@ -87,55 +57,12 @@ async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
 
 
 async def change_organization(ctx: Ctx, wanted: ChangeOrganization) -> OrganizationView:
-    """Changes company details or preferences."""
+    """Changes company details or preferences. A conflict lists who changed what meanwhile."""
     changed = {name: getattr(wanted, name) for name in wanted.model_fields_set}
     async with administering(ctx, "organization.manage") as held:
-        facts = held.facts
-        ctx.check_version(facts.version, facts.changed_by, facts.changed_at)
-        different = {name: value for name, value in changed.items() if getattr(facts, name) != value}
-        if "time_zone" in different and not await organizations.is_time_zone(held.tx, wanted.time_zone):
-            raise invalid("/time_zone", "unknown_time_zone", "This isn't a time zone of the IANA database.")
-        if different:
-            previous = {name: getattr(facts, name) for name in different}
-            facts = await organizations.change(held.tx, held.id, different, held.by_person, ctx.now)
-            await held.tx.emit(OrganizationChanged(org_id=held.id, organization=facts.state(), previous=previous))
+        facts = await change(ctx, held, changed)
         used = await members.slots_used(held.tx, held.id, ctx.now)
         return _view(facts, held.plan, slots_of(held.plan, used))
-
-
-async def read_dpa(ctx: Ctx, _: Nothing) -> Dpa:
-    """Where the organization stands with the Data Processing Amendment."""
-    async with ctx.read() as read:
-        return Dpa(status=(await organizations.one(read, ctx.actor.org())).dpa)
-
-
-class ListAcceptances(ListQuery):
-    """The legal record."""
-
-
-class ListDomains(ListQuery):
-    """The registered domains."""
-
-
-async def list_acceptances(ctx: Ctx, query: ListAcceptances) -> Page[Acceptance]:
-    """Who accepted which version of Terms & Conditions and Privacy Policy, when and from where."""
-    after = own(ctx).cursors.read(query) or [""]
-    async with ctx.read() as read:
-        rows = await organizations.acceptances(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [Acceptance(id=row["acceptance_id"], **{name: row[name] for name in ACCEPTED}) for row in rows]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
-
-
-async def list_domains(ctx: Ctx, query: ListDomains) -> Page[DomainView]:
-    """The organization's registered e-mail domains: whose addresses can be invited."""
-    after = own(ctx).cursors.read(query) or [""]
-    async with ctx.read() as read:
-        rows = await organizations.domains(read, ctx.actor.org(), after[0], query.limit + 1)
-    views = [
-        DomainView(id=row["domain_id"], name=row["name"], status=row["status"], created_at=row["created_at"])
-        for row in rows
-    ]
-    return own(ctx).cursors.page(views, query, lambda shown: [shown.id])
 
 
 def slots_of(plan: Plan, used: dict[Literal["author", "viewer"], int]) -> Slots:

@@ -1,4 +1,4 @@
-"""What org opens once and keeps: the keys of its lists and links, and the domains that no organization can call its own."""
+"""What org opens once and keeps: the keys of its lists and links, the way to DNS, and the domains that no organization can call its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from publicsuffixlist import PublicSuffixList
 
+from services.org.usecases.dns import LookUp, txt_records
+from services.org.usecases.library import Library
 from shared.paging import Cursors
 from shared.service import Ctx
 
@@ -19,18 +21,21 @@ class Own:
 
     cursors: Cursors
     links: bytes
+    look_up: LookUp
+    library: Library
     consumer_domains: frozenset[str]
     public_suffixes: PublicSuffixList
 
     @classmethod
-    def open(cls, cursors: bytes, links: bytes) -> Own:
+    def open(cls, cursors: bytes, links: bytes, look_up: LookUp = txt_records, library: Library | None = None) -> Own:
         lines = CONSUMER_DOMAINS.read_text().split("\n")
         names = frozenset(line for line in lines if line and not line.startswith("#"))
-        return cls(Cursors(cursors), links, names, PublicSuffixList())
+        return cls(Cursors(cursors), links, look_up, library or Library(), names, PublicSuffixList())
 
     def can_be_registered(self, domain: str) -> bool:
         """Whether a domain can be one organization's: not a mail provider's, and not one under which anybody registers."""
-        return domain not in self.consumer_domains and not self.public_suffixes.is_public(domain)
+        belongs_to = self.public_suffixes.privatesuffix(domain)
+        return belongs_to is not None and not {domain, belongs_to} & self.consumer_domains
 
 
 def own(ctx: Ctx) -> Own:

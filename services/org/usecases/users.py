@@ -39,7 +39,10 @@ class GroupRef(View):
 
 
 class User(View):
-    """`effective_role` is lower than `role` while the plan has no author slot for them. `groups` begins with the built-in ones."""
+    """`effective_role` is lower than `role` while the plan has no author slot for them. `groups` begins with the built-in ones.
+
+    `last_active_at` is when they last signed in here, or came here from another of their organizations.
+    """
 
     id: str
     email: str
@@ -49,6 +52,7 @@ class User(View):
     status: Literal["active", "inactive"]
     joined_at: datetime
     deactivated_at: datetime | None
+    last_active_at: datetime | None
     groups: list[GroupRef]
 
 
@@ -64,7 +68,16 @@ class ListUsers(ListQuery):
     role: Role | None = None
     group_id: GroupId | None = None
     sort: Literal[
-        "name", "-name", "email", "-email", "joined_at", "-joined_at", "deactivated_at", "-deactivated_at"
+        "name",
+        "-name",
+        "email",
+        "-email",
+        "joined_at",
+        "-joined_at",
+        "deactivated_at",
+        "-deactivated_at",
+        "last_active_at",
+        "-last_active_at",
     ] = "name"
 
     @model_validator(mode="after")
@@ -262,5 +275,6 @@ def _view(overlay: rules.Overlay, member: rules.Member, built_in: list[rules.Gro
     return User(
         id=member.user_id,
         **state.model_dump(exclude={"user_id"}),
+        last_active_at=member.last_active_at,
         groups=[GroupRef(id=g.group_id, kind=g.kind, name=g.name) for g in (*derived, *custom)],
     )

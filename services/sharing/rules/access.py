@@ -45,13 +45,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the plan lets an organization share with."""
+    """What the plan lets an organization share with, and how."""
 
     plan: str
     name: str
     author_slots: int | None
     custom_groups: bool
     share_all_analysts: bool
+    sharing_links: bool = False
+    interactive_embedding: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,12 @@ from shared.errors import FieldError, Problem, invalid
 
 GroupKind = Literal["all_users", "all_analysts", "custom"]
 
-SMALLEST_PLAN = {"share_all_analysts": "pro", "custom_groups": "business"}
+SMALLEST_PLAN = {
+    "share_all_analysts": "pro",
+    "custom_groups": "business",
+    "sharing_links": "pro",
+    "interactive_embedding": "business",
+}
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,7 @@ def _check_known(group_ids: Sequence[str], known: Mapping[str, Group], plan: Pla
     if not unknown:
         return
     if plan is None or not plan.custom_groups:
-        raise _plan_required("custom_groups", "sharing with selected groups", plan)
+        raise plan_required("custom_groups", "sharing with selected groups", plan)
     faults = [
         FieldError(f"/group_ids/{place}", "unknown_group", "is no group of this organization") for place in unknown
     ]
@@ -145,10 +150,10 @@ def _check_known(group_ids: Sequence[str], known: Mapping[str, Group], plan: Pla
 
 def _check_all_analysts(plan: Plan | None) -> None:
     if plan is None or not plan.share_all_analysts:
-        raise _plan_required("share_all_analysts", "sharing with All Analysts", plan)
+        raise plan_required("share_all_analysts", "sharing with All Analysts", plan)
 
 
-def _plan_required(feature: str, what: str, plan: Plan | None) -> Problem:
+def plan_required(feature: str, what: str, plan: Plan | None) -> Problem:
     meta = {"plan": SMALLEST_PLAN[feature], "current": plan.plan if plan else None, "for": feature}
     return Problem("plan_required", f"The plan {_named(plan)} doesn't include {what}.", meta=meta)
 

@@ -12,7 +12,7 @@ from services.sharing.rules.access import Board, Person, Plan, Reach
 from shared.db import Read, Row
 
 PERSON = "m.user_id, m.name, m.email, m.role, m.effective_role, m.status"
-PLAN = "e.plan, e.plan_name, e.author_slots, e.custom_groups, e.share_all_analysts"
+PLAN = "e.plan, e.plan_name, e.author_slots, e.custom_groups, e.share_all_analysts, e.sharing_links, e.interactive_embedding"
 BOARD = "d.dashboard_id, d.title, d.owner_id, d.mode, d.all_users, d.all_analysts"
 
 STANDING = f"""
@@ -161,7 +161,15 @@ def person_of(row: Row) -> Person | None:
 def plan_of(row: Row) -> Plan | None:
     if row["plan"] is None:
         return None
-    return Plan(row["plan"], row["plan_name"], row["author_slots"], row["custom_groups"], row["share_all_analysts"])
+    return Plan(
+        row["plan"],
+        row["plan_name"],
+        row["author_slots"],
+        row["custom_groups"],
+        row["share_all_analysts"],
+        row["sharing_links"],
+        row["interactive_embedding"],
+    )
 
 
 def board_of(row: Row) -> Board | None:

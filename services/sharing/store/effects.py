@@ -50,6 +50,14 @@ from placed join dashboards d on d.org_id = $1 and d.dashboard_id = placed.dashb
 where placed.place <= $8 group by d.dashboard_id, d.title, d.title_key order by d.title_key, d.dashboard_id limit $9
 """
 
+# Links that open under the first plan and not under the second.
+LINKS_LOST = """
+select l.link_id, l.name, d.dashboard_id, d.title, count(*) over () as links
+from links l join dashboards d on d.org_id = l.org_id and d.dashboard_id = l.dashboard_id
+where l.org_id = $1 and $2 and ($3 or not l.allow_parameters) and not ($4 and ($5 or not l.allow_parameters))
+order by l.name_key, l.link_id limit $6
+"""
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -58,6 +66,8 @@ class Gate:
     custom_groups: bool
     share_all_analysts: bool
     authors: frozenset[str]
+    sharing_links: bool
+    interactive_embedding: bool
 
     @classmethod
     def of(cls, plan: Plan | None, authors: Collection[str]) -> Gate:
@@ -65,6 +75,8 @@ class Gate:
             plan is not None and plan.custom_groups,
             plan is not None and plan.share_all_analysts,
             frozenset(authors),
+            plan is not None and plan.sharing_links,
+            plan is not None and plan.interactive_embedding,
         )
 
 
@@ -87,6 +99,16 @@ class Lost:
     people: tuple[tuple[str, str, str], ...]
     how_many: int
     through: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LostLink:
+    """A link that opens no more, and the dashboard that it opened."""
+
+    link_id: str
+    name: str
+    dashboard_id: str
+    title: str
 
 
 async def authors(read: Read, org_id: str) -> list[Author]:
@@ -123,6 +145,14 @@ async def lost(read: Read, org_id: str, first: Gate, second: Gate) -> tuple[list
         for row in rows
     ]
     return found, rows[0]["dashboards"] if rows else 0
+
+
+async def lost_links(read: Read, org_id: str, first: Gate, second: Gate) -> tuple[list[LostLink], int]:
+    """The links that open under the first gate and not under the second, by name, and how many there are."""
+    gates = (first.sharing_links, first.interactive_embedding, second.sharing_links, second.interactive_embedding)
+    rows = await read.rows(LINKS_LOST, org_id, *gates, DASHBOARDS_NAMED)
+    found = [LostLink(row["link_id"], row["name"], row["dashboard_id"], row["title"]) for row in rows]
+    return found, rows[0]["links"] if rows else 0
 
 
 async def state(read: Read, org_id: str) -> int:

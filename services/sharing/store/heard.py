@@ -27,8 +27,9 @@ on conflict (org_id, user_id) do update set
 """
 KEEP_ENTITLEMENTS = """
 insert into entitlements as known (org_id, version, plan, plan_name, author_slots, custom_groups, custom_groups_event,
-    custom_groups_at, share_all_analysts, share_all_analysts_event, share_all_analysts_at, whole)
-values ($1, $2, $3, $4, $5, $6, $8, $9, $7, $8, $9, $10)
+    custom_groups_at, share_all_analysts, share_all_analysts_event, share_all_analysts_at, whole,
+    sharing_links, sharing_links_event, sharing_links_at, interactive_embedding)
+values ($1, $2, $3, $4, $5, $6, $8, $9, $7, $8, $9, $10, $11, $8, $9, $12)
 on conflict (org_id) do update set
     version = excluded.version, plan = excluded.plan, plan_name = excluded.plan_name, author_slots = excluded.author_slots,
     custom_groups = excluded.custom_groups,
@@ -41,6 +42,12 @@ on conflict (org_id) do update set
         then known.share_all_analysts_event else excluded.share_all_analysts_event end,
     share_all_analysts_at = case when known.share_all_analysts = excluded.share_all_analysts
         then known.share_all_analysts_at else excluded.share_all_analysts_at end,
+    sharing_links = excluded.sharing_links,
+    sharing_links_event = case when (known.sharing_links, known.interactive_embedding) = (excluded.sharing_links, excluded.interactive_embedding)
+        then known.sharing_links_event else excluded.sharing_links_event end,
+    sharing_links_at = case when (known.sharing_links, known.interactive_embedding) = (excluded.sharing_links, excluded.interactive_embedding)
+        then known.sharing_links_at else excluded.sharing_links_at end,
+    interactive_embedding = excluded.interactive_embedding,
     whole = excluded.whole
 where known.version < excluded.version
 """
@@ -154,9 +161,9 @@ async def keep_group_member(
     )
 
 
-async def keep_entitlements(tx: Tx, org_id: str, entitlements: Entitlements, event_id: str, at: datetime) -> None:
-    """The highest version wins, whatever the order of arrival."""
-    await tx.run(
+async def keep_entitlements(tx: Tx, org_id: str, entitlements: Entitlements, event_id: str, at: datetime) -> bool:
+    """The highest version wins, whatever the order of arrival. Tells whether this was it."""
+    touched = await tx.run(
         KEEP_ENTITLEMENTS,
         org_id,
         entitlements.version,
@@ -168,4 +175,7 @@ async def keep_entitlements(tx: Tx, org_id: str, entitlements: Entitlements, eve
         event_id,
         at,
         entitlements.model_dump_json(),
+        entitlements.sharing_links,
+        entitlements.interactive_embedding,
     )
+    return touched > 0

@@ -45,18 +45,29 @@ class GainingDashboard(View):
     through: Sequence[str]
 
 
+class AffectedLink(View):
+    link_id: str
+    name: str
+    dashboard_id: str
+    title: str
+
+
 class PlanEffects(View):
-    """`state` grows with every change here; the first 500 dashboards of each kind are listed."""
+    """`state` grows with every change here; the first 500 dashboards and links of each kind are listed."""
 
     state: int
     dashboards: Sequence[LosingDashboard]
     dashboards_count: int
     gaining: Sequence[GainingDashboard]
     gaining_count: int
+    links_suspended: Sequence[AffectedLink]
+    links_suspended_count: int
+    links_resumed: Sequence[AffectedLink]
+    links_resumed_count: int
 
 
 async def plan_effects(ctx: Ctx, asked: AskPlanEffects) -> PlanEffects:
-    """Which dashboards would lose or gain which readers if these entitlements came to be."""
+    """Which dashboards would lose or gain which readers, and which links would open or not, if these entitlements came to be."""
     org_id, wanted = asked.org_id, asked.entitlements
     async with ctx.read(org_id) as read:
         _, plan = await reading.standing(read, org_id, "")
@@ -69,6 +80,8 @@ async def plan_effects(ctx: Ctx, asked: AskPlanEffects) -> PlanEffects:
         now, then = Gate.of(plan, acting), Gate.of(_plan_of(wanted), would_act)
         losing, losing_count = await store.lost(read, org_id, now, then)
         gaining, gaining_count = await store.lost(read, org_id, then, now)
+        suspended, suspended_count = await store.lost_links(read, org_id, now, then)
+        resumed, resumed_count = await store.lost_links(read, org_id, then, now)
         state = await store.state(read, org_id)
     return PlanEffects(
         state=state,
@@ -94,6 +107,10 @@ async def plan_effects(ctx: Ctx, asked: AskPlanEffects) -> PlanEffects:
             for one in gaining
         ],
         gaining_count=gaining_count,
+        links_suspended=[AffectedLink(**vars(one)) for one in suspended],
+        links_suspended_count=suspended_count,
+        links_resumed=[AffectedLink(**vars(one)) for one in resumed],
+        links_resumed_count=resumed_count,
     )
 
 
@@ -113,13 +130,22 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("dashboards.register", authors),
             _capability("dashboards.write", authors),
             _capability("dashboards.hand_over", admins),
+            _capability("groups.read_dashboards", admins),
             _capability("sharing.manage", authors),
             _capability("share.all_users", authors),
             _capability("share.all_analysts", authors or _by_plan(plan, "share_all_analysts")),
             _capability("share.groups", authors or _by_plan(plan, "custom_groups")),
+            _capability("links.create", authors or _by_plan(plan, "sharing_links")),
+            _capability("links.allow_parameters", authors or _by_plan(plan, "interactive_embedding")),
+            _capability("links.suspend", admins),
             _capability("access.evaluate", everybody),
             _capability("access.evaluate_others", admins),
             _capability("embed_secrets.read", admins),
+            _capability("embed_secrets.reset", admins),
+            _capability("embed_secrets.revoke", admins),
+            _capability("embed_secrets.reveal", admins),
+            _capability("embed_refusals.read", admins),
+            _capability("embed_tokens.inspect", admins),
         ]
     )
 
@@ -129,7 +155,15 @@ def _people(lost: store.Lost) -> list[Somebody]:
 
 
 def _plan_of(wanted: Entitlements) -> Plan:
-    return Plan(wanted.plan, wanted.plan_name, wanted.author_slots, wanted.custom_groups, wanted.share_all_analysts)
+    return Plan(
+        wanted.plan,
+        wanted.plan_name,
+        wanted.author_slots,
+        wanted.custom_groups,
+        wanted.share_all_analysts,
+        wanted.sharing_links,
+        wanted.interactive_embedding,
+    )
 
 
 def _capability(action: str, because: Because | None) -> Capability:

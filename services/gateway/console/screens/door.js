@@ -188,3 +188,16 @@ export function ResetPassword({ id: token }) {
     <${Password} label=${t("New password")} name="new_password" autocomplete="new-password" value=${password} onInput=${setPassword} wrong=${sending.wrong("new_password")} hint=${t("At least 12 characters. A few unrelated words make a good one.")} />
     <${Submit} sending=${sending} kind="primary wide">${t("Set password")}<//></form><//>`;
 }
+
+export function AddressChange({ id }) {
+  const [what, token] = id.split("/");
+  const undo = what === "undo-email";
+  const [done, setDone] = useState(null);
+  const sending = useSend(async ({ key }) => {
+    const { data } = await post(`/v1/auth/email-changes/${token}/${undo ? "undoing" : "confirmation"}`, undefined, { key });
+    setDone(data);
+  });
+  if (done) return html`<${Doorway} title=${t("Your address is {email}", { email: done.email })} lead=${t("Sign in with it from now on.")}><a class="button primary wide" href="${ROOT}/sign-in?email=${encodeURIComponent(done.email)}">${t("Sign in")}</a><//>`;
+  return html`<${Doorway} title=${undo ? t("Keep your old address") : t("Confirm your new address")} lead=${undo ? t("This takes the change of your address back.") : t("From then on you sign in with it.")}><form class="stack" novalidate onSubmit=${form(sending)}>
+    <${FormError} sending=${sending} /><${Submit} sending=${sending} kind="primary wide">${undo ? t("Take the change back") : t("Confirm")}<//></form><//>`;
+}

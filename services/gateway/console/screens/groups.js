@@ -101,7 +101,7 @@ function DeleteGroup({ group, onClose }) {
   };
   return html`<${Confirm} title=${t("Delete the group {name}?", { name: group.name })} verb=${t("Delete group {name}", { name: group.name })} danger act=${act} onClose=${onClose}>
     <p>${tn(group.members, "{n} person loses what is shared with them only through this group.", "{n} people lose what is shared with them only through this group.")}</p>
-    <p class="quiet">${t("The dashboards stay. The group can't be brought back.")}</p><//>`;
+    <p class="quiet">${t("The dashboards stay. The group can be brought back within 30 days.")}</p><//>`;
 }
 
 function AddMembers({ group, onClose }) {

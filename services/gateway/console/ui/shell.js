@@ -6,6 +6,7 @@ import { asked, can, go, me, may, offline, ROOT, route, signOut } from "../lib/s
 import { SECTIONS } from "../screens/map.js";
 import { Icon, Notice, Person, Toasts } from "./basics.js";
 import { Menu } from "./overlays.js";
+import { Palette } from "./palette.js";
 import { Proof } from "./proof.js";
 
 function Nav({ onGo }) {
@@ -70,7 +71,7 @@ export function Shell({ children }) {
       <main id="main">${away ? html`<div class="page"><${Notice} kind="warn" icon="warn" title=${t("Tenantry can't be reached")} role="status">${t("What you see may be old. It is tried again with your next step.")}<//></div>` : null}${children}</main>
     </div>
     <p class="visually-hidden" role="status" aria-live="polite">${heard}</p>
-    ${waiting ? html`<${Proof} waiting=${waiting} />` : null}<${Toasts} />`;
+    ${waiting ? html`<${Proof} waiting=${waiting} />` : null}<${Palette} /><${Toasts} />`;
 }
 
 /** The frame of what is seen before signing in. */

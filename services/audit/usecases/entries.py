@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from services.audit import rules, store
+from services.audit import store
+from services.audit.rules import entries as rules
+from services.audit.rules.search import Condition, conditions_of
+from services.audit.store import Wanted
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import Read, Row
 from shared.errors import Problem
@@ -19,6 +23,12 @@ from shared.service import Ctx
 
 Action = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]*\*?$", min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Interval = Literal["hour", "day", "week", "month"]
+SEARCH = (
+    "Words that an entry must have, and qualifiers: `actor:ana`, `action:org.member.*`, `target:finance`, `ip:10.0.0.0/8`,"
+    " `event:evt_…`, `request:…`, `created:>2026-11-01` (`<`, `>=`, `<=`, a day, or `a..b`). A minus excludes; quotes keep words together."
+)
+MOST_BARS = 2000
 Moment = Annotated[AwareDatetime | None, Field(description="RFC 3339 with a zone.")]
 
 
@@ -54,7 +64,9 @@ class AuditEntry(View):
     hash: str
 
 
-class FindEntries(ListQuery):
+class Filter(Message):
+    """What narrows the log down; all of it must hold."""
+
     action: Annotated[Action | None, Field(description="An event type, or the beginning of some: `org.member.*`.")] = (
         None
     )
@@ -62,7 +74,30 @@ class FindEntries(ListQuery):
     target: Annotated[str | None, StringConstraints(max_length=200)] = None
     since: Annotated[Moment, Field(alias="from")] = None
     until: Annotated[Moment, Field(alias="to")] = None
-    q: Text | None = None
+    q: Annotated[Text | None, Field(description=SEARCH)] = None
+
+
+class FindEntries(ListQuery, Filter):
+    pass
+
+
+class CountEntries(Filter):
+    interval: Annotated[Interval, Field(description="In UTC; weeks begin on Monday.")] = "day"
+
+
+class Bar(View):
+    """How many entries there are in an interval that begins at `at`. Intervals without any are left out."""
+
+    at: datetime
+    count: int
+
+
+class Histogram(View):
+    """The newest interval last. `truncated`: there are older ones."""
+
+    interval: Interval
+    bars: Sequence[Bar]
+    truncated: bool
 
 
 class WhichEntry(Message):
@@ -72,34 +107,49 @@ class WhichEntry(Message):
 async def list_audit_entries(ctx: Ctx, query: FindEntries) -> Page[AuditEntry]:
     """What happened in the organization, the newest first, as far back as the plan shows it.
 
-    Filter by action, actor, target, time (`from` included, `to` not), or text anywhere in an entry.
+    Filter by action, actor, target and time (`from` included, `to` not), or search with `q`.
     """
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
     position = cursors.read(query)
     before = None if position is None else int(position[0])
-    org_id = ctx.actor.org()
     async with ctx.read() as read:
-        wanted: store.Filter = (
-            await _shown_since(ctx, read),
-            store.pattern_of(query.action),
-            query.actor,
-            query.target,
-            query.since,
-            query.until,
-            store.containing(query.q),
-        )
-        rows = await store.entries(read, org_id, wanted, before, query.limit + 1)
-        total = await store.count(read, org_id, wanted)
-    return cursors.page([_view(row) for row in rows], query, lambda entry: [entry.number], total)
+        found = await wanted(ctx, read, query)
+        rows = await store.entries(read, found, before, query.limit + 1)
+        total = await store.count(read, found)
+    return cursors.page([view_of(row) for row in rows], query, lambda entry: [entry.number], total)
+
+
+async def count_audit_entries(ctx: Ctx, query: CountEntries) -> Histogram:
+    """How much happened when: the same entries as in the list, counted by interval."""
+    async with ctx.read() as read:
+        rows = await store.histogram(read, await wanted(ctx, read, query), query.interval, MOST_BARS + 1)
+    bars = [Bar(at=row["begins"], count=row["count"]) for row in rows[:MOST_BARS]]
+    return Histogram(interval=query.interval, bars=bars[::-1], truncated=len(rows) > MOST_BARS)
 
 
 async def read_audit_entry(ctx: Ctx, which: WhichEntry) -> AuditEntry:
     """One entry."""
     async with ctx.read() as read:
-        row = await store.entry(read, ctx.actor.org(), which.entry_id, await _shown_since(ctx, read))
+        row = await store.entry(read, ctx.actor.org(), which.entry_id, await shown_since(ctx, read))
     if row is None:
         raise Problem("not_found")
-    return _view(row)
+    return view_of(row)
+
+
+async def wanted(ctx: Ctx, read: Read, asked: Filter) -> Wanted:
+    """What a filter names, as far back as the plan shows."""
+    conditions = conditions_of(asked.q) if asked.q else []
+    if asked.action:
+        conditions.append(Condition("action", asked.action))
+    if asked.actor:
+        conditions.append(Condition("actor_id", asked.actor))
+    if asked.target:
+        conditions.append(Condition("target_id", asked.target))
+    if asked.since:
+        conditions.append(Condition("since", asked.since))
+    if asked.until:
+        conditions.append(Condition("until", asked.until))
+    return Wanted(ctx.actor.org(), await shown_since(ctx, read), conditions)
 
 
 async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
@@ -109,11 +159,11 @@ async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     return Capabilities(capabilities=[Capability(action="audit.read", allowed=allowed, because=because)])
 
 
-async def _shown_since(ctx: Ctx, read: Read) -> datetime:
+async def shown_since(ctx: Ctx, read: Read) -> datetime:
     return rules.shown_since(await store.days_shown(read, ctx.actor.org()), ctx.now)
 
 
-def _view(row: Row) -> AuditEntry:
+def view_of(row: Row) -> AuditEntry:
     fields = dict(row)
     name, email = fields.pop("actor_name"), fields.pop("actor_email")
     actor = ActorView(id=row["actor_id"], name=name, email=email) if row["actor_id"] else None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Literal
 
 from shared.errors import Problem, invalid
@@ -22,7 +23,6 @@ AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
 INVITATION_LIFE = timedelta(days=14)
 MOST_MEMBERS = 10_000_000
 PLAN_WITH_GROUPS = "business"
-LEGAL_DOCUMENTS: Mapping[Literal["terms", "privacy"], str] = {"terms": "2026-01", "privacy": "2026-01"}
 BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
     "all_users": ("All Users", "Every active member."),
     "all_analysts": ("All Analysts", "Every active Admin and Analyst."),
@@ -30,11 +30,18 @@ BUILT_IN_GROUPS: Mapping[GroupKind, tuple[str, str]] = {
 
 # Every action on an organization and the roles it is open to: the routes and the capabilities both read it.
 ADMINS = frozenset({"admin"})
+EVERYBODY = frozenset({"admin", "analyst", "viewer"})
 ACTIONS: Mapping[str, frozenset[str]] = {
     "organization.read": ADMINS,
     "organization.manage": ADMINS,
+    "security_policy.read": ADMINS,
+    "security_policy.manage": ADMINS,
+    "preferences.read": EVERYBODY,
     "legal.read": ADMINS,
+    "legal.accept": ADMINS,
     "domains.read": ADMINS,
+    "domains.manage": ADMINS,
+    "domains.remove": ADMINS,
     "users.read": ADMINS,
     "users.filter_by_group": ADMINS,
     "users.manage": ADMINS,
@@ -48,6 +55,8 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "groups.manage": ADMINS,
     "groups.edit": ADMINS,
 }
+NEEDS_DOMAINS = frozenset({"domains.manage"})
+PLAN_WITH_DOMAINS = "pro"
 NEEDS_GROUPS = frozenset({"groups.manage", "users.filter_by_group"})
 NEEDS_SLOT: Mapping[str, tuple[Kind, ...]] = {
     "invitations.manage": ("author", "viewer"),
@@ -88,6 +97,7 @@ class Member:
     version: int
     changed_by: str | None
     changed_at: datetime
+    last_active_at: datetime | None = None
 
     @property
     def is_active_admin(self) -> bool:
@@ -155,20 +165,30 @@ class Author:
 
 @dataclass(frozen=True)
 class Plan:
-    """The entitlements as last heard, and since when custom groups have been suspended."""
+    """The entitlements as last heard, and since when custom groups and additional domains have been suspended."""
 
     entitlements: Entitlements = NOTHING_KNOWN
     groups_lost_at: datetime | None = None
+    proven_lost_at: datetime | None = None
+    affirmed_lost_at: datetime | None = None
 
     @property
     def known(self) -> bool:
         return self.entitlements.version > 0
 
     def followed_by(self, entitlements: Entitlements, at: datetime) -> Plan:
-        if entitlements.custom_groups:
-            return Plan(entitlements, None)
-        since = self.groups_lost_at if self.known and not self.entitlements.custom_groups else at
-        return Plan(entitlements, since)
+        had, has = self.entitlements, entitlements
+        return Plan(
+            entitlements,
+            self._lost(had.custom_groups, has.custom_groups, self.groups_lost_at, at),
+            self._lost(had.additional_domains != "none", has.additional_domains != "none", self.proven_lost_at, at),
+            self._lost(had.additional_domains == "any", has.additional_domains == "any", self.affirmed_lost_at, at),
+        )
+
+    def _lost(self, had: bool, has: bool, since: datetime | None, at: datetime) -> datetime | None:
+        if has:
+            return None
+        return since if self.known and not had else at
 
     def limit(self, kind: Kind) -> int | None:
         return self.entitlements.author_slots if kind == "author" else self.entitlements.viewer_slots
@@ -293,3 +313,33 @@ def check_role(role: str | None, action: str) -> None:
     """The Admin of the token must still be one."""
     if role != "admin":
         raise Problem("forbidden", meta={"action": action, "because": "role", "role": role, "roles": ["admin"]})
+
+
+@dataclass(frozen=True)
+class SlotStep:
+    """A slot was taken, or given back."""
+
+    at: datetime
+    kind: Kind
+    taken: bool
+
+
+def most_held(held: Mapping[Kind, int], steps: Iterable[SlotStep], days: Iterable[date]) -> list[dict[Kind, int]]:
+    """For each day (UTC) the most slots of each kind that were held at one moment of it.
+
+    `held` are those held when the first day begins; `steps` are in the order of time. What is given back and taken
+    at the same moment, as when an invitation is accepted, was never held twice.
+    """
+    by_day: dict[date, list[SlotStep]] = {}
+    for step in steps:
+        by_day.setdefault(step.at.astimezone(UTC).date(), []).append(step)
+    now, found = dict(held), []
+    for day in days:
+        most = dict(now)
+        at_once = groupby(by_day.get(day, ()), key=lambda step: step.at)
+        for _, together in at_once:
+            for step in together:
+                now[step.kind] += 1 if step.taken else -1
+            most = {kind: max(most[kind], now[kind]) for kind in most}
+        found.append(most)
+    return found

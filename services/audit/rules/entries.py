@@ -1,0 +1,118 @@
+"""What an audit entry says: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.events import Envelope
+
+DAYS_WHILE_UNKNOWN = 30
+
+TARGETS: tuple[tuple[str, str, str], ...] = (
+    ("member", "user_id", "name"),
+    ("invitation", "invitation_id", "email"),
+    ("group", "group_id", "name"),
+    ("domain", "domain_id", "name"),
+    ("dashboard", "dashboard_id", "title"),
+    ("subscription", "subscription_id", "plan"),
+    ("webhook", "webhook_id", "host"),
+    ("invoice", "invoice_id", "number"),
+    ("person", "user_id", "name"),
+)
+TARGET_IDS = ("secret_id", "session_id")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What an event says that an audit log keeps, whatever the organization."""
+
+    at: datetime
+    actor_id: str | None
+    action: str
+    subject: str
+    target_id: str | None
+    target_name: str | None
+    source_ip: str | None
+    event_id: str
+    source: str
+    sequence: int
+    correlation_id: str | None
+    causation_id: str | None
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A member as the last event about them said."""
+
+    user_id: str
+    name: str
+    email: str
+    status: str
+
+
+def is_recorded(envelope: Envelope) -> bool:
+    """Facts are; what services ask of each other isn't a fact."""
+    return not envelope.type.startswith("courier.mail.")
+
+
+def fact_of(envelope: Envelope) -> Fact:
+    target_id, target_name = target_of(envelope)
+    return Fact(
+        at=envelope.time,
+        actor_id=envelope.actor_id,
+        action=envelope.type,
+        subject=envelope.subject,
+        target_id=target_id,
+        target_name=target_name,
+        source_ip=source_ip_of(envelope.data),
+        event_id=envelope.id,
+        source=envelope.source,
+        sequence=envelope.sequence,
+        correlation_id=envelope.correlation_id,
+        causation_id=envelope.causation_id,
+        data=envelope.data,
+    )
+
+
+def target_of(envelope: Envelope) -> tuple[str | None, str | None]:
+    """What the event is about, and its name: the first known thing in its data, else the person who is its subject."""
+    for name, id_field, name_field in TARGETS:
+        thing = envelope.data.get(name)
+        if isinstance(thing, dict):
+            return _text(thing.get(id_field) or envelope.subject), _text(thing.get(name_field))
+    for name in TARGET_IDS:
+        if name in envelope.data:
+            return _text(envelope.data[name]), None
+    return (envelope.subject, None) if envelope.subject.startswith("usr_") else (None, None)
+
+
+def source_ip_of(data: Mapping[str, Any]) -> str | None:
+    signup = data.get("signup")
+    within = signup.get("source_ip") if isinstance(signup, dict) else None
+    return _text(data.get("source_ip") or within)
+
+
+def person_in(envelope: Envelope) -> Person | None:
+    """The member that an event of org carries."""
+    member = envelope.data.get("member")
+    if envelope.source != "org" or not isinstance(member, dict):
+        return None
+    return Person(member["user_id"], member["name"], member["email"], member["status"])
+
+
+def organization_in(envelope: Envelope) -> str | None:
+    """The organization in which a person's own event happened, when it says so."""
+    return _text(envelope.data.get("org_id"))
+
+
+def shown_since(days: int | None, now: datetime) -> datetime:
+    """How far back the plan shows entries; nothing older is deleted."""
+    return now - timedelta(days=DAYS_WHILE_UNKNOWN if days is None else days)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,223 @@
+"""Signing in: the address, the password, and the second factor of who has one. No token leaves before all of them are right."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+from pydantic import SecretStr, model_validator
+from webauthn.helpers.structs import AuthenticationCredential
+
+from services.identity import rules
+from services.identity.rules import Account, Challenge, Kind, Session
+from services.identity.store import accounts, challenges, passkeys, projections, requirements, sessions
+from services.identity.usecases.challenges import (
+    ChallengeView,
+    begin_challenge,
+    open_challenge,
+    pay_for_answer,
+    use_up,
+)
+from services.identity.usecases.passkey_proofs import passkey_of, proves, read_assertion
+from services.identity.usecases.passwords import Password, prove_password, refuse
+from services.identity.usecases.second_factors import (
+    Code,
+    factors_of,
+    is_recovery_code,
+    is_totp,
+    one_of,
+    second_factor_failed,
+)
+from services.identity.usecases.tokens import Tokens, cookie_for, tokens_for
+from services.identity.usecases.totp import activated
+from shared.db import EVERY_ORG, Tx
+from shared.errors import Problem
+from shared.events.identity import Factor, SessionStarted
+from shared.fields import Email, Message, View, canonical_email
+from shared.ids import new_id
+from shared.service import Answer, Ctx
+
+
+class Discover(Message):
+    email: Email
+
+
+class WayIn(View):
+    method: Literal["password"]
+
+
+async def discover(ctx: Ctx, wanted: Discover) -> WayIn:
+    """How a person with this address signs in. It says nothing about whether there is an account."""
+    return WayIn(method="password")
+
+
+class SignedIn(View):
+    """A session with its tokens (none for one by cookie), or a `challenge` and nothing else."""
+
+    session_id: str | None = None
+    access_token: str | None = None
+    token_type: str | None = None
+    expires_in: int | None = None
+    refresh_token: str | None = None
+    challenge: ChallengeView | None = None
+
+
+class SignIn(Message):
+    email: Email
+    password: Password
+    keep: Kind = "bearer"
+
+
+async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
+    """Starts a session: tokens for a program, or, with `"keep": "cookie"`, the console's cookie and no tokens.
+
+    Who has a second factor gets a challenge instead; so does who has none, when an organization of theirs requires one by now. An unknown address, a wrong password, an unconfirmed or a closed account get
+    one and the same refusal.
+    """
+    proof = await prove_password(ctx, canonical_email(wanted.email), wanted.password.get_secret_value())
+    if isinstance(proof, Problem):
+        return proof
+    async with ctx.tx(EVERY_ORG) as tx:
+        account = await accounts.lock(tx, proof.account.user_id)
+        if account is None or account.password_hash != proof.account.password_hash:
+            return await refuse(ctx, None, proof.attempt)
+        if proof.new_hash is not None:
+            await accounts.set_password(tx, account.user_id, proof.new_hash)
+        await proof.attempt.forgive(tx, ctx)
+        factors = await factors_of(tx, account.user_id)
+        if factors or await requirements.is_due(tx, account.user_id, ctx.now):
+            return Answer(SignedIn(challenge=await _challenge(tx, ctx, account, wanted.keep, factors)))
+        session = await _begin(tx, ctx, account, wanted.keep, ("pwd",))
+    return Answer(SignedIn(**tokens_for(ctx, session).model_dump()), cookie_for(ctx, session))
+
+
+async def _challenge(tx: Tx, ctx: Ctx, account: Account, kind: Kind, factors: list[Factor]) -> ChallengeView:
+    expires_at = ctx.now + rules.CHALLENGE_LIFE
+    purpose: rules.Purpose = "second_factor" if factors else "enrolment"
+    challenge = Challenge(new_id("chl"), account.user_id, kind, ("pwd",), expires_at, purpose)
+    credentials = [passkey.credential_id for passkey in await passkeys.of_person(tx, account.user_id)]
+    return await begin_challenge(tx, ctx, challenge, factors, credentials)
+
+
+class AnswerChallenge(Message):
+    """`passkey` is the browser's answer as `toJSON()` writes it (AuthenticationResponseJSON)."""
+
+    challenge_id: str
+    token: SecretStr
+    totp: Code | None = None
+    recovery_code: Code | None = None
+    passkey: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        return one_of(self, "totp", "recovery_code", "passkey")
+
+
+class ChallengeAnswered(Tokens):
+    """`recovery_codes` are there for who has just set up a first second factor, this once."""
+
+    recovery_codes: list[str]
+
+
+async def answer_challenge(ctx: Ctx, wanted: AnswerChallenge) -> Answer[ChallengeAnswered] | Problem:
+    """Shows a second factor: a code of the authenticator app, a passkey, or a recovery code. The session starts.
+
+    Five wrong answers are heard; the sixth gets 429, and the challenge is void. All challenges and factors of a person share ten
+    wrong answers an hour. A challenge that was asked for without a password takes a passkey alone, which must have verified its person;
+    one for enrolment takes a code of the app that was begun with it.
+    """
+    challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "second_factor", "passkey", "enrolment")
+    attempt = await pay_for_answer(ctx, challenge, challenge.user_id)
+    assertion = read_assertion(wanted.passkey) if wanted.passkey is not None else None
+    async with ctx.tx(EVERY_ORG) as tx:
+        account = await _who_answers(tx, challenge, assertion)
+        await use_up(tx, ctx, challenge)
+        if account is None:
+            return Problem("invalid_code")
+        codes = await _enrolled(tx, ctx, challenge, account, wanted)
+        proof = "otp" if codes else await _proof(tx, ctx, challenge, account, wanted, assertion)
+        if proof is None:
+            return await second_factor_failed(tx, ctx, account.user_id)
+        await challenges.end(tx, challenge.challenge_id)
+        await attempt.forgive(tx, ctx)
+        session = await _begin(tx, ctx, account, challenge.kind, rules.with_factor(challenge.amr, proof))
+    answered = ChallengeAnswered(**tokens_for(ctx, session).model_dump(), recovery_codes=codes or [])
+    return Answer(answered, cookie_for(ctx, session))
+
+
+async def _enrolled(
+    tx: Tx, ctx: Ctx, challenge: Challenge, account: Account, wanted: AnswerChallenge
+) -> list[str] | None:
+    """The recovery codes of who answers with the app that they were asked to set up."""
+    if challenge.purpose != "enrolment" or wanted.totp is None:
+        return None
+    return await activated(tx, ctx, account, wanted.totp)
+
+
+async def _who_answers(tx: Tx, challenge: Challenge, assertion: AuthenticationCredential | None) -> Account | None:
+    """After a password that is known; without one the passkey tells."""
+    if challenge.user_id is not None:
+        return await accounts.lock(tx, challenge.user_id)
+    passkey = await passkey_of(tx, assertion)
+    return await accounts.lock(tx, passkey.user_id) if passkey is not None else None
+
+
+async def _proof(
+    tx: Tx,
+    ctx: Ctx,
+    challenge: Challenge,
+    account: Account,
+    wanted: AnswerChallenge,
+    assertion: AuthenticationCredential | None,
+) -> Literal["otp", "hwk", "swk"] | None:
+    if wanted.passkey is not None:
+        return await proves(tx, ctx, challenge, account.user_id, assertion)
+    if wanted.totp is not None and await is_totp(tx, ctx, account.user_id, wanted.totp):
+        return "otp"
+    if wanted.recovery_code is not None and await is_recovery_code(tx, ctx, account, wanted.recovery_code):
+        return "otp"
+    return None
+
+
+async def _begin(tx: Tx, ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str]) -> Session:
+    session = _new_session(ctx, account, kind, amr, await _first_org(tx, account))
+    await sessions.begin(tx, session)
+    await tx.emit(
+        SessionStarted(
+            user_id=account.user_id,
+            session_id=session.session_id,
+            org_id=session.org_id,
+            amr=list(session.amr),
+            source_ip=session.source_ip,
+            user_agent=session.user_agent,
+        )
+    )
+    return session
+
+
+async def _first_org(tx: Tx, account: Account) -> str | None:
+    """Where the person was last, if they still are a member; else the organization that they joined first."""
+    orgs = await projections.active_organizations(tx, account.user_id)
+    return account.last_org_id if account.last_org_id in orgs else next(iter(orgs), None)
+
+
+def _new_session(ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str], org_id: str | None) -> Session:
+    expires_at = ctx.now + rules.life_of(kind)
+    return Session(
+        session_id=new_id("ses"),
+        user_id=account.user_id,
+        org_id=org_id,
+        kind=kind,
+        root=secrets.token_bytes(32),
+        generation=0,
+        rotated_at=ctx.now,
+        amr=amr,
+        authenticated_at=ctx.now,
+        started_at=ctx.now,
+        last_used_at=ctx.now,
+        expires_at=expires_at,
+        ends_at=rules.ends_at(kind, ctx.now, expires_at),
+        source_ip=ctx.request.source_ip,
+        user_agent=rules.device_of(ctx.request.user_agent),
+    )

@@ -1,0 +1,62 @@
+"""The legal record: added to, read, and nothing else."""
+
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, fields
+
+from services.org.rules.legal import DpaStatus, Kind, Record
+from shared.db import Read, Tx
+from shared.errors import Problem
+
+NAMES = tuple(field.name for field in fields(Record))
+COLUMNS = ", ".join(NAMES)
+
+
+async def add(tx: Tx, org_id: str, record: Record) -> None:
+    values = ", ".join(f"${place}" for place in range(2, len(NAMES) + 2))
+    await tx.run(f"insert into legal_acceptances (org_id, {COLUMNS}) values ($1, {values})", org_id, *astuple(record))
+
+
+async def find(read: Read, org_id: str, acceptance_id: str) -> Record | None:
+    row = await read.row(
+        f"select {COLUMNS} from legal_acceptances where org_id = $1 and acceptance_id = $2", org_id, acceptance_id
+    )
+    return Record(**dict(row)) if row else None
+
+
+async def one(read: Read, org_id: str, acceptance_id: str) -> Record:
+    found = await find(read, org_id, acceptance_id)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+async def exists(read: Read, org_id: str, acceptance_id: str) -> bool:
+    return await find(read, org_id, acceptance_id) is not None
+
+
+async def listed(read: Read, org_id: str, after: str, limit: int) -> list[Record]:
+    """In the order in which they were given."""
+    rows = await read.rows(
+        f"select {COLUMNS} from legal_acceptances where org_id = $1 and acceptance_id > $2 order by acceptance_id limit $3",
+        org_id,
+        after,
+        limit,
+    )
+    return [Record(**dict(row)) for row in rows]
+
+
+async def latest(read: Read, org_id: str) -> Mapping[Kind, Record]:
+    """The last entry for each kind of document: what holds."""
+    rows = await read.rows(
+        f"select distinct on (document) {COLUMNS} from legal_acceptances where org_id = $1"
+        " order by document, accepted_at desc, acceptance_id desc",
+        org_id,
+    )
+    return {row["document"]: Record(**dict(row)) for row in rows}
+
+
+async def set_dpa(tx: Tx, org_id: str, status: DpaStatus) -> None:
+    await tx.run("update organizations set dpa = $2 where org_id = $1", org_id, status)

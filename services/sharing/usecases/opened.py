@@ -1,0 +1,27 @@
+"""What sharing opens when it starts: the threads that hash the passwords of links."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from shared.hashing import Hasher, hashing
+from shared.service import Ctx, Environment
+
+
+@dataclass(frozen=True)
+class Opened:
+    hasher: Hasher
+    link_tokens: bytes
+
+
+@asynccontextmanager
+async def opens(env: Environment) -> AsyncIterator[Opened]:
+    async with hashing() as hasher:
+        yield Opened(hasher, env.settings.secrets.bytes("links"))
+
+
+def opened(ctx: Ctx) -> Opened:
+    return cast(Opened, ctx.own)
