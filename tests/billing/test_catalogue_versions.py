@@ -136,6 +136,7 @@ async def test_a_plan_that_is_gone_keeps_whom_it_has_and_takes_nobody_else(stage
     (await propose(stage, edited(lambda content: content["plans"].pop(1)))).ok()
     moved = await move(stage)
     assert [one["because"] for one in moved["moves"]] == ["its plan isn't on offer any more"]
+    await stage.pay()
     await stage.pass_time(days=32)
     assert (await stage.subscription())["plan_name"] == "Pro"
     reply = await stage.ask("POST", "/v1/subscription/change-previews", {"plan": "pro", "interval": "year"})
