@@ -93,7 +93,7 @@ class Console:
             for name, content in contents.items()
         }
         page = (folder / "index.html").read_text().replace("{base}", self.base)
-        first = [name for name in contents if name.endswith(".js") and not name.startswith("lazy/")]
+        first = [name for name in contents if name.endswith(".js") and not name.startswith("i18n/")]
         hints = "\n".join(f'<link rel="modulepreload" href="{self.base}/{name}">' for name in first)
         page = page.replace("<!-- modules -->", hints)
         self._page = StaticFile.of("text/html; charset=utf-8", page.encode(), "no-cache")
