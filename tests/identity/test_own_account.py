@@ -10,6 +10,7 @@ import pytest
 from services.identity.app import service
 from services.identity.routes import ROUTES
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
+from services.identity.usecases.requirements import require_two_factor
 from shared.auth import ANONYMOUS, Actor
 from shared.events.identity import (
     AllSessionsEnded,
@@ -246,7 +247,11 @@ async def test_expired_things_are_cleared_away_and_sessions_are_said_to_be_over(
     world.clock.advance(timedelta(hours=25))
     for job in service.jobs:
         assert await run_job(env, job)
-    assert {job.use_case for job in service.jobs} == {end_expired_sessions, forget_the_past}
+    assert {job.use_case for job in service.jobs} == {
+        end_expired_sessions,
+        forget_the_past,
+        require_two_factor,
+    }
     assert [(e.data["session_id"], e.data["reason"]) for e in await world.said("identity", SessionEnded)] == [
         (cookie.session_id, "expired")
     ]
