@@ -18,6 +18,7 @@ from shared.fields import Message
 from shared.ids import new_id
 from shared.service import Ctx, Service, get, on_everything, post
 from shared.service import service as services_only
+from tests.identity.factors import challenged, sets_up_totp
 from tests.identity.people import (
     PASSWORD,
     confirm,
@@ -116,6 +117,17 @@ async def test_a_closed_account_has_no_session_no_password_and_no_personal_data(
             rows = await read.rows(f"select to_jsonb(t)::text as row from {table} as t")
             assert not [row["row"] for row in rows if "ana" in row["row"].lower().replace(ana.user_id, "")]
     assert ana.user_id in await whole_database(world)
+
+
+async def test_second_factors_go_with_the_account(world: World) -> None:
+    ana = await somebody(world)
+    actor = await ana.comes()
+    await sets_up_totp(world, actor)
+    await challenged(ana)
+    assert (await closes(world, actor)).status == 204
+    async with world.started["identity"].env.database.read("") as read:
+        for table in ("totp", "recovery_codes", "passkeys", "challenges", "known_devices"):
+            assert await read.value(f"select count(*) from {table}") == 0, table
 
 
 async def test_the_address_is_free_for_another_account(world: World) -> None:
