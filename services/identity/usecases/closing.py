@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.identity.store import (
-    accounts,
-    challenges,
-    email_changes,
-    known_devices,
-    passkeys,
-    password_resets,
-    recovery_codes,
-    sessions,
-    totp,
-)
+from services.identity.store import accounts, email_changes, known_devices, password_resets, sessions
 from services.identity.usecases.passwords import Password, me, prove_password
 from services.identity.usecases.second_factors import forget_factors
 from shared.db import Tx
@@ -91,8 +81,4 @@ async def _erase(ctx: Ctx, tx: Tx, user_id: str) -> None:
     await password_resets.drop(tx, user_id)
     await email_changes.drop_all(tx, user_id)
     await known_devices.drop(tx, user_id)
-    await challenges.end_all(tx, user_id)
-    await totp.remove(tx, user_id)
-    await passkeys.remove_all(tx, user_id)
-    await recovery_codes.remove(tx, user_id)
     await accounts.close(tx, user_id, ctx.now)
