@@ -92,11 +92,12 @@ class OperationProgress(View):
 
 
 class WhichOperation(Message):
-    """`user_id` is given for who may see only what they began themselves."""
+    """`user_id` is given for who may see only what they began themselves, in the `role` that they have now."""
 
     operation_id: OperationId
     org_id: OrgId
     user_id: str | None = None
+    role: str | None = None
 
 
 async def begin(ctx: Ctx, tx: Tx, kind: Operation, given: Mapping[str, Any], total: int | None = None) -> Accepted:
@@ -228,19 +229,22 @@ async def _note_failure(env: Environment, row: Row, failed: Exception) -> None:
 async def read_operation(ctx: Ctx, which: WhichOperation) -> OperationProgress:
     """How far one operation has come."""
     async with ctx.read(which.org_id) as read:
-        row = await read.row(FIND, which.org_id, which.operation_id, which.user_id)
+        row = await read.row(FIND, which.org_id, which.operation_id, which.user_id, which.role)
     if row is None:
         raise Problem("not_found")
     return _shown(row)
 
 
-FIND = "select * from operations where org_id = $1 and operation_id = $2 and ($3::text is null or actor ->> 'user_id' = $3)"
+FIND = """
+    select * from operations where org_id = $1 and operation_id = $2
+    and ($3::text is null or actor ->> 'user_id' = $3 and actor ->> 'role' is not distinct from $4)
+"""
 
 
 async def read_operation_file(ctx: Ctx, which: WhichOperation) -> Answer[bytes]:
     """The file that an operation made; 409 while it isn't whole."""
     async with ctx.read(which.org_id) as read:
-        row = await read.row(FIND, which.org_id, which.operation_id, which.user_id)
+        row = await read.row(FIND, which.org_id, which.operation_id, which.user_id, which.role)
         if row is None or row["media"] is None:
             raise Problem("not_found")
         if row["state"] != "done":

@@ -122,7 +122,9 @@ async def test_work_of_another_organization_or_person_answers_like_work_that_doe
             reply = await world.ask("org", "GET", path, actor=GATEWAY)
             assert (reply.status, reply.code) == (404, "not_found")
             assert (await world.ask("org", "GET", path, actor=eve)).status == 404
-    assert (await progress(world, operation["id"], ana.org_id, user_id=ana.person()))["state"] == "done"
+    demoted = f"/internal/operations/{operation['id']}/result?org_id={ana.org_id}&user_id={ana.user_id}&role=viewer"
+    assert (await world.ask("org", "GET", demoted, actor=GATEWAY)).code == "not_found"
+    assert (await progress(world, operation["id"], ana.org_id, user_id=ana.person(), role="admin"))["state"] == "done"
 
 
 async def test_finished_work_is_forgotten_after_seven_days_with_its_file(world: World) -> None:

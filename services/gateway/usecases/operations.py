@@ -23,7 +23,7 @@ class WhichOperation(Message):
 
 
 async def read_operation(ctx: Ctx, which: WhichOperation) -> Answer[OperationProgress] | Answer[Stream]:
-    """How far long work has come. Admins see all of their organization's, others what they began themselves.
+    """How far long work has come. Admins see all of their organization's, others what they began themselves in the role that they have.
 
     With `Accept: text/event-stream`, each step as an event `progress`, until it has finished.
     """
@@ -63,7 +63,9 @@ async def _asked(ctx: Ctx, operation_id: str, rest: str, headers: dict[str, str]
     house, actor = ctx.house, ctx.actor
     if actor.org_id is None:
         raise Problem("not_found")
-    query = f"?org_id={actor.org_id}" + ("" if actor.role == "admin" else f"&user_id={actor.person()}")
+    query = f"?org_id={actor.org_id}" + (
+        "" if actor.role == "admin" else f"&user_id={actor.person()}&role={actor.role}"
+    )
     for name in house.settings.urls:
         if name != "gateway" and may_come_from(operation_id, name, "op"):
             answer = await house.internal.ask(name, f"/internal/operations/{operation_id}{rest}{query}", FILE_SECONDS)

@@ -1,6 +1,22 @@
 import { words as house } from "./de-house.js";
 
 export const words = {
+"Set up a second factor": "Zweiten Faktor einrichten",
+"Your organization asks for one. It takes a minute.": "Ihre Organisation verlangt einen. Es dauert eine Minute.",
+"Code of the app": "Code der App",
+"Code": "Code",
+"Six digits.": "Sechs Ziffern.",
+"Six digits of your authenticator app, or one of your recovery codes.": "Sechs Ziffern Ihrer Authenticator-App oder einer Ihrer Wiederherstellungscodes.",
+"One of your recovery codes.": "Einer Ihrer Wiederherstellungscodes.",
+"Type the code first": "Geben Sie zuerst den Code ein",
+"Go on": "Weiter",
+"Use a passkey": "Passkey verwenden",
+"Scan this with an authenticator app, or type the key into it.": "Scannen Sie das mit einer Authenticator-App, oder geben Sie den Schlüssel dort ein.",
+"QR code of the key below": "QR-Code des Schlüssels darunter",
+"Keep your recovery codes": "Bewahren Sie Ihre Wiederherstellungscodes auf",
+"Each signs you in once when your app is out of reach. They are shown only now.": "Jeder meldet Sie einmal an, wenn Ihre App nicht erreichbar ist. Sie werden nur jetzt gezeigt.",
+"Store them where only you can read them": "Legen Sie sie dort ab, wo nur Sie sie lesen können",
+"I have stored them": "Ich habe sie abgelegt",
 "There is nothing here": "Hier ist nichts",
 "This page doesn't exist": "Diese Seite gibt es nicht",
 "To the start": "Zum Anfang",

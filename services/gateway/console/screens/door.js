@@ -6,6 +6,7 @@ import { go, me, recognize, ROOT, say, signOut, useLoad } from "../lib/state.js"
 import { Badge, Button, Notice, Refused, Skeleton } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Password, Submit, useSend } from "../ui/forms.js";
 import { Doorway } from "../ui/shell.js";
+import { SecondStep } from "./second-step.js";
 
 const form = (sending) => (event) => {
   event.preventDefault();
@@ -17,18 +18,24 @@ function afterwards() {
   return to.startsWith("/") && !to.startsWith("//") ? to : "/";
 }
 
+/** Signs in; answers the challenge when a second factor is asked for first. */
 async function enter(email, password, key) {
-  await post("/v1/auth/sessions", { email, password, keep: "cookie" }, { key });
+  const { data } = await post("/v1/auth/sessions", { email, password, keep: "cookie" }, { key });
+  if (data.challenge) return data.challenge;
   await recognize();
+  return null;
 }
 
 export function SignIn() {
   const [email, setEmail] = useState(new URLSearchParams(location.search).get("email") ?? "");
   const [password, setPassword] = useState("");
+  const [challenge, setChallenge] = useState(null);
   const sending = useSend(async ({ key }) => {
-    await enter(email, password, key);
-    go(afterwards(), { replace: true });
+    const asked = await enter(email, password, key);
+    if (asked) setChallenge(asked);
+    else go(afterwards(), { replace: true });
   });
+  if (challenge) return html`<${SecondStep} challenge=${challenge} back=${() => setChallenge(null)} done=${() => go(afterwards(), { replace: true })} />`;
   return html`<${Doorway} title=${t("Sign in")} aside=${html`${t("New here?")} <a href="${ROOT}/sign-up">${t("Create an organization")}</a>`}>
     <form class="stack" novalidate onSubmit=${form(sending)}>
       <${FormError} sending=${sending} fields=${["email", "password"]} />
@@ -119,6 +126,7 @@ function Open({ token, invitation }) {
   const who = useSignal(me);
   const [given, set] = useState({ name: "", password: "" });
   const [known, setKnown] = useState(false);
+  const [challenge, setChallenge] = useState(null);
   const change = (name) => (value) => set((was) => ({ ...was, [name]: value }));
   const accept = async () => {
     const { data } = await post(`/v1/invitation-tokens/${token}/acceptance`);
@@ -134,7 +142,8 @@ function Open({ token, invitation }) {
         throw refusal;
       });
       setKnown(true);
-      await enter(invitation.email, given.password);
+      const asked = await enter(invitation.email, given.password);
+      if (asked) return setChallenge(asked);
     }
     await accept();
   });
@@ -142,6 +151,7 @@ function Open({ token, invitation }) {
     event.preventDefault();
     sending.run(given);
   };
+  if (challenge) return html`<${SecondStep} challenge=${challenge} back=${() => setChallenge(null)} done=${accept} />`;
   const lead = invitation.invited_by ? t("{person} invited you.", { person: invitation.invited_by }) : t("You were invited.");
   const other = who && who.user.email.toLowerCase() !== invitation.email.toLowerCase();
   return html`<${Doorway} roomy title=${t("Join {organization}", { organization: invitation.organization })} lead=${lead}
