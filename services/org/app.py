@@ -13,7 +13,7 @@ from services.org.usecases.domain_checks import check_domains, end_unproven_clai
 from services.org.usecases.exporting import EXPORT
 from services.org.usecases.importing import IMPORT
 from services.org.usecases.invitations import expire_invitations
-from services.org.usecases.library import Library
+from services.org.usecases.legal_texts import LegalTexts
 from services.org.usecases.own import Own
 from services.org.usecases.restoring import forget_deleted_groups
 from shared.events.billing import EntitlementsChanged
@@ -31,13 +31,13 @@ from shared.service import Environment, Job, Service, on
 
 
 def opening(
-    look_up: LookUp, library: Library | None = None
+    look_up: LookUp, legal_texts: LegalTexts | None = None
 ) -> Callable[[Environment], AbstractAsyncContextManager[Own]]:
     """How org opens when DNS is asked this way, and the legal texts are these."""
 
     @asynccontextmanager
     async def opened(env: Environment) -> AsyncIterator[Own]:
-        yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"), look_up, library)
+        yield Own.open(env.settings.secrets.bytes("cursors"), env.settings.secrets.bytes("links"), look_up, legal_texts)
 
     return opened
 

@@ -16,7 +16,7 @@ from pypdf import PdfReader
 
 from services.org.app import opening, service
 from services.org.usecases.dns import txt_records
-from services.org.usecases.library import TEXTS, Library
+from services.org.usecases.legal_texts import TEXTS, LegalTexts
 from shared.events.org import DpaAccepted, DpaNotApplicable, TermsAccepted
 from shared.ids import new_id
 from tests.org.house import House, founded, identity_with
@@ -43,7 +43,7 @@ async def shelf(tmp_path: Path) -> Shelf:
 
 @pytest.fixture
 async def world(databases: Databases, shelf: Shelf, tmp_path: Path) -> AsyncIterator[World]:
-    reading = replace(service, opens=opening(txt_records, Library(shelf.folder)), jobs=())
+    reading = replace(service, opens=opening(txt_records, LegalTexts(shelf.folder)), jobs=())
     async with world_of([reading, identity_with(tmp_path / "identity", {})], databases, tmp_path) as world:
         yield world
 

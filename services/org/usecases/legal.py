@@ -144,7 +144,7 @@ class Verify(Message):
 async def list_documents(ctx: Ctx, query: ListDocuments) -> Page[DocumentItem]:
     """Every version of Terms & Conditions, Privacy Policy and Data Processing Amendment, and which await an answer."""
     after = (own(ctx).cursors.read(query) or [""])[0]
-    documents = await own(ctx).library.every()
+    documents = await own(ctx).legal_texts.every()
     async with ctx.read() as read:
         latest = await legal.latest(read, ctx.actor.org())
     items = [_item(one, documents, latest.get(one.kind)) for one in documents]
@@ -154,7 +154,7 @@ async def list_documents(ctx: Ctx, query: ListDocuments) -> Page[DocumentItem]:
 
 async def read_document(ctx: Ctx, which: WhichDocument) -> DocumentText:
     """One legal text; with a kind alone, the current version."""
-    documents = await own(ctx).library.every()
+    documents = await own(ctx).legal_texts.every()
     found = _find(documents, which.document_id)
     if found is None:
         raise Problem("not_found")
@@ -177,7 +177,7 @@ async def read_acceptance(ctx: Ctx, which: WhichAcceptance) -> Acceptance:
 
 async def accept_document(ctx: Ctx, wanted: AcceptDocument) -> Acceptance:
     """Accepts the current Terms & Conditions or Privacy Policy for the organization."""
-    documents = await own(ctx).library.every()
+    documents = await own(ctx).legal_texts.every()
     document = rules.check_readable(_find(documents, wanted.document_id), documents, wanted.sha256)
     if document.kind == "dpa":
         raise Problem("conflict", "The amendment is decided at /v1/legal/dpa/decisions.")
@@ -198,7 +198,7 @@ async def decide_dpa(ctx: Ctx, wanted: DecideDpa) -> Acceptance:
         signatory=wanted.signatory is not None,
         reason=wanted.reason is not None,
     )
-    documents = await own(ctx).library.every()
+    documents = await own(ctx).legal_texts.every()
     newest = rules.current(documents, "dpa")
     document = rules.check_readable(newest, documents, wanted.sha256 or newest.sha256)
     async with administering(ctx, "legal.accept") as held:
@@ -209,7 +209,7 @@ async def decide_dpa(ctx: Ctx, wanted: DecideDpa) -> Acceptance:
 
 async def read_dpa(ctx: Ctx, _: Nothing) -> Dpa:
     """Where the organization stands with the Data Processing Amendment."""
-    document = rules.current(await own(ctx).library.every(), "dpa")
+    document = rules.current(await own(ctx).legal_texts.every(), "dpa")
     async with ctx.read() as read:
         held = (await legal.latest(read, ctx.actor.org())).get("dpa")
     return Dpa(
@@ -235,7 +235,7 @@ async def verify_acceptance(ctx: Ctx, wanted: Verify) -> Verification:
     """Whether an entry still stands for the text that was answered: it fails when one byte of the document has changed."""
     async with ctx.read() as read:
         record = await legal.one(read, ctx.actor.org(), wanted.acceptance_id)
-    found = _find(await own(ctx).library.every(), f"{record.document}-{record.version}")
+    found = _find(await own(ctx).legal_texts.every(), f"{record.document}-{record.version}")
     document = found is not None and found.sha256 == record.sha256
     given = None if wanted.document_sha256 is None else wanted.document_sha256 == record.sha256
     receipt = None
@@ -251,7 +251,7 @@ async def verify_acceptance(ctx: Ctx, wanted: Verify) -> Verification:
 
 async def record_sign_up(ctx: Ctx, tx: Tx, org_id: str, company: str, person: Person, source_ip: str | None) -> None:
     """What the founder accepted when signing up: the Terms & Conditions and the Privacy Policy that were current."""
-    documents = await own(ctx).library.every()
+    documents = await own(ctx).legal_texts.every()
     for kind in ("terms", "privacy"):
         document = rules.current(documents, kind)
         await _keep(tx, org_id, _entry(ctx, document, "accepted", company, person, source_ip))

@@ -17,7 +17,7 @@ TEXTS = Path(__file__).parent.parent / "legal"
 
 
 @dataclass(frozen=True)
-class Library:
+class LegalTexts:
     """Reads the files anew each time: what is shown, hashed and verified is what is there."""
 
     folder: Path = TEXTS
