@@ -50,31 +50,14 @@ async def _keep_role(ctx: Ctx, org_id: str, member: org.Member) -> None:
         )
 
 
-async def project_domain_claimed(ctx: Ctx, told: org.DomainClaimed) -> None:
-    await _keep_domain(ctx, told.org_id, told.domain)
+DomainNews = org.DomainClaimed | org.DomainVerified | org.DomainAtRisk | org.DomainLapsed | org.DomainRemoved
 
 
-async def project_domain_verified(ctx: Ctx, told: org.DomainVerified) -> None:
-    await _keep_domain(ctx, told.org_id, told.domain)
-
-
-async def project_domain_at_risk(ctx: Ctx, told: org.DomainAtRisk) -> None:
-    await _keep_domain(ctx, told.org_id, told.domain)
-
-
-async def project_domain_lapsed(ctx: Ctx, told: org.DomainLapsed) -> None:
-    await _keep_domain(ctx, told.org_id, told.domain)
-
-
-async def project_domain_removed(ctx: Ctx, told: org.DomainRemoved) -> None:
-    await _keep_domain(ctx, told.org_id, told.domain)
-
-
-async def _keep_domain(ctx: Ctx, org_id: str, domain: org.Domain) -> None:
+async def project_domain(ctx: Ctx, told: DomainNews) -> None:
     """A domain proves whose an account is only while it is proven itself."""
-    proven = domain.status in ("verified", "at_risk")
+    proven = told.domain.status in ("verified", "at_risk")
     async with ctx.tx() as tx:
-        await projections.keep_domain(tx, org_id, domain.domain_id, domain.name, proven)
+        await projections.keep_domain(tx, told.org_id, told.domain.domain_id, told.domain.name, proven)
 
 
 async def project_security_policy(ctx: Ctx, told: org.SecurityPolicyChanged) -> None:
