@@ -15,7 +15,8 @@ export function Organization() {
       <${Card} title=${t("Identifiers")}><dl class="facts"><div><dt>${t("Id")}</dt><dd><code>${data.id}</code></dd></div><div><dt>${t("Data location")}</dt><dd>${data.location === "eu" ? t("European Union") : t("United States")}</dd></div><div><dt>${t("Created")}</dt><dd>${day(data.created_at)}</dd></div></dl><div class="row"><${Copy} text=${data.id} label=${t("Copy the id")} /></div><//>`}<//><//>`;
 }
 
-function Details({ data, etag, reload }) {
+function Details({ data: loaded, etag: loadedEtag, reload }) {
+  const [{ data, etag }, keep] = useState({ data: loaded, etag: loadedEtag });
   const [given, set] = useState(data);
   const change = (name) => (value) => set((was) => ({ ...was, [name]: value }));
   const names = ["name", "contact_email", "time_zone", "week_start", "product_mails"];
@@ -23,10 +24,10 @@ function Details({ data, etag, reload }) {
   const dirty = Object.keys(changed).length > 0;
   useGuard(dirty, () => t("Leave without saving your changes?"));
   const sending = useSend(async (body, options) => {
-    await patch("/v1/organization", body, { ...options, etag });
+    // What is typed while this is on its way stays: the form goes on from the answer.
+    keep(await patch("/v1/organization", body, { ...options, etag }));
     await recognize();
     say(t("The organization is saved."));
-    reload();
   });
   const send = (event) => {
     event.preventDefault();
