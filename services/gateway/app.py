@@ -83,7 +83,7 @@ async def gateway(
     standing = Standing(internal, monotonic)
     feed = Feed(standing, monotonic)
     tokens = AccessTokens(internal, clock, settings.public_url, monotonic)
-    authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"))
+    authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"), clock)
     house = House(
         settings=settings,
         clock=clock,

@@ -58,6 +58,8 @@ class MailRequested(Event):
         "email_changed",
         "account_closed",
         "sessions_revoked",
+        "api_key_created",
+        "api_key_expiring",
         "webhook_disabled",
     ]
     values: dict[str, str]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from services.identity.store import accounts, projections
+from services.identity.store import accounts, plans, projections
+from services.identity.store.plans import Plan
+from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -23,7 +25,7 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
-ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions")
+ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions", "api_keys.read", "api_keys.edit")
 SWITCH = "active_organization.choose"
 
 
@@ -56,12 +58,25 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
+        plan = await plans.find(read, ctx.actor.org_id or "")
     on_oneself = [Capability(action=action) for action in ON_ONESELF]
-    listed = [*on_oneself, *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS)]
+    listed = [
+        *on_oneself,
+        *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
+        _create_key(plan, ctx.actor.role),
+    ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
+
+
+def _create_key(plan: Plan | None, role: Role | None) -> Capability:
+    may = _of_admins("api_keys.create", role)
+    if not may.allowed or (plan is not None and plan.api_keys):
+        return may
+    because = Because(kind="plan", plan=PLAN_WITH_API_KEYS, detail="The plan doesn't include API keys.")
+    return Capability(action=may.action, allowed=False, because=because)
 
 
 def _of_admins(action: str, role: Role | None) -> Capability:
