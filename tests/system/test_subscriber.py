@@ -69,8 +69,8 @@ async def world(databases: Databases, tmp_path: Path, amqp: str) -> AsyncIterato
 
 
 @pytest.fixture
-async def example(amqp: str, reports: Reports) -> AsyncIterator[Example]:
-    example = Example(amqp, reports)
+async def example(python: Path, amqp: str, reports: Reports) -> AsyncIterator[Example]:
+    example = Example(python, amqp, reports)
     yield example
     await example.end(signal.SIGKILL)
 
