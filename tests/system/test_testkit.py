@@ -129,7 +129,8 @@ async def test_a_role_that_may_not_make_the_schema_is_told_what_to_ask_for(
 
 def test_the_guide_shows_the_examples_that_run() -> None:
     guide = GUIDE.read_text()
-    for example in EXAMPLE.parent.glob("*.py"):
-        assert f"```python\n{example.read_text()}```" in guide
+    for pattern, language in (("*.py", "python"), ("node/*.mjs", "js")):
+        for example in EXAMPLE.parent.glob(pattern):
+            assert f"```{language}\n{example.read_text()}```" in guide
     for link in re.findall(r"\]\((?!http)([^)#]+)", guide):
         assert (GUIDE.parent / link).exists(), link
