@@ -24,7 +24,10 @@ Role = Literal["admin", "analyst", "viewer"]
 
 @dataclass(frozen=True)
 class Actor:
-    """On whose behalf a message is handled. `role` is the effective one; `auth_time` is when the person last proved themselves (epoch seconds)."""
+    """On whose behalf a message is handled. `role` is the effective one; `auth_time` is when the person last proved themselves (epoch seconds).
+
+    `closed`: the organization is, so its Admins look, take it back, and do nothing else.
+    """
 
     kind: Literal["person", "anonymous", "service", "system"]
     user_id: str | None = None
@@ -34,6 +37,7 @@ class Actor:
     amr: tuple[str, ...] = ()
     auth_time: int = 0
     service: str | None = None
+    closed: bool = False
 
     @property
     def id(self) -> str | None:

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from services.identity import consumers
 from services.identity.routes import ROUTES
+from services.identity.store.records import RECORDS
+from services.identity.usecases.erasing import let_everybody_out
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opens
 from services.identity.usecases.requirements import require_two_factor
+from shared.erasure import Erasing, erase_organization
 from shared.events import org
 from shared.events.courier import MailRequested
-from shared.events.identity import PUBLISHED
+from shared.events.identity import PUBLISHED, OrganizationErased
 from shared.service import Job, Service, on
 
 service = Service(
@@ -40,8 +43,11 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
+        on(org.OrganizationErasureStarted, erase_organization),
     ],
     sources=["org"],
+    erasing=Erasing(OrganizationErased, first=let_everybody_out),
+    records=RECORDS,
     jobs=[
         Job(end_expired_sessions, every_seconds=30),
         Job(require_two_factor, every_seconds=30),

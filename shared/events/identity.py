@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events import PersonEvent, Shape
+from shared.events import OrgEvent, PersonEvent, Shape
 from shared.ids import OrgId, SessionId
 
 
@@ -153,7 +153,15 @@ class RecoveryCodeUsed(PersonEvent):
     source_ip: str | None = None
 
 
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in identity. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "identity.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,
