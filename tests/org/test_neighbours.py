@@ -44,6 +44,7 @@ async def test_a_standing_says_what_somebody_is_where(world: World) -> None:
         "organizations": inactive,
     }
     nowhere = {
+        "closed": False,
         "user_id": ben.user_id,
         "org_id": None,
         "role": None,
