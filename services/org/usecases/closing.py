@@ -142,5 +142,6 @@ async def tell_admins(
                 to=admin.email,
                 template=template,
                 values={"name": admin.name, "organization": held.facts.name, **values},
+                reader=admin.user_id,
             )
         )

@@ -89,6 +89,7 @@ async def write_receipt(ctx: Ctx, tx: Tx, org_id: str) -> bool:
             about=closure.closed_by,
             to=closure.email,
             template="organization_erased",
+            reader=closure.closed_by,
             values={
                 "name": closure.name,
                 "organization": facts.name,
