@@ -135,12 +135,11 @@ async def _finish(ctx: Ctx, tx: Tx, org_id: str, erased: int) -> None:
     await tx.run(UNPARK, org_id)
     if erasing.last is not None:
         await erasing.last(ctx, tx, org_id)
-    for table in await _tables(tx, frozenset()):
-        erased += await _delete(tx, table, org_id)
-    await tx.run(COUNTED, org_id, erased, "")
+    last = sum([await _delete(tx, table, org_id) for table in await _tables(tx, frozenset())])
+    await tx.run(COUNTED, org_id, last, "")
     await tx.run(FINISHED, org_id, ctx.now)
-    await _confirm(ctx, tx, org_id, erased)
-    log.info("erased an organization", service=ctx.env.service.name, org_id=org_id, rows=erased)
+    await _confirm(ctx, tx, org_id, erased + last)
+    log.info("erased an organization", service=ctx.env.service.name, org_id=org_id, rows=erased + last)
 
 
 async def _confirm(ctx: Ctx, tx: Tx, org_id: str, erased: int) -> None:
