@@ -41,6 +41,7 @@ class Actor:
     key_id: str | None = None
     scopes: tuple[str, ...] = ()
     api_version: str | None = None
+    closed: bool = False
 
     @property
     def id(self) -> str | None:

@@ -23,6 +23,7 @@ from shared.metrics import REQUESTS
 from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
+from shared.records import ROUTES as RECORDS
 from shared.routing import RouteTable
 from shared.service import Answer, Ctx, Environment, RequestFacts, Route
 from shared.web.json import parse
@@ -43,7 +44,7 @@ class Endpoints:
         self._keyring = keyring
         self._inbox = inbox
         self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
-        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS):
+        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS, *RECORDS):
             self._table.add(route.method, route.path, (route, route.message))
 
     async def answer(self, request: Request) -> web.StreamResponse:
@@ -126,6 +127,8 @@ class Endpoints:
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})
+        if actor.closed and route.writes and not (route.while_closed or may.person or may.anyone):
+            raise Problem("organization_closed")
 
     async def _run_until_done(
         self, actor: Actor, facts: RequestFacts, route: Route, message: Any, keyed: IdempotentRequest | None

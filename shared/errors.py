@@ -100,6 +100,9 @@ KINDS: dict[str, Kind] = {
         "Ask for a new preview, look at it, and confirm that one.",
     ),
     "slots_exhausted": Kind(409, "No slot is left", "Free a slot, or change to a plan with more."),
+    "organization_closed": Kind(
+        409, "The organization is closed", "An Admin takes it back with DELETE /v1/organization/closure."
+    ),
     "suspended": Kind(
         409, "This is suspended by the plan", "Change to a plan that includes it; everything returns as it was."
     ),

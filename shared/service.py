@@ -23,8 +23,10 @@ from shared.ids import new_event_id
 
 if TYPE_CHECKING:
     from shared.config import Settings
+    from shared.erasure import Erasing
     from shared.internal import Internal
     from shared.operations import Operation
+    from shared.records import Records
 
 T = TypeVar("T")
 
@@ -89,6 +91,7 @@ class Route:
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
     `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
+    `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
     """
 
     method: str
@@ -103,6 +106,7 @@ class Route:
     fresh: bool = False
     query: tuple[str, ...] = ()
     unrecorded: bool = False
+    while_closed: bool = False
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
     key: str | None = None
@@ -210,7 +214,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Service:
-    """The table of contents of a service. `sources` are the services whose events it hears."""
+    """The table of contents of a service. `sources` are the services whose events it hears.
+
+    `records` is what it gives into an organization's export, `erasing` how it forgets one.
+    """
 
     name: str
     migrations: Path | None
@@ -220,6 +227,8 @@ class Service:
     sources: Sequence[str] = ()
     jobs: Sequence[Job] = ()
     operations: Sequence[Operation] = ()
+    records: Sequence[Records] = ()
+    erasing: Erasing | None = None
     opens: Callable[[Environment], AbstractAsyncContextManager[Any]] | None = None
 
 

@@ -9,11 +9,21 @@ from typing import Any
 
 from services.billing import store
 from services.billing.catalogue import DEFAULT, Shelf, read_catalogue
-from services.billing.consumers import count_invitation, count_member, keep_organization, start_subscription
+from services.billing.consumers import (
+    close_organization,
+    count_invitation,
+    count_member,
+    keep_organization,
+    reopen_organization,
+    start_subscription,
+)
 from services.billing.routes import ROUTES
+from services.billing.store.records import RECORDS
+from services.billing.usecases.closing import forget_kept_invoices, keep_invoices
 from services.billing.usecases.time import dun, keep_time
 from shared.config import Misconfigured
 from shared.db import EVERY_ORG
+from shared.erasure import Erasing, erase_organization
 from shared.events import Envelope, billing, org
 from shared.events.courier import MailRequested
 from shared.service import Environment, Job, Service, on
@@ -57,7 +67,16 @@ service = Service(
         on(org.InvitationAccepted, count_invitation),
         on(org.InvitationRevoked, count_invitation),
         on(org.InvitationExpired, count_invitation),
+        on(org.OrganizationClosed, close_organization),
+        on(org.OrganizationReopened, reopen_organization),
+        on(org.OrganizationErasureStarted, erase_organization),
     ),
-    jobs=(Job(keep_time, every_seconds=1), Job(dun, every_seconds=60)),
+    jobs=(
+        Job(keep_time, every_seconds=1),
+        Job(dun, every_seconds=60),
+        Job(forget_kept_invoices, every_seconds=3600),
+    ),
+    erasing=Erasing(billing.OrganizationErased, first=keep_invoices),
+    records=RECORDS,
     opens=the_catalogues,
 )

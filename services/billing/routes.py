@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.billing.store import invoices
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
+from services.billing.usecases.closing import list_kept_invoices
 from services.billing.usecases.details import change_billing_details, read_billing_details
 from services.billing.usecases.invoices import (
     list_all_invoices,
@@ -48,6 +49,7 @@ ROUTES = (
     ),
     get("/v1/usage/slots", read_slot_usage, admin("billing.manage"), key="billing:view"),
     get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage"), key="billing:view"),
+    get("/internal/kept-invoices", list_kept_invoices, service("invoices.read")),
     get("/internal/invoices", list_all_invoices, service("invoices.read")),
     post("/internal/payments", record_payment, service("payments.record"), status=201),
     post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),

@@ -6,13 +6,16 @@ from pathlib import Path
 
 from services.identity import consumers
 from services.identity.routes import ROUTES
+from services.identity.store.records import RECORDS
 from services.identity.usecases.api_key_endings import project_entitlements, tell_of_endings
+from services.identity.usecases.erasing import let_everybody_out
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opens
 from services.identity.usecases.requirements import require_two_factor
+from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
-from shared.events.identity import PUBLISHED
+from shared.events.identity import PUBLISHED, OrganizationErased
 from shared.service import Job, Service, on
 
 service = Service(
@@ -42,8 +45,11 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
+        on(org.OrganizationErasureStarted, erase_organization),
     ],
     sources=["org", "billing"],
+    erasing=Erasing(OrganizationErased, first=let_everybody_out),
+    records=RECORDS,
     jobs=[
         Job(end_expired_sessions, every_seconds=30),
         Job(require_two_factor, every_seconds=30),

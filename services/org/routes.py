@@ -6,7 +6,9 @@ from services.org.rules import ACTIONS
 from services.org.store import deleted_groups, domains, groups, invitations, legal, members
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
 from services.org.usecases.bulk import act_on_many
+from services.org.usecases.closing import close_organization, preview_closure, read_closure, reopen_organization
 from services.org.usecases.domains import claim_domain, list_domains, read_domain, remove_domain, verify_domain
+from services.org.usecases.erasing import list_closures
 from services.org.usecases.exporting import export_users
 from services.org.usecases.groups import (
     add_group_member,
@@ -47,6 +49,7 @@ from services.org.usecases.previews import preview_deletion, preview_departure, 
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.slots import list_slot_spells, read_slot_usage
+from services.org.usecases.taking_along import export_organization
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -65,6 +68,18 @@ def may(action: str) -> Permission:
 ROUTES = (
     get("/v1/organization", read_organization, may("organization.read"), key="organization:view"),
     patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
+    get("/v1/organization/closure", read_closure, may("organization.read")),
+    get("/v1/organization/closure-preview", preview_closure, may("organization.close")),
+    post("/v1/organization/closure", close_organization, may("organization.close"), status=201, fresh=True),
+    delete("/v1/organization/closure", reopen_organization, may("organization.close"), while_closed=True),
+    post(
+        "/v1/organization/exports",
+        export_organization,
+        may("organization.export"),
+        status=202,
+        fresh=True,
+        while_closed=True,
+    ),
     get("/v1/security-policy", read_security_policy, may("security_policy.read"), key="organization:view"),
     patch("/v1/security-policy", change_security_policy, may("security_policy.manage"), if_match=True, fresh=True),
     get("/v1/organization/preferences", read_preferences, may("preferences.read"), key="organization:view"),
@@ -199,5 +214,6 @@ ROUTES = (
     get("/internal/departures/{user_id}", preview_leaving, service("departures.read")),
     post("/internal/departures/{user_id}", leave_everywhere, service("departures.begin"), status=204),
     post("/internal/plan-effects", plan_effects, service("plan_effects.read")),
+    get("/internal/closures", list_closures, service("closures.read")),
     get("/internal/capabilities", list_capabilities, person("me.read")),
 )

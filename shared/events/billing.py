@@ -244,7 +244,15 @@ class SubscriptionLapsed(OrgEvent):
     invoices: list[str]
 
 
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in billing, but invoices that must be kept, under no organization. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "billing.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     SubscriptionPastDue,
     SubscriptionRecovered,
     SubscriptionLapsed,

@@ -66,6 +66,10 @@ class MailRequested(Event):
         "api_key_created",
         "api_key_expiring",
         "webhook_disabled",
+        "organization_closed",
+        "organization_reopened",
+        "organization_erased_soon",
+        "organization_erased",
     ]
     values: dict[str, str]
     link: MailLink | None = None
@@ -139,4 +143,13 @@ WEBHOOKS = (
     WebhookRedelivered,
     WebhookDeleted,
 )
-PUBLISHED = (MailRequested, *WEBHOOKS)
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in courier. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "courier.organization.erased.v1"
+    rows: int
+
+
+PUBLISHED = (MailRequested, *WEBHOOKS, OrganizationErased)

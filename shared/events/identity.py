@@ -222,7 +222,15 @@ API_KEYS = (
     ApiKeysSuspended,
     ApiKeysResumed,
 )
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in identity. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "identity.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,

@@ -26,6 +26,8 @@ TABLES = (
     "deleted_groups",
     "slot_entries",
     "security_policies",
+    "closures",
+    "erasure_confirmations",
 )
 
 
@@ -44,8 +46,19 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
+        await note_closure(house)
         houses.append(house)
     return houses[0], houses[1]
+
+
+async def note_closure(house: House) -> None:
+    """What a closing would leave, without closing."""
+    async with house.world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:
+        await tx.run(
+            "insert into closures (org_id, closed_by, email, name, next_at) values ($1, 'usr_x', 'canary', 'Canary', 'infinity')",
+            house.org_id,
+        )
+        await tx.run("insert into erasure_confirmations values ($1, 'audit', 1, now())", house.org_id)
 
 
 @pytest.fixture(params=["both", "queries alone"])

@@ -30,12 +30,16 @@ class MySession(View):
 
 
 class MyOrganization(View):
-    """The organization that this credential speaks for. `effective_role` is lower than `role` while the plan has no author slot."""
+    """The organization that this credential speaks for. `effective_role` is lower than `role` while the plan has no author slot.
+
+    `closed`: Admins look, take it back or take its data along; everybody else is in no organization while it is closed.
+    """
 
     id: str
     name: str
     role: Role
     effective_role: Role
+    closed: bool
 
 
 class MyMembership(View):
@@ -43,6 +47,7 @@ class MyMembership(View):
     name: str
     role: str
     status: str
+    closed: bool
 
 
 class Me(View):
@@ -64,14 +69,19 @@ async def read_me(ctx: Ctx, _: Nothing) -> Me:
     if member.active and member.org_id and member.role and member.effective_role:
         name = next((one.name for one in member.organizations if one.org_id == member.org_id), "")
         organization = MyOrganization(
-            id=member.org_id, name=name, role=member.role, effective_role=member.effective_role
+            id=member.org_id,
+            name=name,
+            role=member.role,
+            effective_role=member.effective_role,
+            closed=member.closed,
         )
     return Me(
         user=MyUser(id=session.user_id, email=session.email or "", name=session.name or ""),
         session=MySession(id=session.session_id, amr=actor.amr, proven_at=datetime.fromtimestamp(actor.auth_time, UTC)),
         organization=organization,
         organizations=[
-            MyMembership(id=one.org_id, name=one.name, role=one.role, status=one.status) for one in member.organizations
+            MyMembership(id=one.org_id, name=one.name, role=one.role, status=one.status, closed=one.closed)
+            for one in member.organizations
         ],
         csrf_token=ctx.caller.csrf,
     )
