@@ -222,6 +222,8 @@ API_KEYS = (
     ApiKeysSuspended,
     ApiKeysResumed,
 )
+
+
 class OrganizationErased(OrgEvent):
     """Nothing of the organization is left in identity. `rows` counts what was erased."""
 
