@@ -160,7 +160,7 @@ async def remove_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
         owner = await owner_of(tx, asking.org_id, kept.board)
         sharing.check_in_charge(asking.person, kept.board, owner)
         ctx.check_version(kept.version, changed_at=kept.updated_at)
-        await store.remove_dashboard(tx, asking.org_id, which.dashboard_id)
+        await store.remove_dashboard(tx, asking.org_id, which.dashboard_id, ctx.now)
         dashboard = state(kept.board, kept.parameters)
         await tx.emit(said.DashboardRemoved(org_id=asking.org_id, dashboard=dashboard))
 
