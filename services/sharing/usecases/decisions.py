@@ -259,11 +259,12 @@ async def _answers(ctx: Ctx, org_id: str, asked: Evaluations, questions: Sequenc
 async def _verdicts(ctx: Ctx, org_id: str, questions: Sequence[Evaluation]) -> list[Verdict]:
     async with ctx.read(org_id) as read:
         facts = await store.facts(read, org_id, [(one.subject.id, one.resource.id) for one in questions])
-    decided = [_judge(org_id, question, one) for question, one in zip(questions, facts, strict=True)]
+    decided = [judge(org_id, question, one) for question, one in zip(questions, facts, strict=True)]
     return [Verdict(decision=one.allowed, context=Paths(paths=one.paths)) for one in decided]
 
 
-def _judge(org_id: str, question: Evaluation, facts: store.Facts) -> Decision:
+def judge(org_id: str, question: Evaluation, facts: store.Facts) -> Decision:
+    """The answer from the facts. What isn't about a user, or an action on something that it isn't for, is a no."""
     about_organization = question.action.name in access.AUTHOR_ACTIONS
     resource = question.resource
     fits = (
