@@ -85,6 +85,7 @@ class Route:
 
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
     """
 
     method: str
@@ -99,6 +100,7 @@ class Route:
     fresh: bool = False
     query: tuple[str, ...] = ()
     unrecorded: bool = False
+    signed_by: str = ""
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
 
