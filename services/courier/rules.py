@@ -25,6 +25,7 @@ LINK_PATHS: Mapping[str, str] = {
     "email_change": "/confirm-email/{token}",
     "email_change_undo": "/undo-email/{token}",
 }
+PICTURE_PATH = "/v1/dashboard-pictures/{token}"
 PAGES: Mapping[str, str] = {
     "invitation_renewal": "/users",
     "account_exists": "/sign-in",
@@ -74,6 +75,10 @@ def url_of(
         return public_url.rstrip("/") + FILES[template].format_map(values)
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
     return f"{public_url.rstrip('/')}/console{path}"
+
+
+def picture_url_of(public_url: str, token: str) -> str:
+    return f"{public_url.rstrip('/')}{PICTURE_PATH.format(token=token)}"
 
 
 # Webhooks
