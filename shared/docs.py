@@ -204,11 +204,15 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
     }
     if route.key is not None:
         operation["x-tenantry"]["key"] = route.key
+    if route.signed_by:
+        operation["x-tenantry"]["signed_by"] = route.signed_by
     if route.body_bytes != Route.body_bytes:
         operation["x-tenantry"]["body_bytes"] = route.body_bytes
     if description:
         operation["description"] = " ".join(description.split())
-    if in_body:
+    if route.signed_by:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
+    elif in_body:
         body = {
             "type": "object",
             "additionalProperties": False,
@@ -243,6 +247,8 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "A repetition with the same key has one effect and gets the same answer; kept 7 days.",
             )
         )
+    if route.signed_by:
+        headers.append((route.signed_by, True, "The sender's signature of the body, byte by byte."))
     if route.writes and route.if_match:
         headers.append(("If-Match", True, "The ETag that was read."))
     if not route.writes:

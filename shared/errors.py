@@ -43,6 +43,11 @@ KINDS: dict[str, Kind] = {
     ),
     "unauthenticated": Kind(401, "Sign in first", "Send a valid access token, console session or API key."),
     "invalid_credentials": Kind(401, "E-mail or password is wrong", "Check both, or reset the password."),
+    "invalid_signature": Kind(
+        400,
+        "The signature doesn't fit",
+        "Sign the exact bytes of the body, with the endpoint's secret, at the time of sending.",
+    ),
     "invalid_code": Kind(
         401, "This code doesn't count", "Each code counts once: wait for the app's next one, and type that."
     ),

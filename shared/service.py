@@ -92,6 +92,7 @@ class Route:
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
     `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
     `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
+    `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
     """
 
     method: str
@@ -107,6 +108,7 @@ class Route:
     query: tuple[str, ...] = ()
     unrecorded: bool = False
     while_closed: bool = False
+    signed_by: str = ""
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
     key: str | None = None

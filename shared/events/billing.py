@@ -201,6 +201,30 @@ class InvoicePaid(OrgEvent):
     recorded_by: str
 
 
+class InvoicePaymentFailed(OrgEvent):
+    """What the organization pays by couldn't be charged. `reason` is the provider's code; `next_try_at` is null when it won't be tried again by itself."""
+
+    TYPE: ClassVar[str] = "billing.invoice.payment_failed.v1"
+    invoice: Invoice
+    reason: str
+    next_try_at: datetime | None
+
+
+class PaymentMethod(Shape):
+    """Enough to recognise it, nothing to pay with."""
+
+    brand: str
+    last4: str
+    expires: str | None
+
+
+class PaymentMethodChanged(OrgEvent):
+    """Invoices are charged to something else from now on, or to nothing."""
+
+    TYPE: ClassVar[str] = "billing.payment_method.changed.v1"
+    method: PaymentMethod | None
+
+
 class BillingDetails(Shape):
     """Who invoices are addressed to from now on."""
 
@@ -259,6 +283,8 @@ PUBLISHED = (
     InvoiceIssued,
     InvoiceCredited,
     InvoicePaid,
+    InvoicePaymentFailed,
+    PaymentMethodChanged,
     BillingDetailsChanged,
     CatalogueApplied,
     SubscriptionMoved,

@@ -50,6 +50,8 @@ class MailRequested(Event):
         "two_factor_removed_for_another",
         "recovery_codes_renewed",
         "recovery_code_used",
+        "invoice_issued",
+        "payment_failed",
         "invoice_overdue",
         "plan_lapsed",
         "domain_at_risk",

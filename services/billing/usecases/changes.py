@@ -138,9 +138,10 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
             await tx.emit(ChangeCancelled(org_id=after.org_id, subscription=told(after), change=dropped))
         if change.effective == "now":
             ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
-            await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
             if change.lines:
                 await issue_invoice(ctx, tx, after, lines_of_change(change.lines, change.credit))
+            # last, so that the write's `Tenantry-Change` is what the services whom the plan concerns apply
+            await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
         elif (coming := scheduled(after)) is not None:
             await tx.emit(ChangeScheduled(org_id=after.org_id, subscription=told(after), change=coming))
         return await view(ctx, tx, after)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
-
-from babel.numbers import format_currency, get_currency_precision
 
 from services.billing import rules, store
 from services.billing.store import invoices
+from services.billing.usecases.issuing import written_amount
 from services.billing.usecases.offer import sold_to
 from services.billing.usecases.subscription import grace_ends_at, save, tell_plan_change, told
 from shared.db import Row, Tx
@@ -100,7 +98,4 @@ def _sums(late: Sequence[Row]) -> list[str]:
     sums: dict[str, int] = {}
     for row in late:
         sums[row["currency"]] = sums.get(row["currency"], 0) + row["open"]
-    return [
-        format_currency(Decimal(minor).scaleb(-get_currency_precision(currency)), currency, locale="en_GB")
-        for currency, minor in sums.items()
-    ]
+    return [written_amount(minor, currency) for currency, minor in sums.items()]

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from services.billing.rules.invoices import standing
 from services.billing.store import invoices as store
+from services.billing.usecases.collecting import refuse_while_collecting
 from services.billing.usecases.dunning import recover
 from services.billing.usecases.issuing import as_told, issue_credit_note
 from services.billing.usecases.paper import draw
@@ -172,6 +173,7 @@ async def record_payment(ctx: Ctx, payment: RecordedPayment) -> OperatorsInvoice
             raise Problem("conflict", f"{payment.number} is a credit note.")
         if _status(ctx, row) not in ("open", "overdue"):
             raise Problem("already_exists", f"Nothing is to be paid on {payment.number}.")
+        await refuse_while_collecting(tx, row["org_id"], row["id"])
         await store.pay(tx, row["org_id"], row["id"], ctx.now, payment.reference, payment.by)
         await tx.emit(
             InvoicePaid(
@@ -190,6 +192,7 @@ async def write_credit_note(ctx: Ctx, wanted: WantedCreditNote) -> OperatorsInvo
     """An operator corrects an invoice, which itself stays as it is."""
     async with ctx.tx(EVERY_ORG) as tx:
         row = await _locked(tx, wanted.number)
+        await refuse_while_collecting(tx, row["org_id"], row["id"])
         note = await issue_credit_note(ctx, tx, row, wanted.net_minor, wanted.reason, wanted.by)
         await recover(ctx, tx, row["org_id"])
         return _operators(ctx, await _locked(tx, note.number))

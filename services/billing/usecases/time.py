@@ -98,13 +98,13 @@ async def _notice(ctx: Ctx, tx: Tx, subscription: rules.Subscription) -> timedel
 async def _begin_next_period(ctx: Ctx, tx: Tx, before: rules.Subscription, step: rules.Step) -> rules.Subscription:
     terms = await terms_at_period_end(ctx, tx, before)
     after = await save(ctx, tx, rules.step_to(before, terms))
+    if after.price:
+        await issue_invoice(ctx, tx, after, lines_of_period(before, after, terms))
     if step == "renewal":
         await tx.emit(SubscriptionRenewed(org_id=after.org_id, subscription=told(after)))
     else:
         ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
         await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
-    if after.price:
-        await issue_invoice(ctx, tx, after, lines_of_period(before, after, terms))
     return after
 
 
