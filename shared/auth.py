@@ -18,6 +18,7 @@ from shared.errors import Problem
 TOKEN_SECONDS = 60
 CACHE_SIZE = 10_000
 FRESH_SECONDS = 600
+BREAK_GLASS = "break_glass"
 
 Role = Literal["admin", "analyst", "viewer"]
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
-from shared.auth import Actor
+from shared.auth import BREAK_GLASS, Actor
 from shared.clock import Clock
 from shared.db import Database, Read, Tx
 from shared.errors import Problem
@@ -85,6 +85,9 @@ class Route:
 
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
+    unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
+    `emergency`: also open to who signed in by break-glass, which nothing else is.
     """
 
     method: str
@@ -101,10 +104,19 @@ class Route:
     unrecorded: bool = False
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
+    form: bool = False
+    lenient: bool = False
+    cookie: str | None = None
+    emergency: bool = False
 
     @property
     def writes(self) -> bool:
         return self.method not in ("GET", "HEAD")
+
+    def is_closed_to(self, actor: Actor) -> bool:
+        """Whether the actor signed in by break-glass and this isn't for that. Internal endpoints are asked by services."""
+        emergency = BREAK_GLASS in actor.amr
+        return emergency and not (self.emergency or self.may.anyone or self.path.startswith("/internal/"))
 
     @property
     def message(self) -> type[Any]:
@@ -145,11 +157,12 @@ def forbidden(may: Permission, actor: Actor) -> Problem:
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """An answer with headers or a status of its own."""
+    """An answer with headers or a status of its own. `cookies` are whole `Set-Cookie` values."""
 
     body: T
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
+    cookies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -318,3 +331,4 @@ class RequestFacts:
     source_ip: str | None = None
     user_agent: str | None = None
     traceparent: str | None = None
+    cookie: str | None = None

@@ -23,6 +23,7 @@ LINK_PATHS: Mapping[str, str] = {
     "password_reset": "/reset/{token}",
     "email_change": "/confirm-email/{token}",
     "email_change_undo": "/undo-email/{token}",
+    "break_glass": "/break-glass/{token}",
 }
 PAGES: Mapping[str, str] = {
     "invitation_renewal": "/users",
@@ -48,6 +49,12 @@ PAGES: Mapping[str, str] = {
     "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
+    "sso_activated": "/sso",
+    "sso_switched_off": "/sso",
+    "sso_certificate_expiring": "/sso",
+    "sso_approval_requested": "/users",
+    "sso_linked": "/me/security",
+    "break_glass_used": "/audit",
 }
 
 

@@ -14,13 +14,14 @@ USUAL_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Operation:
-    """One public operation: who answers it, whether it needs a credential, and how large a body may be."""
+    """One public operation: who answers it, whether it needs a credential, how large a body may be, and which cookie goes along."""
 
     method: str
     path: str
     service: str
     anyone: bool
     body_bytes: int
+    cookie: str | None = None
 
     @property
     def name(self) -> str:
@@ -36,7 +37,8 @@ def operations_of(openapi: Mapping[str, Any]) -> Iterator[Operation]:
         for method, operation in methods.items():
             facts = operation["x-tenantry"]
             size = facts.get("body_bytes", USUAL_BODY_BYTES)
-            yield Operation(method.upper(), path, facts["service"], facts["roles"] == "anyone", size)
+            anyone = facts["roles"] == "anyone"
+            yield Operation(method.upper(), path, facts["service"], anyone, size, facts.get("cookie"))
 
 
 def hearers(docs: PublishedDocuments, source: str, event_type: str) -> set[str]:

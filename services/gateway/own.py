@@ -20,6 +20,7 @@ from shared.auth import Actor
 from shared.clock import Clock
 from shared.config import Settings
 from shared.endpoint import read_message
+from shared.errors import Problem
 from shared.internal import Internal
 from shared.mailbox import FileMailbox
 from shared.published import PublishedDocuments
@@ -76,6 +77,8 @@ class OwnRoute:
         request = ctx.request
         if not self.route.may.allows(ctx.actor):
             raise forbidden(self.route.may, ctx.actor)
+        if self.route.is_closed_to(ctx.actor):
+            raise Problem("emergency_only")
         repeatable = self.from_caller_alone and not body and "?" not in request._message.path
         if repeatable and (kept := ctx.caller.answers.get(self.route.path)) is not None:
             return web.Response(body=kept, headers=JSON)

@@ -7,11 +7,14 @@ from pathlib import Path
 from services.identity import consumers
 from services.identity.routes import ROUTES
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
-from services.identity.usecases.opened import opens
+from services.identity.usecases.opened import opening
 from services.identity.usecases.requirements import require_two_factor
+from services.identity.usecases.sso_warnings import warn_of_certificates
 from shared.events import org
+from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import PUBLISHED
+from shared.outbound import Outbound
 from shared.service import Job, Service, on
 
 service = Service(
@@ -40,12 +43,14 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
+        on(EntitlementsChanged, consumers.keep_sso_plan),
     ],
-    sources=["org"],
+    sources=["org", "billing"],
     jobs=[
+        Job(warn_of_certificates, every_seconds=3600),
         Job(end_expired_sessions, every_seconds=30),
         Job(require_two_factor, every_seconds=30),
         Job(forget_the_past, every_seconds=600),
     ],
-    opens=opens,
+    opens=opening(Outbound()),
 )

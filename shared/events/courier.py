@@ -10,7 +10,7 @@ from pydantic import StringConstraints
 from shared.events import Event, OrgEvent, Shape
 from shared.ids import OrgId, WebhookId
 
-LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo"]
+LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo", "break_glass"]
 
 
 class MailLink(Shape):
@@ -59,6 +59,13 @@ class MailRequested(Event):
         "account_closed",
         "sessions_revoked",
         "webhook_disabled",
+        "sso_activated",
+        "sso_switched_off",
+        "sso_linked",
+        "sso_certificate_expiring",
+        "sso_approval_requested",
+        "break_glass",
+        "break_glass_used",
     ]
     values: dict[str, str]
     link: MailLink | None = None

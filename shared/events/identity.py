@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import PersonEvent, Shape
+from shared.events.identity_sso import PUBLISHED_SSO
 from shared.ids import OrgId, SessionId
 
 
@@ -168,4 +169,5 @@ PUBLISHED = (
     TwoFactorRemoved,
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
+    *PUBLISHED_SSO,
 )

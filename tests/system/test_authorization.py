@@ -67,7 +67,10 @@ async def stage(product: WholeProduct) -> Stage:
     await buys(admin, "business")
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     webhook, delivery = await a_told_webhook(cast)
+    connection = {"name": "Matrix", "protocol": "oidc"}
+    connection = (await admin.write("POST", "/v1/sso-connections", connection, after=admin.last_change[-1])).ok()
     ids = {
+        "connection_id": connection["id"],
         "webhook_id": webhook,
         "delivery_id": delivery,
         "user_id": cast.viewer.user_id,
@@ -173,6 +176,11 @@ async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(sta
 
 @pytest.mark.parametrize("route", sorted(r for r in TABLE if re.search(r"{(link_id|secret_id)}", r)))
 async def test_links_and_secrets_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
+    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
+
+
+@pytest.mark.parametrize("route", sorted(r for r in TABLE if "/sso-connections/{connection_id}" in r))
+async def test_connections_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
     await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.identity.store import accounts, projections
+from services.identity.rules.sso import SMALLEST_PLAN
+from services.identity.store import accounts, projections, sso_connections
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -23,7 +24,15 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
-ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions")
+ON_OTHERS = (
+    "users.remove_two_factor",
+    "two_factor.roster",
+    "users.end_sessions",
+    "sso.read",
+    "sso.switch_off",
+    "sso.unlink",
+)
+SETTING_UP_SSO = "sso.manage"
 SWITCH = "active_organization.choose"
 
 
@@ -56,8 +65,13 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
+        included = (await sso_connections.plan(read, ctx.actor.org_id or ""))[0]
     on_oneself = [Capability(action=action) for action in ON_ONESELF]
     listed = [*on_oneself, *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS)]
+    listed.append(_of_admins(SETTING_UP_SSO, ctx.actor.role))
+    if listed[-1].allowed and not included:
+        because = Because(kind="plan", plan=SMALLEST_PLAN, detail="The plan doesn't include single sign-on.")
+        listed[-1] = Capability(action=SETTING_UP_SSO, allowed=False, because=because)
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")
