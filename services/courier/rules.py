@@ -54,6 +54,7 @@ PAGES: Mapping[str, str] = {
     "sso_switched_off": "/sso",
     "sso_certificate_expiring": "/sso",
     "sso_approval_requested": "/users",
+    "sso_approved": "/dashboards",
     "sso_linked": "/me/security",
     "break_glass_used": "/audit",
 }

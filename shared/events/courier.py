@@ -11,9 +11,14 @@ from shared.events import Event, OrgEvent, Shape
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
-    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture"
+    "signup",
+    "invitation",
+    "password_reset",
+    "email_change",
+    "email_change_undo",
+    "dashboard_picture",
+    "break_glass",
 ]
-LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo", "break_glass"]
 
 
 class MailLink(Shape):
@@ -70,6 +75,7 @@ class MailRequested(Event):
         "sso_linked",
         "sso_certificate_expiring",
         "sso_approval_requested",
+        "sso_approved",
         "break_glass",
         "break_glass_used",
     ]
