@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.org import consumers
 from services.org.routes import ROUTES
+from services.org.usecases.arrivals import take_in
 from services.org.usecases.dns import LookUp, txt_records
 from services.org.usecases.domain_checks import check_domains, end_unproven_claims
 from services.org.usecases.exporting import EXPORT
@@ -26,6 +27,7 @@ from shared.events.identity import (
     UserNameChanged,
     UserRegistered,
 )
+from shared.events.identity_sso import SsoUserArrived
 from shared.events.org import PUBLISHED
 from shared.service import Environment, Job, Service, on
 
@@ -55,6 +57,7 @@ service = Service(
         on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),
         on(EntitlementsChanged, consumers.apply_entitlements),
+        on(SsoUserArrived, take_in),
     ),
     sources=("identity", "billing"),
     jobs=(

@@ -8,9 +8,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import StringConstraints
 
 from shared.events import Event, OrgEvent, Shape
-from shared.ids import OrgId, WebhookId
+from shared.ids import OrgId, UserId, WebhookId
 
-LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo", "break_glass"]
+LinkPurpose = Literal[
+    "signup",
+    "invitation",
+    "password_reset",
+    "email_change",
+    "email_change_undo",
+    "dashboard_picture",
+    "break_glass",
+]
 
 
 class MailLink(Shape):
@@ -22,7 +30,10 @@ class MailLink(Shape):
 
 
 class MailRequested(Event):
-    """Send one mail: the template, its values, and perhaps a link. Ordered by organization or person, whoever it is about."""
+    """Send one mail: the template, its values, perhaps a link and a picture. Ordered by organization or person, whoever it is about.
+
+    It is written in the language of the `reader` where courier knows it, and otherwise in `language`.
+    """
 
     TYPE: ClassVar[str] = "courier.mail.requested.v1"
     SUBJECT: ClassVar[str] = "about"
@@ -64,12 +75,15 @@ class MailRequested(Event):
         "sso_linked",
         "sso_certificate_expiring",
         "sso_approval_requested",
+        "sso_approved",
         "break_glass",
         "break_glass_used",
     ]
     values: dict[str, str]
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"
+    reader: UserId | None = None
+    picture: MailLink | None = None
 
 
 class Webhook(Shape):

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, Shape
+from shared.events.org_approvals import APPROVALS
 from shared.events.org_shapes import Group as Group
 from shared.events.org_shapes import Invitation as Invitation
 from shared.events.org_shapes import Member as Member
@@ -360,4 +361,5 @@ PUBLISHED = (
     GroupMemberRemoved,
     GroupsSuspended,
     GroupsResumed,
+    *APPROVALS,
 )

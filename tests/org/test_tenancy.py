@@ -11,6 +11,7 @@ import pytest
 from shared.db import Read
 from shared.ids import new_id
 from tests.org.house import House, founded
+from tests.org.test_arrivals import arrives
 from tests.world import World
 
 TABLES = (
@@ -26,6 +27,7 @@ TABLES = (
     "deleted_groups",
     "slot_entries",
     "security_policies",
+    "approvals",
 )
 
 
@@ -44,6 +46,7 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
+        await arrives(house, new_users="approval")
         houses.append(house)
     return houses[0], houses[1]
 
