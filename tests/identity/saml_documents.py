@@ -154,7 +154,13 @@ def sign(
     here = etree.Element(f"{{{NAMESPACES['ds']}}}Signature", nsmap={"ds": NAMESPACES["ds"]}, Id="placeholder")
     plain.insert(0, here) if issuer is None else issuer.addnext(here)
     machine = _Lenient(signature_algorithm=method, digest_algorithm=digest, c14n_algorithm=canonicalization)
-    signed = machine.sign(plain, key=by.key, cert=[by.certificate], reference_uri=element.get("ID"), id_attribute="ID")
+    signed = machine.sign(
+        plain,
+        key=by.key,
+        cert=[by.certificate],
+        reference_uri=element.get("ID"),
+        id_attribute="ID",
+    )
     return etree.fromstring(etree.tostring(signed))
 
 

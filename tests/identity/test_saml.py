@@ -167,7 +167,7 @@ async def test_requests_are_signed_where_the_provider_wants_it(house: SamlHouse)
     url = await house.leaves(Browser(house.world))
     assert {"SAMLRequest", "SigAlg", "Signature"} == set(parse_qs(urlsplit(url).query))
     unsigned = (await house.imports(sign_requests=False)).ok()
-    assert unsigned["status"] == "active"
+    assert (unsigned["status"], unsigned["sign_requests"]) == ("active", False)
     assert set(parse_qs(urlsplit(await house.leaves(Browser(house.world))).query)) == {"SAMLRequest"}
 
 

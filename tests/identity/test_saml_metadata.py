@@ -76,6 +76,20 @@ def test_everything_of_use_is_read() -> None:
     assert found.sso_url == found.sso_urls[REDIRECT]
 
 
+def test_other_roles_and_a_signature_beside_it_are_passed_over() -> None:
+    """As Entra ID publishes it: signed, and with the roles of WS-Federation."""
+    federation = (
+        '<RoleDescriptor xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706"'
+        ' xsi:type="fed:SecurityTokenServiceType" protocolSupportEnumeration="http://docs.oasis-open.org/wsfed/federation/200706">'
+        f"{key_of(rsa_signer('of another role'))}</RoleDescriptor>"
+    )
+    signature = "<ds:Signature><ds:SignedInfo/><ds:SignatureValue>AAAA</ds:SignatureValue></ds:Signature>"
+    plain = descriptor(key_of(rsa_signer()), SSO)
+    begin = plain.index("<md:IDPSSODescriptor")
+    whole = plain[:begin] + signature + federation.replace("RoleDescriptor", "md:RoleDescriptor") + plain[begin:]
+    assert [one.pem for one in read_metadata(whole.encode(), NOW).certificates] == [rsa_signer().pem]
+
+
 def test_a_list_with_one_provider_is_that_provider() -> None:
     one = descriptor(key_of(rsa_signer()), SSO)
     both = f'<md:EntitiesDescriptor xmlns:md="{NAMESPACES["md"]}">{one}%s</md:EntitiesDescriptor>'

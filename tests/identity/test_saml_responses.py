@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 
@@ -54,6 +58,31 @@ def test_an_elliptic_curve_signs_as_well() -> None:
     assertion = assertion_of(response)
     response.replace(assertion, sign(assertion, signer, SignatureMethod.ECDSA_SHA256))
     assert judge(response, settings(signer)).person.email == "ana@northwind.test"
+
+
+@pytest.mark.parametrize("declared_on", ["Response", "Assertion"])
+def test_prefixes_may_be_named_that_count_although_nothing_shows_them(declared_on: str) -> None:
+    """Okta and others write `InclusiveNamespaces PrefixList="xs"`, for the types of attribute values. Signed by hand: signxml can't."""
+    declared = ' xmlns:xs="http://www.w3.org/2001/XMLSchema"'
+    text = Answer().text().replace(declared, "")
+    response = etree.fromstring(re.sub(f"<(samlp?:{declared_on}) ", rf"<\1{declared} ", text, count=1))
+    assertion = assertion_of(response)
+    digest = hashlib.sha256(etree.tostring(assertion, method="c14n", exclusive=True, inclusive_ns_prefixes=["xs"]))
+    exclusive = "http://www.w3.org/2001/10/xml-exc-c14n#"
+    signature = etree.fromstring(
+        f'<ds:Signature xmlns:ds="{NAMESPACES["ds"]}"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{exclusive}"/>'
+        f'<ds:SignatureMethod Algorithm="{SignatureMethod.RSA_SHA256.value}"/><ds:Reference URI="#_a1"><ds:Transforms>'
+        f'<ds:Transform Algorithm="{NAMESPACES["ds"]}enveloped-signature"/><ds:Transform Algorithm="{exclusive}">'
+        f'<ec:InclusiveNamespaces xmlns:ec="{exclusive}" PrefixList="xs"/></ds:Transform></ds:Transforms>'
+        f'<ds:DigestMethod Algorithm="{DigestAlgorithm.SHA256.value}"/><ds:DigestValue>{base64.b64encode(digest.digest()).decode()}'
+        "</ds:DigestValue></ds:Reference></ds:SignedInfo><ds:SignatureValue/></ds:Signature>"
+    )
+    assertion.insert(1, signature)
+    key = rsa_signer().key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    told = etree.tostring(signature[0], method="c14n", exclusive=True)
+    signature[1].text = base64.b64encode(key.sign(told, padding.PKCS1v15(), hashes.SHA256())).decode()
+    assert judge(response).person.name == "Ana Ruiz"
 
 
 def test_while_two_certificates_overlap_either_signs() -> None:
