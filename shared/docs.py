@@ -206,6 +206,8 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         operation["x-tenantry"]["key"] = route.key
     if route.signed_by:
         operation["x-tenantry"]["signed_by"] = route.signed_by
+    if route.cookie is not None:
+        operation["x-tenantry"]["cookie"] = route.cookie
     if route.body_bytes != Route.body_bytes:
         operation["x-tenantry"]["body_bytes"] = route.body_bytes
     if description:
@@ -215,12 +217,14 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
     elif in_body:
         body = {
             "type": "object",
-            "additionalProperties": False,
+            "additionalProperties": route.lenient,
             "properties": {n: properties[n] for n in in_body},
             "required": [n for n in in_body if n in required],
         }
         media = "application/merge-patch+json" if route.method == "PATCH" else JSON
         content = {JSON: {"schema": body}} | ({media: {"schema": body}} if media != JSON else {})
+        if route.form:
+            content = {"application/x-www-form-urlencoded": {"schema": body}}
         operation["requestBody"] = {"required": bool(body["required"]), "content": content}
     return operation
 

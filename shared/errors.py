@@ -79,6 +79,11 @@ KINDS: dict[str, Kind] = {
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
     ),
+    "emergency_only": Kind(
+        403,
+        "This sign-in may change sign-in configuration only",
+        "Repair or switch off single sign-on, then sign in as usual.",
+    ),
     "two_factor_required": Kind(
         403,
         "This organization requires a second factor",
@@ -97,6 +102,16 @@ KINDS: dict[str, Kind] = {
     "conflict": Kind(409, "The state of things doesn't allow this", "Read the detail, and load the current state."),
     "idempotency_running": Kind(
         409, "The same request is still running", "Wait for Retry-After, then send it again with the same key."
+    ),
+    "sso_required": Kind(
+        409,
+        "People of this domain sign in at their organization's provider",
+        "POST /v1/auth/discovery tells where; a password is no use there.",
+    ),
+    "sso_refused": Kind(
+        403,
+        "Your organization's provider knows you, but you can't come in",
+        "See the detail, and ask an Admin of your organization.",
     ),
     "last_admin": Kind(409, "An organization keeps at least one active Admin", "Make somebody else an Admin first."),
     "fingerprint_mismatch": Kind(

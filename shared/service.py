@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
-from shared.auth import Actor
+from shared.auth import BREAK_GLASS, Actor
 from shared.clock import Clock
 from shared.db import Database, Read, Tx
 from shared.errors import Problem
@@ -93,6 +93,9 @@ class Route:
     `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
     `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
     `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
+    `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
+    unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
+    `emergency`: also open to who signed in by break-glass, which nothing else is.
     """
 
     method: str
@@ -112,6 +115,10 @@ class Route:
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
     key: str | None = None
+    form: bool = False
+    lenient: bool = False
+    cookie: str | None = None
+    emergency: bool = False
 
     def __post_init__(self) -> None:
         if self.key is not None and (self.fresh or self.may.anyone or self.may.service):
@@ -120,16 +127,23 @@ class Route:
             )
 
     def check_allows(self, actor: Actor) -> None:
-        """403 `forbidden` for who may not, because of their role, or of the scopes of their key."""
+        """403 `forbidden` for who may not, because of their role, or of the scopes of their key; `emergency_only` after break-glass."""
         if actor.kind == "key" and not self.may.anyone:
             if self.key is None or (self.key != ANY_KEY and self.key not in actor.scopes):
                 raise out_of_scope(self, actor)
         elif not self.may.allows(actor):
             raise forbidden(self.may, actor)
+        if self.is_closed_to(actor):
+            raise Problem("emergency_only")
 
     @property
     def writes(self) -> bool:
         return self.method not in ("GET", "HEAD")
+
+    def is_closed_to(self, actor: Actor) -> bool:
+        """Whether the actor signed in by break-glass and this isn't for that. Internal endpoints are asked by services."""
+        emergency = BREAK_GLASS in actor.amr
+        return emergency and not (self.emergency or self.may.anyone or self.path.startswith("/internal/"))
 
     @property
     def message(self) -> type[Any]:
@@ -179,11 +193,12 @@ def out_of_scope(route: Route, actor: Actor) -> Problem:
 
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """An answer with headers or a status of its own."""
+    """An answer with headers or a status of its own. `cookies` are whole `Set-Cookie` values."""
 
     body: T
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
+    cookies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -357,3 +372,4 @@ class RequestFacts:
     source_ip: str | None = None
     user_agent: str | None = None
     traceparent: str | None = None
+    cookie: str | None = None

@@ -14,7 +14,7 @@ USUAL_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Operation:
-    """One public operation: who answers it, whether it needs a credential, how large a body may be, and which header signs it."""
+    """One public operation: who answers it, whether it needs a credential, how large a body may be, which header signs it, and which cookie goes along."""
 
     method: str
     path: str
@@ -22,6 +22,7 @@ class Operation:
     anyone: bool
     body_bytes: int
     signed_by: str = ""
+    cookie: str | None = None
 
     @property
     def name(self) -> str:
@@ -37,9 +38,8 @@ def operations_of(openapi: Mapping[str, Any]) -> Iterator[Operation]:
         for method, operation in methods.items():
             facts = operation["x-tenantry"]
             size = facts.get("body_bytes", USUAL_BODY_BYTES)
-            yield Operation(
-                method.upper(), path, facts["service"], facts["roles"] == "anyone", size, facts.get("signed_by", "")
-            )
+            anyone, signed_by = facts["roles"] == "anyone", facts.get("signed_by", "")
+            yield Operation(method.upper(), path, facts["service"], anyone, size, signed_by, facts.get("cookie"))
 
 
 def hearers(docs: PublishedDocuments, source: str, event_type: str) -> set[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from services.org.rules import ACTIONS
-from services.org.store import deleted_groups, domains, groups, invitations, legal, members
+from services.org.store import approvals, deleted_groups, domains, groups, invitations, legal, members
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
+from services.org.usecases.arrivals import approve_arrival, decline_arrival, list_approvals
 from services.org.usecases.bulk import act_on_many
 from services.org.usecases.closing import close_organization, preview_closure, read_closure, reopen_organization
 from services.org.usecases.domains import claim_domain, list_domains, read_domain, remove_domain, verify_domain
@@ -113,6 +114,15 @@ ROUTES = (
     get("/v1/users", list_users, may("users.read"), key="users:view"),
     post("/v1/users/bulk-actions", act_on_many, may("users.manage"), needs_key=True),
     post("/v1/users/exports", export_users, may("users.read"), status=202),
+    get("/v1/users/approvals", list_approvals, may("users.read")),
+    post(
+        "/v1/users/approvals/{user_id}/approval",
+        approve_arrival,
+        may("users.manage"),
+        status=201,
+        known_by=approvals.exists,
+    ),
+    delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.exists),
     get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists, key="users:view"),
     put(
         "/v1/users/{user_id}/role-and-groups",

@@ -11,7 +11,13 @@ from shared.events import Event, OrgEvent, Shape
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
-    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture"
+    "signup",
+    "invitation",
+    "password_reset",
+    "email_change",
+    "email_change_undo",
+    "dashboard_picture",
+    "break_glass",
 ]
 
 
@@ -72,6 +78,14 @@ class MailRequested(Event):
         "organization_reopened",
         "organization_erased_soon",
         "organization_erased",
+        "sso_activated",
+        "sso_switched_off",
+        "sso_linked",
+        "sso_certificate_expiring",
+        "sso_approval_requested",
+        "sso_approved",
+        "break_glass",
+        "break_glass_used",
     ]
     values: dict[str, str]
     link: MailLink | None = None

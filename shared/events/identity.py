@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, PersonEvent, Shape
 from shared.events.identity_shapes import ApiKey as ApiKey
+from shared.events.identity_sso import PUBLISHED_SSO
 from shared.ids import ApiKeyId, OrgId, SessionId
 
 
@@ -248,4 +249,5 @@ PUBLISHED = (
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
     *API_KEYS,
+    *PUBLISHED_SSO,
 )

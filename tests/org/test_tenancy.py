@@ -11,6 +11,7 @@ import pytest
 from shared.db import Read
 from shared.ids import new_id
 from tests.org.house import House, founded
+from tests.org.test_arrivals import arrives
 from tests.world import World
 
 TABLES = (
@@ -28,6 +29,7 @@ TABLES = (
     "security_policies",
     "closures",
     "erasure_confirmations",
+    "approvals",
 )
 
 
@@ -47,6 +49,7 @@ async def two(world: World) -> tuple[House, House]:
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
         await note_closure(house)
+        await arrives(house, new_users="approval")
         houses.append(house)
     return houses[0], houses[1]
 

@@ -75,7 +75,10 @@ async def stage(product: WholeProduct) -> Stage:
     await buys(admin, "business")
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     webhook, delivery = await a_told_webhook(cast)
+    connection = {"name": "Matrix", "protocol": "oidc"}
+    connection = (await admin.write("POST", "/v1/sso-connections", connection, after=admin.last_change[-1])).ok()
     ids = {
+        "connection_id": connection["id"],
         "webhook_id": webhook,
         "delivery_id": delivery,
         "user_id": cast.viewer.user_id,
@@ -203,6 +206,11 @@ async def check_keys(stage: Stage, route: str, method: str, target: str) -> None
 
 def refused_for_scope(reply: Any) -> bool:
     return reply.status == 403 and reply.code == "forbidden" and reply.json["meta"]["because"] == "scope"
+
+
+@pytest.mark.parametrize("route", sorted(r for r in TABLE if "/sso-connections/{connection_id}" in r))
+async def test_connections_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
+    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
 def nobody_has(known: str) -> str:

@@ -148,3 +148,15 @@ async def lock_invitation(tx: Tx, invitation_id: str) -> Invitation | None:
 
 def _invitation(row: Row | None) -> Invitation | None:
     return Invitation(**{name: row[name] for name in NAMES}) if row is not None else None
+
+
+async def is_invited(read: Read, org_id: str, canonical_email: str, now: datetime) -> bool:
+    """Whether an invitation of the organization waits for the address."""
+    return bool(
+        await read.value(
+            "select exists (select from invitations where org_id = $1 and status = 'open' and expires_at > $2 and lower(email) = lower($3))",
+            org_id,
+            now,
+            canonical_email,
+        )
+    )

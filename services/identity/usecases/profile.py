@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from services.identity.rules.sso import SMALLEST_PLAN
 from services.identity.store import accounts, plans, projections
-from services.identity.store.plans import Plan
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
@@ -25,7 +25,16 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
-ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions", "api_keys.read", "api_keys.edit")
+ON_OTHERS = (
+    "users.remove_two_factor",
+    "two_factor.roster",
+    "users.end_sessions",
+    "api_keys.read",
+    "api_keys.edit",
+    "sso.read",
+    "sso.switch_off",
+    "sso.unlink",
+)
 SWITCH = "active_organization.choose"
 
 
@@ -59,11 +68,12 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
         plan = await plans.find(read, ctx.actor.org_id or "")
-    on_oneself = [Capability(action=action) for action in ON_ONESELF]
+    role = ctx.actor.role
     listed = [
-        *on_oneself,
-        *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
-        _create_key(plan, ctx.actor.role),
+        *(Capability(action=action) for action in ON_ONESELF),
+        *(_of_admins(action, role) for action in ON_OTHERS),
+        _by_plan("api_keys.create", role, plan is not None and plan.api_keys, PLAN_WITH_API_KEYS, "API keys"),
+        _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
@@ -71,12 +81,12 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
 
 
-def _create_key(plan: Plan | None, role: Role | None) -> Capability:
-    may = _of_admins("api_keys.create", role)
-    if not may.allowed or (plan is not None and plan.api_keys):
+def _by_plan(action: str, role: Role | None, included: bool, smallest: str, what: str) -> Capability:
+    may = _of_admins(action, role)
+    if not may.allowed or included:
         return may
-    because = Because(kind="plan", plan=PLAN_WITH_API_KEYS, detail="The plan doesn't include API keys.")
-    return Capability(action=may.action, allowed=False, because=because)
+    because = Because(kind="plan", plan=smallest, detail=f"The plan doesn't include {what}.")
+    return Capability(action=action, allowed=False, because=because)
 
 
 def _of_admins(action: str, role: Role | None) -> Capability:
