@@ -11,7 +11,7 @@ from services.identity.usecases.api_key_endings import tell_of_endings
 from services.identity.usecases.erasing import let_everybody_out
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opening
-from services.identity.usecases.plans import project_entitlements
+from services.identity.usecases.plans import project_closing, project_entitlements
 from services.identity.usecases.requirements import require_two_factor
 from services.identity.usecases.sso_warnings import warn_of_certificates
 from shared.erasure import Erasing, erase_organization
@@ -48,6 +48,8 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
+        on(org.OrganizationClosed, project_closing),
+        on(org.OrganizationReopened, project_closing),
         on(org.OrganizationErasureStarted, erase_organization),
     ],
     sources=["org", "billing"],
