@@ -14,13 +14,18 @@ USUAL_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Operation:
-    """One public operation: who answers it, whether it needs a credential, and how large a body may be."""
+    """One public operation: who answers it, whether it needs a credential, and how large a body may be.
+
+    `while_closed`: a closed organization's Admins may do it still.
+    """
 
     method: str
     path: str
     service: str
     anyone: bool
     body_bytes: int
+    action: str = ""
+    while_closed: bool = False
 
     @property
     def name(self) -> str:
@@ -36,7 +41,12 @@ def operations_of(openapi: Mapping[str, Any]) -> Iterator[Operation]:
         for method, operation in methods.items():
             facts = operation["x-tenantry"]
             size = facts.get("body_bytes", USUAL_BODY_BYTES)
-            yield Operation(method.upper(), path, facts["service"], facts["roles"] == "anyone", size)
+            may = facts["roles"]
+            reads = method in ("get", "head")
+            while_closed = reads or may in ("anyone", "person") or facts.get("while_closed", False)
+            yield Operation(
+                method.upper(), path, facts["service"], may == "anyone", size, facts["action"], while_closed
+            )
 
 
 def hearers(docs: PublishedDocuments, source: str, event_type: str) -> set[str]:
