@@ -210,6 +210,8 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         operation["x-tenantry"]["cookie"] = route.cookie
     if route.body_bytes != Route.body_bytes:
         operation["x-tenantry"]["body_bytes"] = route.body_bytes
+    if route.while_closed:
+        operation["x-tenantry"]["while_closed"] = True
     if description:
         operation["description"] = " ".join(description.split())
     if route.signed_by:

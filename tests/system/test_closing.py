@@ -107,6 +107,10 @@ async def test_a_closed_organization_serves_nobody_and_its_admin_takes_it_back(p
     assert (await admin.ask("GET", "/v1/users")).ok()["page"]["total"] == 3
     assert (await admin.write("POST", "/v1/groups", {"name": "Late"})).code == "organization_closed"
     assert (await close(admin)).code == "organization_closed"
+    can = {one["action"]: one for one in (await admin.ask("GET", "/v1/me/capabilities")).ok()["capabilities"]}
+    assert can["invitations.manage"]["because"]["kind"] == "state"
+    assert can["users.read"]["allowed"]
+    assert can["organization.close"]["allowed"], "it can be taken back"
     assert (await admin.ask("DELETE", "/v1/organization/closure")).status == 204
     assert (await admin.ask("GET", "/v1/organization/closure")).ok() == {"state": "open", "closure": None}
     assert (await admin.write("POST", "/v1/groups", {"name": "Late"})).status == 201

@@ -107,7 +107,15 @@ async def _asked_everywhere(ctx: Ctx) -> Capabilities:
         for one in answer.capabilities:
             if one.action not in merged or merged[one.action].allowed:
                 merged[one.action] = one
+    if ctx.actor.closed:
+        still = {one.action for one in ctx.house.operations if one.while_closed}
+        merged |= {action: _closed(one) for action, one in merged.items() if action not in still}
     return Capabilities(capabilities=[merged[action] for action in sorted(merged)])
+
+
+def _closed(one: Capability) -> Capability:
+    why = Because(kind="state", detail="The organization is closed.")
+    return Capability(action=one.action, allowed=False, because=one.because or why)
 
 
 def _own(may: Permission, actor: Actor) -> Capability:
