@@ -10,6 +10,7 @@ from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expi
 from services.sharing.usecases.embedding import forget_refusals
 from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
+from services.sharing.usecases.reviews import OPERATIONS
 from shared.events import billing, org
 from shared.events.courier import MailRequested
 from shared.events.sharing import PUBLISHED
@@ -48,5 +49,6 @@ service = Service(
         Job(seal_secrets_anew, every_seconds=60),
         Job(forget_refusals, every_seconds=3600),
     ),
+    operations=OPERATIONS,
     opens=opens,
 )
