@@ -12,6 +12,7 @@ from services.sharing.usecases.embedding import forget_refusals
 from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
 from shared.erasure import Erasing, erase_organization
+from services.sharing.usecases.reviews import OPERATIONS
 from shared.events import billing, org
 from shared.events.courier import MailRequested
 from shared.events.sharing import PUBLISHED, OrganizationErased
@@ -55,5 +56,6 @@ service = Service(
     ),
     erasing=Erasing(OrganizationErased),
     records=RECORDS,
+    operations=OPERATIONS,
     opens=opens,
 )

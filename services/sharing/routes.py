@@ -18,6 +18,7 @@ from services.sharing.usecases import (
     links,
     pictures,
     plans,
+    reviews,
     sharing,
 )
 from services.sharing.usecases.asking import may_know_of
@@ -92,6 +93,7 @@ ROUTES: tuple[Route, ...] = (
     post("/access/v1/search/subject", decisions.search_subjects, member("access.evaluate"), key="access:view"),
     post("/access/v1/search/action", actions.search_actions, member("access.evaluate"), key="access:view"),
     post("/v1/access-explanations", explanations.explain_access, member("access.evaluate"), key="access:view"),
+    post("/v1/access-reviews", reviews.review_access, admin("access.review"), status=202),
     get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
     post("/v1/embed-secrets", embed_secrets.reset_embed_secret, admin("embed_secrets.reset"), status=201, fresh=True),
     get(ONE_EMBED_KEY, embed_secrets.read_embed_secret, admin("embed_secrets.read"), known_by=secret_exists),

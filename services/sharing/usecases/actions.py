@@ -16,6 +16,7 @@ from services.sharing.usecases.decisions import (
     check_may_ask,
     judge,
 )
+from services.sharing.usecases.opened import opened
 from shared.fields import Message, View
 from shared.ids import OrgId
 from shared.service import Ctx
@@ -57,6 +58,7 @@ async def search_actions_of(ctx: Ctx, asked: SearchActionOf) -> ActionSearchResu
 
 
 async def _actions(ctx: Ctx, org_id: str, asked: SearchAction) -> ActionSearchResult:
+    await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read(org_id) as read:
         (facts,) = await store.facts(read, org_id, [(asked.subject.id, asked.resource.id)])
     allowed = [

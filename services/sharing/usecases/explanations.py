@@ -12,6 +12,7 @@ from services.sharing.rules.access import Path
 from services.sharing.rules.explanation import ChangeKind, FactKind
 from services.sharing.store import explanation as store
 from services.sharing.usecases.decisions import asks_about_anybody
+from services.sharing.usecases.opened import opened
 from shared.errors import Problem, invalid
 from shared.fields import ForeignId, Message, View
 from shared.ids import UserId
@@ -90,6 +91,8 @@ async def explain_access(ctx: Ctx, asked: ExplainAccess) -> Explanation:
         raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
     if asked.as_of is not None and asked.as_of > ctx.now:
         raise invalid("/as_of", "in_the_future", "must not be in the future")
+    if asked.as_of is None:
+        await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read() as read:
         picture = await store.picture(read, org_id, subject_id, asked.dashboard_id, asked.as_of)
         if picture is not None:
