@@ -11,8 +11,8 @@ from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expi
 from services.sharing.usecases.embedding import forget_refusals
 from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
-from shared.erasure import Erasing, erase_organization
 from services.sharing.usecases.reviews import OPERATIONS
+from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
 from shared.events.sharing import PUBLISHED, OrganizationErased
