@@ -283,6 +283,7 @@ class Ctx:
         self.correlation_id = correlation_id
         self.request = request or RequestFacts()
         self.now: datetime = env.clock.now()
+        self._began_at = self.now
         self._stack = AsyncExitStack()
         self._tx: Tx | None = None
         self._scope: str | None = None
@@ -321,7 +322,7 @@ class Ctx:
             source=source,
             type=event.TYPE,
             subject=event.subject,
-            time=self.now,
+            time=self._began_at,
             data=event.data(),
             org_id=getattr(event, "org_id", None),
             actor_id=self.actor.id,

@@ -6,6 +6,7 @@ from services.billing.store import invoices
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
 from services.billing.usecases.closing import list_kept_invoices
+from services.billing.usecases.clocks import advance_test_clock, list_test_clocks, start_test_clock
 from services.billing.usecases.details import change_billing_details, read_billing_details
 from services.billing.usecases.invoices import (
     list_all_invoices,
@@ -65,6 +66,9 @@ ROUTES = (
     get("/internal/invoices", list_all_invoices, service("invoices.read")),
     post("/internal/payments", record_payment, service("payments.record"), status=201),
     post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),
+    get("/internal/test-clocks", list_test_clocks, service("test_clocks.read")),
+    post("/internal/test-clocks", start_test_clock, service("test_clocks.write"), status=201),
+    post("/internal/test-clocks/advances", advance_test_clock, service("test_clocks.write"), status=201),
     get("/internal/drift", read_drift, service("drift.read")),
     post("/internal/drift-acceptances", accept_drift, service("drift.accept"), status=204),
     get("/internal/entitlements/{org_id}", read_entitlements, service("entitlements.read")),

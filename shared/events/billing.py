@@ -275,8 +275,25 @@ class OrganizationErased(OrgEvent):
     rows: int
 
 
+class TestClockStarted(OrgEvent):
+    """An operator made this a test organization, whose time in billing can be moved ahead."""
+
+    TYPE: ClassVar[str] = "billing.test_clock.started.v1"
+    started_by: str
+
+
+class TestClockAdvanced(OrgEvent):
+    """An operator moved a test organization's time in billing ahead, to `now`. What happened on the way was said before."""
+
+    TYPE: ClassVar[str] = "billing.test_clock.advanced.v1"
+    now: datetime
+    advanced_by: str
+
+
 PUBLISHED = (
     OrganizationErased,
+    TestClockStarted,
+    TestClockAdvanced,
     SubscriptionPastDue,
     SubscriptionRecovered,
     SubscriptionLapsed,

@@ -15,6 +15,7 @@ from services.billing.usecases.details import tax_for
 from services.billing.usecases.issuing import issue_invoice, taxed
 from services.billing.usecases.neighbours import Effects, OrgEffects, SharingEffects, effects_of
 from services.billing.usecases.offer import current_terms, entitlements_of, on_offer
+from services.billing.usecases.own_time import in_own_time
 from services.billing.usecases.subscription import (
     NextInvoice,
     SubscriptionView,
@@ -99,6 +100,7 @@ class ChangePreview(View):
     resources: ResourceEffects
 
 
+@in_own_time
 async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     """What changing to this plan would do to groups, dashboards, people and money; nothing changes yet."""
     effects = await _effects(ctx, wanted)
@@ -123,6 +125,7 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     )
 
 
+@in_own_time
 async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
     """Changes the plan as previewed: refused when what the preview showed isn't true any more."""
     effects = await _effects(ctx, wanted)
@@ -147,6 +150,7 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
         return await view(ctx, tx, after)
 
 
+@in_own_time
 async def cancel_scheduled_change(ctx: Ctx, _: Nothing) -> None:
     """Cancels what was scheduled for the end of the period; the subscription goes on as it is."""
     async with ctx.tx() as tx:

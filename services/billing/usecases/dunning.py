@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from services.billing import rules, store
 from services.billing.store import invoices
@@ -45,9 +46,13 @@ async def remind_or_end(ctx: Ctx, tx: Tx, org_id: str) -> None:
         await recover(ctx, tx, org_id)
     elif ends_at is not None and ends_at <= ctx.now:
         await _lapse(ctx, tx, before, late)
-    elif not before.past_due_reminded:
+    elif not before.past_due_reminded and ends_at is not None and ctx.now >= _middle(before, ends_at):
         after = await save(ctx, tx, replace(before, past_due_reminded=True))
         await _mail(ctx, tx, after, late, "invoice_overdue")
+
+
+def _middle(subscription: rules.Subscription, ends_at: datetime) -> datetime:
+    return ends_at - (ends_at - (subscription.past_due_since or ends_at)) / 2
 
 
 async def _lapse(ctx: Ctx, tx: Tx, before: rules.Subscription, late: Sequence[Row]) -> None:

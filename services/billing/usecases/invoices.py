@@ -15,6 +15,7 @@ from services.billing.store import invoices as store
 from services.billing.usecases.collecting import refuse_while_collecting
 from services.billing.usecases.dunning import recover
 from services.billing.usecases.issuing import as_told, issue_credit_note
+from services.billing.usecases.own_time import in_own_time, keep_own_time
 from services.billing.usecases.paper import draw
 from shared.db import EVERY_ORG, Row, Tx
 from shared.errors import Problem
@@ -115,6 +116,7 @@ class OperatorsInvoices(View):
     data: Sequence[OperatorsInvoice]
 
 
+@in_own_time
 async def list_invoices(ctx: Ctx, query: ListInvoices) -> Page[InvoiceSummary]:
     """Invoices and credit notes, the newest first."""
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
@@ -125,6 +127,7 @@ async def list_invoices(ctx: Ctx, query: ListInvoices) -> Page[InvoiceSummary]:
     return cursors.page([_summary(ctx, row) for row in rows], query, lambda one: [one.id], total)
 
 
+@in_own_time
 async def read_invoice(ctx: Ctx, which: WhichInvoice) -> InvoiceView:
     """One invoice, line by line."""
     row = await _known(ctx, which)
@@ -169,6 +172,7 @@ async def record_payment(ctx: Ctx, payment: RecordedPayment) -> OperatorsInvoice
     """An operator saw that an invoice was paid."""
     async with ctx.tx(EVERY_ORG) as tx:
         row = await _locked(tx, payment.number)
+        await keep_own_time(ctx, tx, row["org_id"])
         if row["corrects"] is not None:
             raise Problem("conflict", f"{payment.number} is a credit note.")
         if _status(ctx, row) not in ("open", "overdue"):
@@ -192,6 +196,7 @@ async def write_credit_note(ctx: Ctx, wanted: WantedCreditNote) -> OperatorsInvo
     """An operator corrects an invoice, which itself stays as it is."""
     async with ctx.tx(EVERY_ORG) as tx:
         row = await _locked(tx, wanted.number)
+        await keep_own_time(ctx, tx, row["org_id"])
         await refuse_while_collecting(tx, row["org_id"], row["id"])
         note = await issue_credit_note(ctx, tx, row, wanted.net_minor, wanted.reason, wanted.by)
         await recover(ctx, tx, row["org_id"])

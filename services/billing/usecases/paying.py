@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from services.billing import store
 from services.billing.rules import payments as rules
 from services.billing.rules.payments import Attempt, Method, Payer, Refused, UnknownOutcome
-from services.billing.store import invoices, payments
+from services.billing.store import clocks, invoices, payments
 from services.billing.usecases.collecting import in_own_tx, new_attempt, settle
 from services.billing.usecases.details import known_details
 from services.billing.usecases.issuing import open_amount
@@ -109,6 +109,8 @@ async def _attempt_on_page(ctx: Ctx, tx: Tx, org_id: str, invoice_id: str) -> tu
     invoice, payer = await invoices.one(tx, org_id, invoice_id), await payments.payer(tx, org_id)
     if invoice is None or payer is None:
         raise Problem("not_found")
+    if await clocks.ahead(tx, org_id) is not None:
+        raise Problem("conflict", "This is a test organization: its invoices aren't collected.")
     if not (amount := open_amount(invoice)):
         raise Problem("conflict", f"Nothing is to be paid on {invoice['name']}.")
     kept = await payments.under_way(tx, org_id, invoice_id)
