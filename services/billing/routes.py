@@ -5,8 +5,8 @@ from __future__ import annotations
 from services.billing.store import invoices
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
-from services.billing.usecases.closing import list_kept_invoices
 from services.billing.usecases.clocks import advance_test_clock, list_test_clocks, start_test_clock
+from services.billing.usecases.closing import list_kept_invoices
 from services.billing.usecases.details import change_billing_details, read_billing_details
 from services.billing.usecases.invoices import (
     list_all_invoices,
