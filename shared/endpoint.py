@@ -23,6 +23,7 @@ from shared.metrics import REQUESTS
 from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
+from shared.refusals import note_refusal
 from shared.routing import RouteTable
 from shared.service import Answer, Ctx, Environment, RequestFacts, Route, forbidden
 from shared.web.json import parse
@@ -77,11 +78,6 @@ class Endpoints:
             after, CONSISTENT_SECONDS
         ):
             raise Problem("not_yet_consistent", meta={"waiting_for": after}, retry_after=1)
-        await self._admit(route, actor, path)
-        body = await request.body(route.body_bytes) if request.can_read_body else b""
-        message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
-        if route.if_match and "If-Match" not in headers:
-            raise Problem("precondition_required")
         facts = RequestFacts(
             id=request.id,
             if_match=headers.get("If-Match"),
@@ -90,6 +86,11 @@ class Endpoints:
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),
         )
+        await self._admit(route, actor, path, facts)
+        body = await request.body(route.body_bytes) if request.can_read_body else b""
+        message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
+        if route.if_match and "If-Match" not in headers:
+            raise Problem("precondition_required")
         key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
@@ -108,7 +109,7 @@ class Endpoints:
             raise Problem("unauthenticated")
         return self._keyring.verify(token)
 
-    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str]) -> None:
+    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str], facts: RequestFacts) -> None:
         may = route.may
         if not may.anyone and actor.kind == "anonymous":
             raise Problem("unauthenticated")
@@ -123,6 +124,8 @@ class Endpoints:
                 if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
         if not may.allows(actor):
+            if route.writes:
+                await note_refusal(self._env, actor, may.action, facts)
             raise forbidden(may, actor)
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'

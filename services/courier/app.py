@@ -15,6 +15,7 @@ from shared.events import org
 from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import WEBHOOKS, MailRequested
+from shared.events.refusals import CourierActionRefused
 from shared.outbound import Outbound
 from shared.service import Environment, Job, Service, on, on_everything
 
@@ -29,7 +30,7 @@ service = Service(
     name="courier",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=WEBHOOKS,
+    publishes=(*WEBHOOKS, CourierActionRefused),
     sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),

@@ -35,6 +35,7 @@ ROUTES = (
     get(f"{ONE}/deliveries", deliveries.list_deliveries, admin("webhooks.read"), known_by=exists),
     get(DELIVERY, deliveries.read_delivery, admin("webhooks.read"), known_by=kept.exists),
     post(f"{DELIVERY}/retries", deliveries.retry_delivery, admin("webhooks.edit"), status=202, known_by=kept.exists),
+    post(f"{ONE}/tests", deliveries.send_test, admin("webhooks.edit"), status=202, known_by=exists),
     post(f"{ONE}/retries", deliveries.retry_deliveries, admin("webhooks.edit"), status=202, known_by=exists),
     get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read")),
     get("/internal/capabilities", read_capabilities, person("me.read")),

@@ -12,13 +12,14 @@ from services.identity.usecases.requirements import require_two_factor
 from shared.events import org
 from shared.events.courier import MailRequested
 from shared.events.identity import PUBLISHED
+from shared.events.refusals import IdentityActionRefused
 from shared.service import Job, Service, on
 
 service = Service(
     name="identity",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=[*PUBLISHED, MailRequested],
+    publishes=[*PUBLISHED, IdentityActionRefused, MailRequested],
     consumers=[
         on(org.OrganizationCreated, consumers.project_organization),
         on(org.OrganizationChanged, consumers.project_organization),

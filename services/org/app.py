@@ -27,6 +27,7 @@ from shared.events.identity import (
     UserRegistered,
 )
 from shared.events.org import PUBLISHED
+from shared.events.refusals import OrgActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -46,7 +47,7 @@ service = Service(
     name="org",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, OrgActionRefused, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),

@@ -11,6 +11,7 @@ from services.sharing.usecases.embedding import forget_refusals
 from services.sharing.usecases.opened import opens
 from shared.events import billing, org
 from shared.events.courier import MailRequested
+from shared.events.refusals import SharingActionRefused
 from shared.events.sharing import PUBLISHED
 from shared.service import Job, Service, on
 
@@ -18,7 +19,7 @@ service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, SharingActionRefused, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),
