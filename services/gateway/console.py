@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +49,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Vary": "Accept-Encoding",
 }
+IMPORT = re.compile(r"""\bfrom\s*"(\.{1,2}/[^"]+)";""")
 FOR_GOOD = "public, max-age=31536000, immutable"
 
 
@@ -93,7 +97,7 @@ class Console:
             for name, content in contents.items()
         }
         page = (folder / "index.html").read_text().replace("{base}", self.base)
-        first = [name for name in contents if name.endswith(".js") and not name.startswith("i18n/")]
+        first = needed_at_first("main.js", contents)
         hints = "\n".join(f'<link rel="modulepreload" href="{self.base}/{name}">' for name in first)
         page = page.replace("<!-- modules -->", hints)
         self._page = StaticFile.of("text/html; charset=utf-8", page.encode(), "no-cache")
@@ -112,6 +116,19 @@ class Console:
         if found is None:
             raise Problem("not_found", "There is no such file in this version of the console.")
         return found.response(request)
+
+
+def needed_at_first(name: str, contents: Mapping[str, bytes]) -> list[str]:
+    """A module and all that it imports before it runs; what it imports later, screen by screen, isn't among them."""
+    found, waiting = [], [name]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.append(name)
+        folder = posixpath.dirname(name)
+        waiting += [posixpath.normpath(posixpath.join(folder, to)) for to in IMPORT.findall(contents[name].decode())]
+    return sorted(found)
 
 
 def accepts_gzip(accepted: str) -> bool:

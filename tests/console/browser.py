@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.console.contract import breach
+
 FLAGS = (
     "--disable-gpu",
     "--disable-quic",
@@ -37,6 +40,7 @@ addEventListener("securitypolicyviolation", (event) => {
 });
 """
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}  # all of it that another theme can change
 ASKS_FOR_PROOF = "Failed to load resource"  # Chromium's own word on every refusal, expected ones too
 
 
@@ -72,13 +76,14 @@ async def started_browser() -> AsyncIterator[Browser]:
 
 @dataclass
 class Window:
-    """One person's browser: a page, and what went wrong in it. `expected` refusals are no complaint."""
+    """One person's browser: a page, what went wrong in it, and whether it kept to the published API."""
 
     url: str
     context: BrowserContext
     page: Page
     complaints: list[str] = field(default_factory=list)
     exchanges: list[tuple[str, str, int]] = field(default_factory=list)
+    _judging: list[asyncio.Task[str | None]] = field(default_factory=list)
 
     async def go(self, path: str, heading: str | None = None) -> None:
         await self.page.goto(f"{self.url}/console{path}")
@@ -104,12 +109,12 @@ class Window:
     async def settled(self) -> None:
         await expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
-    async def flaws(self) -> list[str]:
+    async def flaws(self, options: dict[str, Any] = RULES) -> list[str]:
         """What axe finds on the page as it is."""
         await self.page.evaluate(
             "Promise.all(document.getAnimations().filter((one) => one.effect.getTiming().iterations !== Infinity).map((one) => one.finish()))"
         )
-        found = await Axe().run(self.page, options=RULES)
+        found = await Axe().run(self.page, options=options)
         return [
             f"{one['id']}: {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}"
             for one in found.response["violations"]
@@ -130,6 +135,12 @@ class Window:
     def note(self, response: Response) -> None:
         path = response.url.removeprefix(self.url)
         self.exchanges.append((response.request.method, path, response.status))
+        if path.startswith(("/v1/", "/access/")):
+            self._judging.append(asyncio.create_task(breach(response)))
+
+    async def breaches(self) -> list[str]:
+        """What was asked or answered otherwise than the API is published."""
+        return [said for said in await asyncio.gather(*self._judging) if said]
 
 
 @asynccontextmanager
@@ -145,6 +156,8 @@ async def window(browser: Browser, url: str, **options: Any) -> AsyncIterator[Wi
     page.on("response", it.note)
     try:
         yield it
+        breaches = await it.breaches()
+        assert not breaches, "\n".join(breaches)
     finally:
         await context.close()
-    assert it.complaints == []
+    assert not it.complaints, "\n".join(it.complaints)

@@ -19,7 +19,8 @@ Opens = Callable[..., AbstractAsyncContextManager[Window]]
 
 @pytest.fixture(scope="module")
 async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeProduct]:
-    async with whole_product(databases, tmp_path_factory.mktemp("product")) as running:
+    # A passkey belongs to a name, never to an address (WebAuthn, RP ID).
+    async with whole_product(databases, tmp_path_factory.mktemp("product"), host="localhost") as running:
         yield running
 
 

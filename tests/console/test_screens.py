@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from shared.cli.demo.api import PASSWORD
+from tests.console.browser import CONTRAST, RULES
 from tests.console.conftest import Opens
 from tests.system.whole import Cast
 
@@ -29,6 +32,7 @@ INSIDE = {
     "/access": "Who can see what",
     "/billing": "Billing",
     "/audit": "Audit log",
+    "/me": "Profile & preferences",
     "/me/security": "Security",
     "/no/such/page": "There is nothing here",
 }
@@ -38,30 +42,32 @@ DIALOGS = {
 }
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_screens_outside_are_clean_and_fit_a_phone(opens: Opens, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "rules"), [("light", RULES), ("dark", CONTRAST)])
+async def test_screens_outside_are_clean_and_fit_a_phone(opens: Opens, theme: str, rules: dict[str, Any]) -> None:
     async with opens(color_scheme=theme) as it:
         for path, heading in OUTSIDE.items():
             await it.go(path, heading)
             await it.settled()
-            assert await it.flaws() == [], path
+            assert await it.flaws(rules) == [], path
             await it.page.set_viewport_size({"width": 320, "height": 640})
             assert await it.overflow() <= 0, path
             await it.page.set_viewport_size({"width": 1280, "height": 860})
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-async def test_screens_inside_are_clean_and_fit_a_phone(opens: Opens, cast: Cast, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "rules"), [("light", RULES), ("dark", CONTRAST)])
+async def test_screens_inside_are_clean_and_fit_a_phone(
+    opens: Opens, cast: Cast, theme: str, rules: dict[str, Any]
+) -> None:
     async with opens(color_scheme=theme) as it:
         await it.sign_in(cast.admin.email, PASSWORD)
         for path, heading in INSIDE.items():
             await it.go(path, heading)
             await it.settled()
-            assert await it.flaws() == [], path
+            assert await it.flaws(rules) == [], path
             if path in DIALOGS:
                 await it.page.locator(".page-head").get_by_role("button", name=DIALOGS[path]).click()
                 await it.page.locator("dialog").wait_for()
-                assert await it.flaws() == [], f"{path} with its dialog"
+                assert await it.flaws(rules) == [], f"{path} with its dialog"
             await it.page.set_viewport_size({"width": 320, "height": 640})
             assert await it.overflow() <= 0, path
             await it.page.set_viewport_size({"width": 1280, "height": 860})

@@ -109,6 +109,14 @@ def test_the_first_load_is_light(console: Console) -> None:
     assert len(page) + sum(weights.values()) <= FIRST_LOAD, weights
 
 
+def test_what_isnt_needed_at_first_comes_with_its_screen(console: Console) -> None:
+    page = body_of(console.answer(asking("/console"))).decode()
+    for name in ("main.js", "ui/shell.js", "vendor/preact.js"):
+        assert f'"{console.base}/{name}"' in page
+    for name in ("screens/users.js", "screens/billing.js", "i18n/de.js"):
+        assert name not in page
+
+
 def test_every_word_of_the_console_has_its_german() -> None:
     known: set[str] = set()
     for path in (FOLDER / "i18n").glob("de*.js"):

@@ -40,6 +40,7 @@ async def whole_product(
     *,
     secrets: Secrets | None = None,
     clock: MovableClock | None = None,
+    host: str = "127.0.0.1",
     **more: Any,
 ) -> AsyncIterator[WholeProduct]:
     """The product in one process; with other settings than the usual ones where they are given."""
@@ -52,7 +53,7 @@ async def whole_product(
         listens=addresses,
         urls=addresses,
         admin_listen=f"tcp://127.0.0.1:{free_port()}",
-        public_url=f"http://127.0.0.1:{port}",
+        public_url=f"http://{host}:{port}",
         mail=f"file://{folder}/mail",
         pool_size=5,
         **more,

@@ -2,17 +2,11 @@
 import { html, render, useEffect, useSignal, useState } from "./lib/dom.js";
 import { language, preferred, speak, t } from "./lib/i18n.js";
 import { go, here, me, recognize, ROOT, route } from "./lib/state.js";
-import { Access } from "./screens/access.js";
-import { Audit } from "./screens/audit.js";
-import { Billing } from "./screens/billing.js";
 import { AddressChange, Forgot, Invitation, ResetPassword, SignIn, SignUp, Verify } from "./screens/door.js";
-import { GroupPage, Groups } from "./screens/groups.js";
-import { Organization } from "./screens/organization.js";
-import { Security } from "./screens/security.js";
-import { Sharing } from "./screens/sharing.js";
-import { UserPage, Users } from "./screens/users.js";
-import { Empty, Notice, Page, Refused } from "./ui/basics.js";
-import { Shell, paint } from "./ui/shell.js";
+import { Empty, Page, Refused } from "./ui/basics.js";
+import { lazy } from "./ui/lazy.js";
+import { Shell } from "./ui/shell.js";
+import { paint, painted } from "./ui/theme.js";
 
 const OUTSIDE = [
   [/^\/sign-in$/, SignIn],
@@ -24,24 +18,26 @@ const OUTSIDE = [
   [/^\/forgot$/, Forgot],
   [/^\/reset\/(.+)$/, ResetPassword],
 ];
+const sharing = lazy(() => import("./screens/sharing.js"), "Sharing");
 const INSIDE = [
-  [/^\/organization$/, Organization],
-  [/^\/sharing$/, Sharing],
-  [/^\/dashboards$/, Sharing],
-  [/^\/access$/, Access],
-  [/^\/billing$/, Billing],
-  [/^\/audit$/, Audit],
-  [/^\/users$/, Users],
-  [/^\/users\/(usr_\w+)$/, UserPage],
-  [/^\/groups$/, Groups],
-  [/^\/groups\/(grp_\w+)$/, GroupPage],
-  [/^\/me\/security$/, Security],
+  [/^\/organization$/, lazy(() => import("./screens/organization.js"), "Organization")],
+  [/^\/sharing$/, sharing],
+  [/^\/dashboards$/, sharing],
+  [/^\/access$/, lazy(() => import("./screens/access.js"), "Access")],
+  [/^\/billing$/, lazy(() => import("./screens/billing.js"), "Billing")],
+  [/^\/audit$/, lazy(() => import("./screens/audit.js"), "Audit")],
+  [/^\/users$/, lazy(() => import("./screens/users.js"), "Users")],
+  [/^\/users\/(usr_\w+)$/, lazy(() => import("./screens/users.js"), "UserPage")],
+  [/^\/groups$/, lazy(() => import("./screens/groups.js"), "Groups")],
+  [/^\/groups\/(grp_\w+)$/, lazy(() => import("./screens/groups.js"), "GroupPage")],
+  [/^\/me$/, lazy(() => import("./screens/profile.js"), "Profile")],
+  [/^\/me\/security$/, lazy(() => import("./screens/security.js"), "Security")],
 ];
 
 function screenOf(screens, path) {
   for (const [pattern, screen] of screens) {
     const found = pattern.exec(path);
-    if (found) return { screen, id: found[1] && decodeURIComponent(found[1]) };
+    if (found) return { screen, id: found[1] && decodeURIComponent(found[1]), key: found[1] ?? String(pattern) };
   }
   return null;
 }
@@ -74,7 +70,7 @@ function App() {
   if (!who) return null;
   if (!who.organization) return html`<${Waiting} who=${who} />`;
   const inside = screenOf(INSIDE, path);
-  return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.id ?? inside.screen.name} />` : path === "/" ? null : html`<${Lost} />`}<//>`;
+  return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.key} />` : path === "/" ? null : html`<${Lost} />`}<//>`;
 }
 
 function follow(event) {
@@ -109,7 +105,7 @@ async function begin() {
   }
 }
 
-paint(localStorage.getItem("tenantry.theme") ?? "");
+paint(painted());
 here();
 addEventListener("popstate", here);
 document.addEventListener("click", follow);

@@ -1,4 +1,6 @@
 import { words as house } from "./de-house.js";
+import { words as mine } from "./de-me.js";
+import { words as people } from "./de-people.js";
 
 export const words = {
 "Set up a second factor": "Zweiten Faktor einrichten",
@@ -15,7 +17,6 @@ export const words = {
 "QR code of the key below": "QR-Code des Schlüssels darunter",
 "Keep your recovery codes": "Bewahren Sie Ihre Wiederherstellungscodes auf",
 "Each signs you in once when your app is out of reach. They are shown only now.": "Jeder meldet Sie einmal an, wenn Ihre App nicht erreichbar ist. Sie werden nur jetzt gezeigt.",
-"Store them where only you can read them": "Legen Sie sie dort ab, wo nur Sie sie lesen können",
 "I have stored them": "Ich habe sie abgelegt",
 "There is nothing here": "Hier ist nichts",
 "This page doesn't exist": "Diese Seite gibt es nicht",
@@ -55,7 +56,6 @@ export const words = {
 "Type your password first": "Geben Sie erst Ihr Passwort ein",
 "Confirm": "Bestätigen",
 "Sign in again as {email} to go on. What you typed is still here.": "Melden Sie sich als {email} wieder an, um weiterzumachen. Was Sie eingegeben haben, ist noch da.",
-"This step asks for your password once more. It holds for ten minutes.": "Dieser Schritt fragt noch einmal nach Ihrem Passwort. Das gilt dann zehn Minuten.",
 "Password": "Passwort",
 "Show password": "Passwort zeigen",
 "Hide": "Verbergen",
@@ -214,7 +214,6 @@ export const words = {
 "Mail me another link": "Neuen Link senden",
 "New password": "Neues Passwort",
 "Set password": "Passwort setzen",
-"Your name, your password, and where you are signed in.": "Ihr Name, Ihr Passwort und wo Sie angemeldet sind.",
 "Your name is saved.": "Ihr Name ist gespeichert.",
 "Profile": "Profil",
 "Your password is changed. Your other sessions have ended.": "Ihr Passwort ist geändert. Ihre anderen Sitzungen sind beendet.",
@@ -323,4 +322,4 @@ export const words = {
 "The dashboards stay. The group can be brought back within 30 days.": "Die Dashboards bleiben. Die Gruppe lässt sich 30 Tage lang zurückholen."
 };
 
-Object.assign(words, house);
+Object.assign(words, house, mine, people);

@@ -2,12 +2,12 @@
 import { get, post, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { day, money, t, tn } from "../lib/i18n.js";
+import { whyNot } from "../lib/may.js";
 import { me, refreshCapabilities, say, useList, useLoad } from "../lib/state.js";
 import { Badge, Button, Card, Empty, Icon, Loaded, Meter, Notice, Page, Refused } from "../ui/basics.js";
 import { Choices, FormError, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog } from "../ui/overlays.js";
 import { Table } from "../ui/table.js";
-import { whyNot } from "./users.js";
 
 const limit = (n) => (n === null ? t("Unlimited") : n.toLocaleString());
 const ROWS = () => [

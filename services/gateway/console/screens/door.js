@@ -2,6 +2,8 @@
 import { get, post, put } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
 import { day, language, t } from "../lib/i18n.js";
+import { ROLES } from "../lib/may.js";
+import { passkeysWork, showPasskey } from "../lib/passkeys.js";
 import { go, me, recognize, ROOT, say, signOut, useLoad } from "../lib/state.js";
 import { Badge, Button, Notice, Refused, Skeleton } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Password, Submit, useSend } from "../ui/forms.js";
@@ -35,6 +37,12 @@ export function SignIn() {
     if (asked) setChallenge(asked);
     else go(afterwards(), { replace: true });
   });
+  const byKey = useSend(async () => {
+    const { data: begun } = await post("/v1/auth/challenges", { keep: "cookie" });
+    await post(`/v1/auth/challenges/${begun.id}/answers`, { token: begun.token, passkey: await showPasskey(begun.passkey) });
+    await recognize();
+    go(afterwards(), { replace: true });
+  });
   if (challenge) return html`<${SecondStep} challenge=${challenge} back=${() => setChallenge(null)} done=${() => go(afterwards(), { replace: true })} />`;
   return html`<${Doorway} title=${t("Sign in")} aside=${html`${t("New here?")} <a href="${ROOT}/sign-up">${t("Create an organization")}</a>`}>
     <form class="stack" novalidate onSubmit=${form(sending)}>
@@ -43,7 +51,8 @@ export function SignIn() {
       <${Password} label=${t("Password")} name="password" autocomplete="current-password" value=${password} onInput=${setPassword} wrong=${sending.wrong("password")} />
       <${Submit} sending=${sending} kind="primary wide">${t("Sign in")}<//>
       <p class="small"><a href="${ROOT}/forgot">${t("Forgot your password?")}</a></p>
-    </form><//>`;
+    </form>
+    ${passkeysWork() ? html`<div class="stack"><p class="or"><span>${t("or")}</span></p><${FormError} sending=${byKey} /><${Button} kind="wide" icon="fingerprint" busy=${byKey.busy} onClick=${() => byKey.run()}>${t("Sign in with a passkey")}<//></div>` : null}<//>`;
 }
 
 const EMPTY = { company: "", name: "", email: "", password: "", location: "eu", product_mails: false, accept_terms: false };
@@ -102,8 +111,6 @@ export function Verify({ id: token }) {
   return html`<${Doorway} title=${t("Your address is confirmed")} lead=${t("Your organization is ready. Sign in to begin.")}>
     <a class="button primary wide" href="${ROOT}/sign-in?email=${encodeURIComponent(confirmed.data.email)}">${t("Sign in")}</a><//>`;
 }
-
-export const ROLES = () => ({ admin: t("Admin"), analyst: t("Analyst"), viewer: t("Viewer") });
 
 const CLOSED = () => ({
   expired: [t("This invitation has expired"), t("Ask the person who invited you to send it again.")],

@@ -2,12 +2,13 @@
 import { get, patch, post, put, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { t, tn } from "../lib/i18n.js";
+import { whyNot } from "../lib/may.js";
 import { can, go, me, ROOT, say, useList, useLoad } from "../lib/state.js";
 import { Badge, Button, Card, Empty, Loaded, Notice, Page, Person, useResting } from "../ui/basics.js";
 import { Field, FormError, Search, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog } from "../ui/overlays.js";
 import { Nothing, Table } from "../ui/table.js";
-import { RoleBadge, whyNot } from "./users.js";
+import { RoleBadge } from "./users.js";
 
 export function Groups() {
   const who = useSignal(me);

@@ -2,11 +2,12 @@
 import { post } from "../lib/api.js";
 import { html, useId, useRef, useState } from "../lib/dom.js";
 import { t, tn } from "../lib/i18n.js";
+import { roleOptions } from "../lib/may.js";
 import { say, useLoad, whole } from "../lib/state.js";
 import { Button, Icon, Notice } from "../ui/basics.js";
 import { Choices, FormError, Submit, useSend } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
-import { GroupPicker, roleOptions } from "./users.js";
+import { GroupPicker } from "./users.js";
 
 const ADDRESS = /^[^\s@<>"]+@[^\s@<>"]+\.[^\s@<>"]+$/;
 

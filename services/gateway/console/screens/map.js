@@ -12,5 +12,11 @@ export const SECTIONS = [
   },
   { title: "Plan", pages: [{ path: "/billing", title: "Billing", icon: "card", action: "billing.manage" }] },
   { title: "Oversight", pages: [{ path: "/audit", title: "Audit log", icon: "log", action: "audit.read" }] },
-  { title: "You", pages: [{ path: "/me/security", title: "Security", icon: "shield" }] },
+  {
+    title: "You",
+    pages: [
+      { path: "/me", title: "Profile & preferences", icon: "person", exact: true },
+      { path: "/me/security", title: "Security", icon: "shield" },
+    ],
+  },
 ];

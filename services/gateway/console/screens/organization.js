@@ -2,10 +2,10 @@
 import { get, patch } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { day, t } from "../lib/i18n.js";
+import { whyNot } from "../lib/may.js";
 import { me, recognize, say, useGuard, useLoad } from "../lib/state.js";
 import { Button, Card, Copy, Loaded, Notice, Page } from "../ui/basics.js";
 import { Check, Field, FormError, Select, Submit, useSend } from "../ui/forms.js";
-import { whyNot } from "./users.js";
 
 export function Organization() {
   const who = useSignal(me);

@@ -2,8 +2,10 @@
 import { post } from "../lib/api.js";
 import { html, useEffect, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { passkeysWork, showPasskey } from "../lib/passkeys.js";
 import { recognize } from "../lib/state.js";
-import { Button, Notice, Skeleton } from "../ui/basics.js";
+import { Button, Skeleton } from "../ui/basics.js";
+import { CodeList } from "../ui/codes.js";
 import { Field, FormError, Submit, useSend } from "../ui/forms.js";
 import { Doorway } from "../ui/shell.js";
 
@@ -23,12 +25,10 @@ export function SecondStep({ challenge, back, done }) {
     return answer(APP_CODE.test(typed) ? { totp: typed } : { recovery_code: code.trim() });
   });
   const withKey = useSend(async () => {
-    const options = PublicKeyCredential.parseRequestOptionsFromJSON(challenge.passkey);
-    const credential = await navigator.credentials.get({ publicKey: options });
-    await answer({ passkey: credential.toJSON() });
+    await answer({ passkey: await showPasskey(challenge.passkey) });
   });
   if (codes) return html`<${Codes} codes=${codes} done=${done} />`;
-  const keys = challenge.factors.includes("passkey") && challenge.passkey && globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON;
+  const keys = challenge.factors.includes("passkey") && challenge.passkey && passkeysWork();
   const typed = challenge.enrolment || challenge.factors.includes("totp");
   return html`<${Doorway} title=${challenge.enrolment ? t("Set up a second factor") : t("Confirm that it's you")}
     lead=${challenge.enrolment ? t("Your organization asks for one. It takes a minute.") : undefined} aside=${html`<${Button} kind="plain" onClick=${back}>${t("Back to sign-in")}<//>`}>
@@ -54,6 +54,6 @@ function Secret({ challenge }) {
 
 function Codes({ codes, done }) {
   return html`<${Doorway} title=${t("Keep your recovery codes")} lead=${t("Each signs you in once when your app is out of reach. They are shown only now.")}>
-    <div class="stack"><${Notice} kind="warn" icon="warn" title=${t("Store them where only you can read them")}><ul>${codes.map((one) => html`<li><code>${one}</code></li>`)}</ul><//>
+    <div class="stack"><${CodeList} codes=${codes} />
     <${Button} kind="primary wide" onClick=${done}>${t("I have stored them")}<//></div><//>`;
 }

@@ -2,12 +2,12 @@
 import { get, post, put } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
 import { t, tn } from "../lib/i18n.js";
+import { whyNot } from "../lib/may.js";
 import { can, me, refine, ROOT, route, say, useList, useLoad, whole } from "../lib/state.js";
 import { Badge, Button, Card, Icon, Loaded, Notice, Page, useResting, When } from "../ui/basics.js";
 import { Check, Choices, FormError, Search, Submit, useSend } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
 import { Nothing, Table } from "../ui/table.js";
-import { whyNot } from "./users.js";
 
 const MODES = () => ({ nobody: t("Private"), all_users: t("All users"), all_analysts: t("All analysts"), groups: t("Groups") });
 const LOOKS = { nobody: ["", "lock"], all_users: ["accent", "users"], all_analysts: ["accent", "users"], groups: ["ok", "groups"] };

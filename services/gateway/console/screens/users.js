@@ -2,27 +2,15 @@
 import { get, post, put, remove } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
 import { day, t, tn } from "../lib/i18n.js";
-import { can, me, refine, ROOT, route, say, useList, useLoad, whole } from "../lib/state.js";
+import { ROLES, roleOptions, whyNot } from "../lib/may.js";
+import { me, refine, ROOT, route, say, useList, useLoad, whole } from "../lib/state.js";
 import { Badge, Button, Card, Icon, Loaded, Meter, Notice, Page, Person, useResting, When } from "../ui/basics.js";
 import { Check, Choices, FormError, Search, Select, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog, Menu } from "../ui/overlays.js";
 import { Nothing, Table } from "../ui/table.js";
-import { ROLES } from "./door.js";
 import { InviteDialog } from "./invite.js";
 
-const MEANINGS = () => [
-  ["admin", t("Admin"), t("Manages people, sharing and the plan, and builds dashboards. Uses an author slot.")],
-  ["analyst", t("Analyst"), t("Builds and shares dashboards. Uses an author slot.")],
-  ["viewer", t("Viewer"), t("Sees what is shared with them.")],
-];
-export const roleOptions = MEANINGS;
-
-/** Why an action of the API can't be taken, in words; empty when it can. */
-export function whyNot(action) {
-  const { allowed, because } = can(action);
-  if (allowed) return "";
-  return because?.detail ?? t("Your role doesn't allow it.");
-}
+export { roleOptions, whyNot };
 
 export function RoleBadge({ user }) {
   const lowered = user.effective_role !== user.role;

@@ -8,6 +8,7 @@ import { Icon, Notice, Person, Toasts } from "./basics.js";
 import { Menu } from "./overlays.js";
 import { Palette } from "./palette.js";
 import { Proof } from "./proof.js";
+import { paint, painted } from "./theme.js";
 
 function Nav({ onGo }) {
   const { path } = useSignal(route);
@@ -16,7 +17,7 @@ function Nav({ onGo }) {
     const open = pages.filter((page) => !page.action || can(page.action).allowed || can(page.action).because?.kind === "plan");
     return open.length ? html`<div>${title ? html`<h2>${t(title)}</h2>` : null}${open.map((page) => {
       const locked = page.action && !can(page.action).allowed;
-      const current = page.path === "/" ? path === "/" : path === page.path || path.startsWith(`${page.path}/`);
+      const current = page.exact ? path === page.path : path === page.path || path.startsWith(`${page.path}/`);
       return html`<a href="${ROOT}${page.path === "/" ? "" : page.path}" aria-current=${current ? "page" : undefined} onClick=${onGo}>
         <${Icon} name=${page.icon} /><span>${t(page.title)}</span>${locked ? html`<svg class="icon tail" role="img" aria-label=${t("Not in your plan")}><use href="${iconBase()}#lock" /></svg>` : null}</a>`;
     })}</div>` : null;
@@ -30,20 +31,16 @@ function Account({ up }) {
   useSignal(language);
   const themes = [["", t("System theme")], ["light", t("Light theme")], ["dark", t("Dark theme")]];
   const items = [
+    { label: t("Profile & preferences"), href: `${ROOT}/me` },
     { label: t("Security"), href: `${ROOT}/me/security` },
     null,
-    ...themes.map(([key, label]) => ({ label, note: (localStorage.getItem("tenantry.theme") ?? "") === key ? t("chosen") : undefined, act: () => paint(key) })),
+    ...themes.map(([key, label]) => ({ label, note: painted() === key ? t("chosen") : undefined, act: () => paint(key) })),
     null,
     ...Object.entries(LANGUAGES).map(([key, label]) => ({ label, note: language.value === key ? t("chosen") : undefined, act: () => choose(key) })),
     null,
     { label: t("Sign out"), act: signOut },
   ];
   return html`<${Menu} label=${t("Your account")} up=${up} kind="plain" items=${items} button=${html`<${Person} name=${who.user.name} email=${who.user.email} />`} />`;
-}
-
-export function paint(theme) {
-  localStorage.setItem("tenantry.theme", theme);
-  document.documentElement.dataset.theme = theme;
 }
 
 export function Shell({ children }) {
