@@ -329,6 +329,8 @@ class Ctx:
             correlation_id=self.correlation_id,
             causation_id=self.cause.id if self.cause else None,
             traceparent=self.request.traceparent,
+            actor_amr=self.actor.amr,
+            source_ip=self.request.source_ip if self.actor.user_id else None,
         )
 
     def adopt(self, tx: Tx, scope: str) -> None:

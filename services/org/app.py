@@ -33,6 +33,7 @@ from shared.events.identity import (
 )
 from shared.events.identity_sso import SsoUserArrived
 from shared.events.org import PUBLISHED
+from shared.events.refusals import OrgActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -52,7 +53,7 @@ service = Service(
     name="org",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, OrgActionRefused, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),

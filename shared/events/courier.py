@@ -144,6 +144,13 @@ class WebhookRedelivered(OrgEvent):
     deliveries: int
 
 
+class WebhookTested(OrgEvent):
+    """Somebody asked to send this event to a webhook, to see whether it arrives."""
+
+    TYPE: ClassVar[str] = "courier.webhook.tested.v1"
+    webhook: Webhook
+
+
 class WebhookDeleted(OrgEvent):
     """A webhook is gone, and its log with it."""
 
@@ -157,6 +164,7 @@ WEBHOOKS = (
     WebhookSecretRotated,
     WebhookDisabled,
     WebhookRedelivered,
+    WebhookTested,
     WebhookDeleted,
 )
 

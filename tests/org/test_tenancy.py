@@ -196,7 +196,7 @@ async def test_every_table_of_an_organization_is_under_row_level_security(world:
             "select relname, relrowsecurity and relforcerowsecurity as held from pg_class join pg_attribute on attrelid = pg_class.oid"
             " where relkind = 'r' and attname = 'org_id' and relnamespace = 'public'::regnamespace"
         )
-    kernel = {"outbox", "inbox", "operations", "operation_files"}
+    kernel = {"outbox", "inbox", "operations", "operation_files", "refusals"}
     assert {row["relname"] for row in rows} - kernel == set(TABLES)
     assert all(row["held"] for row in rows if row["relname"] not in kernel)
 
