@@ -431,3 +431,25 @@ async def test_nothing_of_a_person_stays_in_what_a_browser_came_back_with(world:
         attempts = await read.rows("select * from sso_attempts where org_id = $1", house.org_id)
     assert "zoe" not in str([dict(row) for row in [*results, *attempts]])
     assert "sub-7" not in str([dict(row) for row in [*results, *attempts]])
+
+
+async def test_an_admin_who_can_come_in_is_kept(world: World, house: SsoHouse) -> None:
+    ben = await somebody(world, f"ben@{house.domain}")
+    await joins(world, house.org_id, ben)
+    await house.begins()
+    (await house.imports()).ok()
+    await house.verifies()
+    house.admin = await ben.comes()
+    await joins(world, house.org_id, house.boss, "viewer")
+    refused = await house.ask("POST", house.path("/activation"))
+    assert (refused.code, refused.json["meta"]["because"]) == ("conflict", "no_admin_has_signed_in")
+    (await house.ask("PUT", "/v1/sso-enforcement", {"enforced": False}, headers={"If-Match": "*"})).ok()
+    (await house.ask("POST", house.path("/activation"))).ok()
+    enforced = {"enforced": True}
+    refused = await house.ask("PUT", "/v1/sso-enforcement", enforced, headers={"If-Match": "*"})
+    assert refused.json["meta"]["because"] == "no_admin_has_signed_in"
+    impact = (await house.ask("GET", "/v1/sso-enforcement")).ok()["impact"]
+    assert [(one["email"], one["admin"]) for one in impact["data"]] == [(ben.email, True)]
+    (await house.signs_in("ben", ben.email)).ok()
+    (await house.ask("PUT", "/v1/sso-enforcement", enforced, headers={"If-Match": "*"})).ok()
+    assert (await sign_in(world, ben.email)).code == "invalid_credentials"
