@@ -9,6 +9,7 @@ from services.identity.store import (
     email_changes,
     known_devices,
     password_resets,
+    saml,
     sessions,
     signups,
     sso_sign_ins,
@@ -44,3 +45,4 @@ async def forget_the_past(ctx: Ctx) -> None:
         await sso_sign_ins.purge_results(tx, ctx.now)
     async with ctx.tx(EVERY_ORG) as tx:
         await break_glass.purge(tx, ctx.now)
+        await saml.purge_assertions(tx, ctx.now)

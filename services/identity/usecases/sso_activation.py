@@ -48,7 +48,7 @@ async def begin_verification(ctx: Ctx, which: WhichConnection) -> Answer[GoTo]:
         raise Problem("session_ended")
     place = CONNECTION_PAGE.format(connection_id=connection.connection_id)
     flow = new_flow(ctx, connection, "verification", place, account.user_id, ctx.actor.session_id)
-    url = provider_url(ctx, connection, flow, account.email)
+    url = await provider_url(ctx, connection, flow, account.email)
     return Answer(GoTo(url=url), cookies=(cookie_of(ctx, connection, flow),))
 
 

@@ -70,7 +70,7 @@ async def authorize(ctx: Ctx, wanted: Authorize) -> Answer[None]:
     await pay(ctx, (SSO_BY_SOURCE, rules.source_of(ctx.request.source_ip)))
     connection = await connection_to_use(ctx, wanted.connection_id)
     flow = new_flow(ctx, connection, "sign_in", wanted.return_to)
-    location = provider_url(ctx, connection, flow, wanted.login_hint)
+    location = await provider_url(ctx, connection, flow, wanted.login_hint)
     return Answer(None, {"Location": location}, status=303, cookies=(cookie_of(ctx, connection, flow),))
 
 

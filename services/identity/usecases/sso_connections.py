@@ -12,7 +12,9 @@ from pydantic import Field, SecretStr, StringConstraints
 from services.identity.rules import sso as rules
 from services.identity.rules.sso import Connection, StepFailed
 from services.identity.store import projections, sso_connections, sso_sign_ins
+from services.identity.usecases import saml_requests
 from services.identity.usecases.opened import opened
+from services.identity.usecases.saml_metadata import ImportSaml, read_provider, settings_after
 from services.identity.usecases.sso_lockout import check_keeps_an_admin
 from services.identity.usecases.sso_views import SsoConnectionView, view_of
 from shared.db import Tx
@@ -74,6 +76,7 @@ class ImportOidc(Message):
 class ImportMetadata(Message):
     connection_id: ConnectionId
     oidc: ImportOidc | None = None
+    saml: ImportSaml | None = None
 
 
 async def list_connections(ctx: Ctx, query: ListConnections) -> Page[SsoConnectionView]:
@@ -102,6 +105,7 @@ async def read_connection(ctx: Ctx, which: WhichConnection) -> SsoConnectionView
 
 async def create_connection(ctx: Ctx, wanted: CreateConnection) -> SsoConnectionView:
     """Begins a connection, as a draft that does nothing. Import its metadata, verify it, then activate it."""
+    key = await saml_requests.make_key(ctx.now) if wanted.protocol == "saml" else None
     async with ctx.tx() as tx:
         held = await hold(tx, ctx)
         if len(held) >= rules.MOST_CONNECTIONS:
@@ -129,6 +133,8 @@ async def create_connection(ctx: Ctx, wanted: CreateConnection) -> SsoConnection
             changed_by=ctx.actor.person(),
         )
         await sso_connections.add(tx, connection)
+        if key is not None:
+            await saml_requests.keep_key(tx, ctx, connection, key)
         await tx.emit(SsoConnectionCreated(org_id=connection.org_id, connection=connection.state()))
         return await seen(tx, ctx, connection)
 
@@ -172,23 +178,40 @@ async def import_metadata(ctx: Ctx, wanted: ImportMetadata) -> SsoConnectionView
         if known is None:
             raise Problem("not_found")
         rules.check_plan(*await sso_connections.plan(read, ctx.actor.org()))
-    if wanted.oidc is None or known.protocol != "oidc":
+    if (wanted.oidc is None) == (wanted.saml is None) or getattr(wanted, known.protocol) is None:
         raise invalid("", "other_protocol", f"give what belongs to {known.protocol}")
+    if wanted.saml is not None:
+        return await _import_saml(ctx, wanted.connection_id, wanted.saml)
+    assert wanted.oidc is not None
+    return await _import_oidc(ctx, wanted.connection_id, wanted.oidc)
+
+
+async def _import_saml(ctx: Ctx, connection_id: str, wanted: ImportSaml) -> SsoConnectionView:
+    said = await read_provider(ctx, wanted)
+    async with ctx.tx() as tx:
+        before = which_of(await hold(tx, ctx), connection_id)
+        await check_included(tx, ctx)
+        same = before.saml is not None and before.saml.entity_id == said.entity_id
+        after = replace(before, saml=settings_after(ctx, before, wanted, said), metadata_url=wanted.url)
+        return await imported(tx, ctx, before, after, same)
+
+
+async def _import_oidc(ctx: Ctx, connection_id: str, wanted: ImportOidc) -> SsoConnectionView:
     try:
-        settings = await opened(ctx).providers.discover(wanted.oidc.issuer, wanted.oidc.client_id)
+        settings = await opened(ctx).providers.discover(wanted.issuer, wanted.client_id)
     except StepFailed as failure:
         raise invalid("/oidc/issuer", failure.step, failure.cause) from None
     async with ctx.tx() as tx:
-        before = which_of(await hold(tx, ctx), wanted.connection_id)
+        before = which_of(await hold(tx, ctx), connection_id)
         await check_included(tx, ctx)
         same = before.oidc is not None and (before.oidc.issuer, before.oidc.client_id) == (
             settings.issuer,
             settings.client_id,
         )
         sealed = before.sealed if same else None
-        if wanted.oidc.client_secret is not None:
+        if wanted.client_secret is not None:
             place = ("sso", before.org_id, before.connection_id)
-            sealed = opened(ctx).sealer.seal(wanted.oidc.client_secret.get_secret_value(), *place)
+            sealed = opened(ctx).sealer.seal(wanted.client_secret.get_secret_value(), *place)
         if sealed is None:
             raise invalid("/oidc/client_secret", "missing", "is needed for another issuer or client")
         return await imported(tx, ctx, before, replace(before, oidc=settings, sealed=sealed), same)

@@ -14,6 +14,7 @@ from services.identity.rules.oidc import Asked
 from services.identity.rules.sso import ATTEMPTS_SHOWN, Connection, Shown, StepFailed, masked
 from services.identity.store import accounts, projections, sso_connections, sso_sign_ins
 from services.identity.store.sso_sign_ins import Attempt, Result
+from services.identity.usecases import saml_requests
 from services.identity.usecases.opened import opened
 from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
@@ -59,8 +60,10 @@ def no_flow_cookie() -> str:
     return f"{flows.COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0"
 
 
-def provider_url(ctx: Ctx, connection: Connection, flow: Flow, login_hint: str | None = None) -> str:
+async def provider_url(ctx: Ctx, connection: Connection, flow: Flow, login_hint: str | None = None) -> str:
     """Where the browser is sent."""
+    if connection.saml is not None:
+        return await saml_requests.request_url(ctx, connection, connection.saml, flow)
     if connection.oidc is None:
         raise Problem("conflict", "This connection's metadata was never imported.", meta={"because": "not_configured"})
     return oidc.authorization_url(connection.oidc, asked(ctx, connection, flow, login_hint))

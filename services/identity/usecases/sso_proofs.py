@@ -34,7 +34,7 @@ async def begin_proof(ctx: Ctx, wanted: BeginProof) -> Answer[GoTo]:
     async with ctx.read(EVERY_ORG) as read:
         connection = await _connection_of(read, account)
     flow = new_flow(ctx, connection, "proof", wanted.return_to, account.user_id, ctx.actor.session_id)
-    url = provider_url(ctx, connection, flow, account.email)
+    url = await provider_url(ctx, connection, flow, account.email)
     return Answer(GoTo(url=url), cookies=(cookie_of(ctx, connection, flow),))
 
 

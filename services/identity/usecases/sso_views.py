@@ -54,6 +54,7 @@ class SsoConnectionView(Versioned):
     secret_set: bool
     sso_url: str | None
     allow_idp_initiated: bool
+    sign_requests: bool
     certificates: list[CertificateView]
     created_at: datetime
     verified_at: datetime | None
@@ -94,6 +95,7 @@ def view_of(ctx: Ctx, connection: Connection, included: bool, proven: Iterable[s
         secret_set=connection.sealed is not None,
         sso_url=saml.sso_url if saml else oidc.authorization_endpoint if oidc else None,
         allow_idp_initiated=saml is not None and saml.allow_idp_initiated,
+        sign_requests=saml is not None and saml.sign_requests,
         certificates=[
             CertificateView(fingerprint=one.fingerprint, subject=one.subject, expires_at=one.expires_at)
             for one in (saml.certificates if saml else ())
