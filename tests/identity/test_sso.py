@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from services.identity.store import sso_sign_ins
 from shared.events.identity import SessionStarted, UserRegistered
 from shared.events.identity_sso import (
     SsoConnectionActivated,
@@ -20,10 +22,11 @@ from shared.events.identity_sso import (
     SsoUserArrived,
 )
 from shared.ids import new_id
-from tests.identity.factors import sets_up_totp
+from tests.identity.factors import answers, sets_up_totp
 from tests.identity.people import introspect, invitation, is_invited, link_of, mails, sign_in, somebody
 from tests.identity.provider import Provider, providing
 from tests.identity.sso_house import Browser, SsoHouse, joins, sso_house, sso_world
+from tests.identity.test_passkeys import asked_alone, has_passkey
 from tests.world import Databases, World
 
 
@@ -356,3 +359,97 @@ async def test_the_wizard_has_its_steps_in_two_languages(house: SsoHouse) -> Non
     entra = next(one for one in english if (one["provider"], one["protocol"]) == ("entra", "saml"))
     labels = [given["label"] for step in entra["steps"] for given in step["give"]]
     assert labels[:2] == ["Identifier (Entity ID)", "Reply URL (Assertion Consumer Service URL)"]
+
+
+async def test_a_passkey_alone_does_not_go_round_the_provider(world: World, house: SsoHouse) -> None:
+    device, _ = await has_passkey(world, house.admin)
+    await house.set_up()
+    alone = await asked_alone(world)
+    answered = await answers(world, alone, passkey=device.get(alone["passkey"]))
+    assert answered.code == "invalid_code"
+    challenged = (await house.signs_in("the-boss", house.boss.email)).ok()["challenge"]
+    assert challenged["factors"] == ["passkey"], "it is a second factor as before"
+    assert (await answers(world, challenged, passkey=device.get(challenged["passkey"]))).status == 201
+
+
+async def test_many_browsers_of_somebody_new_open_one_account(world: World, house: SsoHouse) -> None:
+    await house.set_up()
+    browsers = [(await house.goes("ivy", f"ivy@{house.domain}"))[0] for _ in range(5)]
+    finished = await asyncio.gather(*(b.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"}) for b in browsers))
+    people = {(await introspect(world, reply.ok()["session_id"]))["user_id"] for reply in finished}
+    assert len(people) == 1
+    linked = [e for e in await world.said("identity", SsoIdentityLinked) if e.subject in people]
+    assert len(linked) == 1
+
+
+async def test_of_two_connections_activated_at_once_for_one_domain_one_is(world: World, house: SsoHouse) -> None:
+    houses = []
+    for _ in range(2):
+        await house.begins()
+        (await house.imports()).ok()
+        await house.verifies()
+        houses.append(house.path("/activation"))
+    replies = await asyncio.gather(*(house.ask("POST", path) for path in houses))
+    assert sorted(reply.status for reply in replies) == [200, 409]
+
+
+async def test_who_is_no_admin_at_this_moment_changes_nothing(world: World, house: SsoHouse) -> None:
+    await house.begins()
+    (await house.imports()).ok()
+    browser = Browser(world)
+    begun = (await browser.ask("POST", house.path("/verification"), actor=house.admin)).ok()
+    await joins(world, house.org_id, house.boss, "viewer")
+    back = await house.returns(browser, begun["url"], "the-boss", house.boss.email)
+    assert "failed=person" in back.headers["location"]
+    for method, rest, body in (
+        ("PATCH", "", {"name": "x"}),
+        ("DELETE", "", None),
+        ("POST", "/verification", None),
+        ("POST", "/activation", None),
+        ("POST", "/deactivation", None),
+    ):
+        assert (await house.ask(method, house.path(rest), body)).code == "forbidden", rest
+    enforcement = await house.ask("PUT", "/v1/sso-enforcement", {"enforced": False}, headers={"If-Match": "*"})
+    assert enforcement.code == "forbidden"
+
+
+async def test_whose_account_is_closed_leaves_no_identity_behind(world: World, house: SsoHouse) -> None:
+    await house.set_up()
+    session = (await house.signs_in("sub-9", f"kai@{house.domain}")).ok()
+    person = (await introspect(world, session["session_id"]))["user_id"]
+    async with world.started["identity"].env.database.tx("*", lambda event: event) as tx:
+        await sso_sign_ins.forget_person(tx, person)
+        kept = await tx.value("select count(*) from sso_identities where user_id = $1", person)
+    assert kept == 0
+
+
+async def test_nothing_of_a_person_stays_in_what_a_browser_came_back_with(world: World, house: SsoHouse) -> None:
+    await house.set_up()
+    (await house.signs_in("sub-7", f"zoe@{house.domain}")).ok()
+    async with world.started["identity"].env.database.read("*") as read:
+        results = await read.rows("select * from sso_results")
+        attempts = await read.rows("select * from sso_attempts where org_id = $1", house.org_id)
+    assert "zoe" not in str([dict(row) for row in [*results, *attempts]])
+    assert "sub-7" not in str([dict(row) for row in [*results, *attempts]])
+
+
+async def test_an_admin_who_can_come_in_is_kept(world: World, house: SsoHouse) -> None:
+    ben = await somebody(world, f"ben@{house.domain}")
+    await joins(world, house.org_id, ben)
+    await house.begins()
+    (await house.imports()).ok()
+    await house.verifies()
+    house.admin = await ben.comes()
+    await joins(world, house.org_id, house.boss, "viewer")
+    refused = await house.ask("POST", house.path("/activation"))
+    assert (refused.code, refused.json["meta"]["because"]) == ("conflict", "no_admin_has_signed_in")
+    (await house.ask("PUT", "/v1/sso-enforcement", {"enforced": False}, headers={"If-Match": "*"})).ok()
+    (await house.ask("POST", house.path("/activation"))).ok()
+    enforced = {"enforced": True}
+    refused = await house.ask("PUT", "/v1/sso-enforcement", enforced, headers={"If-Match": "*"})
+    assert refused.json["meta"]["because"] == "no_admin_has_signed_in"
+    impact = (await house.ask("GET", "/v1/sso-enforcement")).ok()["impact"]
+    assert [(one["email"], one["admin"]) for one in impact["data"]] == [(ben.email, True)]
+    (await house.signs_in("ben", ben.email)).ok()
+    (await house.ask("PUT", "/v1/sso-enforcement", enforced, headers={"If-Match": "*"})).ok()
+    assert (await sign_in(world, ben.email)).code == "invalid_credentials"

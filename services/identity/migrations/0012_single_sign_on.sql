@@ -27,6 +27,8 @@ create table sso_connections (
     primary key (org_id, connection_id)
 );
 create unique index sso_connections_by_id on sso_connections (connection_id);
+-- Whose a domain is, asked by its name alone with every sign-in.
+create index domains_proven_by_name on domains (name) where proven;
 create index sso_connections_domains on sso_connections using gin (domains) where status = 'active';
 alter table sso_connections enable row level security;
 alter table sso_connections force row level security;

@@ -17,6 +17,7 @@ from services.identity.usecases.sso_connections import (
     which_of,
 )
 from services.identity.usecases.sso_flows import CONNECTION_PAGE, cookie_of, new_flow, provider_url
+from services.identity.usecases.sso_lockout import check_keeps_an_admin
 from services.identity.usecases.sso_views import SsoConnectionView
 from shared.db import Read, Tx
 from shared.errors import Problem
@@ -95,6 +96,7 @@ async def activate_connection(ctx: Ctx, which: WhichConnection) -> SsoConnection
         proven = await sso_connections.proven_domains(tx, ctx.actor.org())
         rules.check_may_be_activated(before, proven, others)
         after = replace(before, status="active", activated_at=ctx.now, **_by(ctx))
+        await check_keeps_an_admin(tx, after.org_id, [after, *(one for one in others if one.status == "active")])
         await sso_connections.keep(tx, after)
         await tx.emit(SsoConnectionActivated(org_id=after.org_id, connection=after.state()))
         await tell_admins(tx, ctx, "sso_activated", after)
@@ -138,13 +140,14 @@ async def set_enforcement(ctx: Ctx, wanted: SetEnforcement) -> SsoEnforcement:
     Refusing them needs the plan; letting people use them again never does.
     """
     async with ctx.tx() as tx:
-        await hold(tx, ctx)
+        held = await hold(tx, ctx)
         enforced, version = await sso_connections.enforcement(tx, ctx.actor.org())
         ctx.check_version(version)
         if wanted.enforced != enforced:
             if wanted.enforced:
                 await check_included(tx, ctx)
             await sso_connections.keep_enforcement(tx, ctx.actor.org(), wanted.enforced, version + 1, ctx.now)
+            await check_keeps_an_admin(tx, ctx.actor.org(), [one for one in held if one.status == "active"])
             await tx.emit(SsoEnforcementChanged(org_id=ctx.actor.org(), enforced=wanted.enforced, previous=enforced))
         return await _enforcement(tx, ctx.actor.org())
 

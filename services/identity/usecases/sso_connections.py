@@ -15,6 +15,7 @@ from services.identity.store import plans, projections, sso_connections, sso_sig
 from services.identity.usecases import saml_requests
 from services.identity.usecases.opened import opened
 from services.identity.usecases.saml_metadata import ImportSaml, read_provider, settings_after
+from services.identity.usecases.sso_lockout import check_keeps_an_admin
 from services.identity.usecases.sso_views import SsoConnectionView, view_of
 from shared.db import Tx
 from shared.errors import Problem, invalid
@@ -163,6 +164,7 @@ async def change_connection(ctx: Ctx, wanted: ChangeConnection) -> SsoConnection
             others = [one for one in held if one.connection_id != after.connection_id]
             proven = await sso_connections.proven_domains(tx, ctx.actor.org())
             rules.check_may_be_activated(after, proven, others)
+            await check_keeps_an_admin(tx, after.org_id, [after, *(one for one in others if one.status == "active")])
         return await changed(tx, ctx, before, after)
 
 

@@ -82,8 +82,10 @@ async def _account_of(tx: Tx, ctx: Ctx, connection: Connection, subject: str, re
     account = await accounts.by_email(tx, canonical_email(email))
     is_new = account is None
     if account is None:
-        account = await _open(tx, ctx, connection, email, result.name or "")
+        account, is_new = await _open(tx, ctx, connection, email, result.name or "")
     locked = await accounts.lock(tx, account.user_id)
+    if locked is not None and await sso_sign_ins.person_of(tx, *where, subject) == locked.user_id:
+        return locked  # another browser of theirs was faster
     if locked is None or not await sso_sign_ins.link(tx, *where, subject, locked.user_id, ctx.now):
         raise Problem("sso_refused", ANOTHER_SUBJECT)
     await tx.emit(
@@ -100,20 +102,21 @@ async def _account_of(tx: Tx, ctx: Ctx, connection: Connection, subject: str, re
     return locked
 
 
-async def _open(tx: Tx, ctx: Ctx, connection: Connection, email: str, name: str) -> Account:
-    """An account without a password, at home in the organization."""
+async def _open(tx: Tx, ctx: Ctx, connection: Connection, email: str, name: str) -> tuple[Account, bool]:
+    """An account without a password, at home in the organization; or the one that was opened at the same moment, and False."""
     address, user_id = canonical_email(email), new_id("usr")
     if connection.new_users == "refused" and not await projections.is_invited(tx, connection.org_id, address, ctx.now):
         raise Problem("sso_refused", NOT_INVITED)
     name = plain_name(name) or email.rpartition("@")[0]
     await signups.drop(tx, address)
-    if not await accounts.create(tx, user_id, email, address, name, "", "en", ctx.now):
-        raise Problem("conflict", "An account with this address was opened at the same moment. Sign in again.")
-    await accounts.set_home(tx, user_id, connection.org_id)
-    await tx.emit(UserRegistered(user_id=user_id, person=Person(email=email, name=name)))
-    account = await accounts.by_id(tx, user_id)
-    assert account is not None
-    return account
+    is_new = await accounts.create(tx, user_id, email, address, name, "", "en", ctx.now)
+    account = await accounts.by_email(tx, address)
+    if account is None:
+        raise Problem("conflict", "The account with this address was closed at the same moment. Sign in again.")
+    if is_new:
+        await accounts.set_home(tx, user_id, connection.org_id)
+        await tx.emit(UserRegistered(user_id=user_id, person=Person(email=email, name=name)))
+    return account, is_new
 
 
 async def _arrive(tx: Tx, ctx: Ctx, connection: Connection, account: Account) -> bool:
