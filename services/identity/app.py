@@ -44,7 +44,6 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
-        on(billing.EntitlementsChanged, consumers.keep_sso_plan),
     ],
     sources=["org", "billing"],
     jobs=[

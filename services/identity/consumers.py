@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from services.identity.rules import Invitation
-from services.identity.store import accounts, projections, requirements, sessions, sso_connections
+from services.identity.store import accounts, projections, requirements, sessions
 from shared.events import org
-from shared.events.billing import EntitlementsChanged
 from shared.events.identity import SessionChanged, SessionEnded
-from shared.events.identity_sso import SsoConnectionsResumed, SsoConnectionsSuspended
 from shared.service import Ctx
 
 
@@ -60,22 +58,6 @@ async def project_domain(ctx: Ctx, told: DomainNews) -> None:
     proven = told.domain.status in ("verified", "at_risk")
     async with ctx.tx() as tx:
         await projections.keep_domain(tx, told.org_id, told.domain.domain_id, told.domain.name, proven)
-
-
-async def keep_sso_plan(ctx: Ctx, told: EntitlementsChanged) -> None:
-    """Whether single sign-on may be set up from now on. Who signs in by it goes on doing so."""
-    included, plan = told.entitlements.single_sign_on, told.entitlements.plan
-    async with ctx.tx(told.org_id) as tx:
-        before = await sso_connections.keep_plan(tx, told.org_id, told.entitlements.version, plan, included)
-        connections = [one.connection_id for one in await sso_connections.every(tx, told.org_id)]
-        if before is None or before == included or not connections:
-            return
-        if included:
-            await tx.emit(SsoConnectionsResumed(org_id=told.org_id, connection_ids=connections, plan=plan))
-        else:
-            await tx.emit(
-                SsoConnectionsSuspended(org_id=told.org_id, connection_ids=connections, cause="plan", plan=plan)
-            )
 
 
 async def project_security_policy(ctx: Ctx, told: org.SecurityPolicyChanged) -> None:

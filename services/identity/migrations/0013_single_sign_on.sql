@@ -1,13 +1,5 @@
--- Whether the plan includes setting up single sign-on, as billing last said.
-create table sso_plans (
-    org_id text primary key,
-    version bigint not null,
-    plan text not null,
-    included boolean not null
-);
-alter table sso_plans enable row level security;
-alter table sso_plans force row level security;
-create policy one_org on sso_plans using (org_id = current_setting('tenantry.org_id', true) or current_setting('tenantry.org_id', true) = '*');
+-- Whether the plan includes setting up single sign-on.
+alter table entitlements add column single_sign_on boolean not null default false;
 
 -- An organization's way to an identity provider. `settings` is what its metadata said; `sealed` is the OIDC client secret, whose key is
 -- not in the database.

@@ -1,4 +1,4 @@
-"""Single sign-on as it is set up: connections, which domains are proven, whether the plan includes it, and whether passwords are refused."""
+"""Single sign-on as it is set up: connections, which domains are proven, and whether passwords are refused."""
 
 from __future__ import annotations
 
@@ -119,29 +119,7 @@ async def note_success(tx: Tx, org_id: str, connection_id: str, now: datetime) -
     )
 
 
-# -- the plan, and whether passwords are refused
-
-
-async def keep_plan(tx: Tx, org_id: str, version: int, plan: str, included: bool) -> bool | None:
-    """What the plan said before; None when this was known, or is older."""
-    row = await tx.row("select version, included from sso_plans where org_id = $1 for update", org_id)
-    if row is not None and row["version"] >= version:
-        return None
-    await tx.run(
-        "insert into sso_plans (org_id, version, plan, included) values ($1, $2, $3, $4)"
-        " on conflict (org_id) do update set version = $2, plan = $3, included = $4",
-        org_id,
-        version,
-        plan,
-        included,
-    )
-    return bool(row and row["included"])
-
-
-async def plan(read: Read, org_id: str) -> tuple[bool, str | None]:
-    """Whether single sign-on may be set up, and what the plan is called."""
-    row = await read.row("select included, plan from sso_plans where org_id = $1", org_id)
-    return (row["included"], row["plan"]) if row else (False, None)
+# -- whether passwords are refused
 
 
 async def enforcement(read: Read, org_id: str) -> tuple[bool, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.identity.store import api_keys, plans
+from services.identity.usecases import sso_plans
 from services.identity.usecases.api_keys import tell_admins
 from shared.events.billing import EntitlementsChanged
 from shared.events.identity import ApiKeyExpired, ApiKeysResumed, ApiKeysSuspended
@@ -22,6 +23,7 @@ async def project_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
         if not await plans.keep(tx, told.org_id, told.entitlements, at):
             return
         has = told.entitlements
+        await sso_plans.tell_plan_change(tx, told.org_id, had, has)
         key_ids = await api_keys.ids(tx, told.org_id) if had is not None and had.api_keys != has.api_keys else []
         if key_ids and has.api_keys:
             await tx.emit(ApiKeysResumed(org_id=told.org_id, key_ids=key_ids, plan=has.plan))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.identity.rules.sso import SMALLEST_PLAN
-from services.identity.store import accounts, plans, projections, sso_connections
+from services.identity.store import accounts, plans, projections
 from services.identity.store.plans import Plan
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from shared.auth import Role
@@ -70,13 +70,12 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
         plan = await plans.find(read, ctx.actor.org_id or "")
-        included = (await sso_connections.plan(read, ctx.actor.org_id or ""))[0]
     on_oneself = [Capability(action=action) for action in ON_ONESELF]
     listed = [
         *on_oneself,
         *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
         _create_key(plan, ctx.actor.role),
-        _set_up_sso(included, ctx.actor.role),
+        _set_up_sso(plan, ctx.actor.role),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
@@ -100,9 +99,9 @@ def _of_admins(action: str, role: Role | None) -> Capability:
     return Capability(action=action, allowed=False, because=because)
 
 
-def _set_up_sso(included: bool, role: Role | None) -> Capability:
+def _set_up_sso(plan: Plan | None, role: Role | None) -> Capability:
     capability = _of_admins(SETTING_UP_SSO, role)
-    if not capability.allowed or included:
+    if not capability.allowed or (plan is not None and plan.single_sign_on):
         return capability
     because = Because(kind="plan", plan=SMALLEST_PLAN, detail="The plan doesn't include single sign-on.")
     return Capability(action=SETTING_UP_SSO, allowed=False, because=because)
