@@ -26,7 +26,7 @@ from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
 from shared.routing import RouteTable
-from shared.service import Answer, Ctx, Environment, RequestFacts, Route, forbidden
+from shared.service import Answer, Ctx, Environment, RequestFacts, Route
 from shared.web.json import parse
 from shared.web.problems import problem_response
 from shared.web.server import Request
@@ -123,14 +123,11 @@ class Endpoints:
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.known_by(read, actor.org_id or "", **path):
                     raise Problem("not_found")
-        if route.seen_by is not None and actor.kind == "person":
+        if route.seen_by is not None and actor.kind in ("person", "key"):
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
-        if not may.allows(actor):
-            raise forbidden(may, actor)
-        if route.is_closed_to(actor):
-            raise Problem("emergency_only")
+        route.check_allows(actor)
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})

@@ -62,6 +62,7 @@ KINDS: dict[str, Kind] = {
         "This link has a password",
         "Send it to POST /v1/shared/{shared_dashboard_id}/unlocks, and come back with `unlock`.",
     ),
+    "api_key_expired": Kind(401, "This API key's time is over", "Ask an Admin of the organization for another one."),
     "csrf": Kind(
         403,
         "This request didn't come from the console",

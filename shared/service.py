@@ -79,6 +79,9 @@ def service(action: str) -> Permission:
     return Permission(action, service=True)
 
 
+ANY_KEY = "*"
+
+
 @dataclass(frozen=True)
 class Route:
     """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else.
@@ -88,6 +91,7 @@ class Route:
     `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
     unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
     `emergency`: also open to who signed in by break-glass, which nothing else is.
+    `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
     """
 
     method: str
@@ -108,6 +112,23 @@ class Route:
     lenient: bool = False
     cookie: str | None = None
     emergency: bool = False
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None and (self.fresh or self.may.anyone or self.may.service):
+            raise ValueError(
+                f"{self.method} {self.path}: no API key can give a fresh proof, and none needs to be let in where anyone is"
+            )
+
+    def check_allows(self, actor: Actor) -> None:
+        """403 `forbidden` for who may not, because of their role, or of the scopes of their key; `emergency_only` for who came by break-glass."""
+        if actor.kind == "key" and not self.may.anyone:
+            if self.key is None or (self.key != ANY_KEY and self.key not in actor.scopes):
+                raise out_of_scope(self, actor)
+        elif not self.may.allows(actor):
+            raise forbidden(self.may, actor)
+        if self.is_closed_to(actor):
+            raise Problem("emergency_only")
 
     @property
     def writes(self) -> bool:
@@ -153,6 +174,15 @@ def forbidden(may: Permission, actor: Actor) -> Problem:
     """The 403 of who may not take an action because of their role."""
     facts = {"action": may.action, "because": "role", "role": actor.role, "roles": sorted(may.roles)}
     return Problem("forbidden", meta=facts)
+
+
+def out_of_scope(route: Route, actor: Actor) -> Problem:
+    """The 403 of an API key that wasn't given what an action needs."""
+    facts = {"action": route.may.action, "because": "scope", "scope": route.key, "scopes": sorted(actor.scopes)}
+    detail = (
+        f"This API key doesn't have the scope {route.key}." if route.key else "This is for people, not for API keys."
+    )
+    return Problem("forbidden", detail, meta=facts)
 
 
 @dataclass(frozen=True)

@@ -27,24 +27,27 @@ from shared.service import admin, anyone, delete, get, person, post, put, servic
 
 ROUTES = (
     get("/v1/plans", list_plans, anyone("plans.read")),
-    get("/v1/subscription", read_subscription, admin("billing.manage")),
+    get("/v1/subscription", read_subscription, admin("billing.manage"), key="billing:view"),
     post("/v1/subscription/trial", start_trial, admin("trial.start"), status=201),
     post("/v1/subscription/change-previews", preview_change, admin("plan.change")),
     post("/v1/subscription/changes", change_plan, admin("plan.change"), status=201, needs_key=True),
     delete("/v1/subscription/changes/scheduled", cancel_scheduled_change, admin("plan.change")),
-    get("/v1/billing-details", read_billing_details, admin("billing.manage")),
+    get("/v1/billing-details", read_billing_details, admin("billing.manage"), key="billing:view"),
     put("/v1/billing-details", change_billing_details, admin("billing.manage"), if_match=True),
-    get("/v1/invoices", list_invoices, admin("billing.manage")),
-    get("/v1/invoices/{invoice_id}", read_invoice, admin("billing.manage"), known_by=invoices.exists),
+    get("/v1/invoices", list_invoices, admin("billing.manage"), key="billing:view"),
+    get(
+        "/v1/invoices/{invoice_id}", read_invoice, admin("billing.manage"), known_by=invoices.exists, key="billing:view"
+    ),
     get(
         "/v1/invoices/{invoice_id}/pdf",
         read_invoice_pdf,
         admin("billing.manage"),
         known_by=invoices.exists,
         media="application/pdf",
+        key="billing:view",
     ),
-    get("/v1/usage/slots", read_slot_usage, admin("billing.manage")),
-    get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage")),
+    get("/v1/usage/slots", read_slot_usage, admin("billing.manage"), key="billing:view"),
+    get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage"), key="billing:view"),
     get("/internal/invoices", list_all_invoices, service("invoices.read")),
     post("/internal/payments", record_payment, service("payments.record"), status=201),
     post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),

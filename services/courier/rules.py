@@ -45,6 +45,8 @@ PAGES: Mapping[str, str] = {
     "domain_at_risk": "/domains",
     "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
+    "api_key_created": "/developers",
+    "api_key_expiring": "/developers",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",
     "account_closed": "/sign-up",

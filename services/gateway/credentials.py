@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared import api_keys
 from shared.errors import Problem
 
 COOKIE = "__Host-session"
@@ -33,6 +34,13 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An organization's API key."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionCookie:
     """The console's cookie."""
 
@@ -44,7 +52,7 @@ class Unreadable:
     """Something was offered, but it can be no credential."""
 
 
-Credential = Bearer | SessionCookie | Unreadable | None
+Credential = Bearer | ApiKey | SessionCookie | Unreadable | None
 
 
 def credential_of(headers: Headers) -> Credential:
@@ -53,6 +61,8 @@ def credential_of(headers: Headers) -> Credential:
         offered = headers.getall("Authorization")
         scheme, _, token = offered[0].partition(" ")
         good = len(offered) == 1 and scheme.lower() == "bearer" and token != ""
+        if good and token.startswith(api_keys.PREFIX):
+            return ApiKey(token) if api_keys.read_token(token) is not None else Unreadable()
         return Bearer(token) if good else Unreadable()
     if "Cookie" not in headers:
         return None

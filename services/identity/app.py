@@ -6,12 +6,12 @@ from pathlib import Path
 
 from services.identity import consumers
 from services.identity.routes import ROUTES
+from services.identity.usecases.api_key_endings import project_entitlements, tell_of_endings
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opening
 from services.identity.usecases.requirements import require_two_factor
 from services.identity.usecases.sso_warnings import warn_of_certificates
-from shared.events import org
-from shared.events.billing import EntitlementsChanged
+from shared.events import billing, org
 from shared.events.courier import MailRequested
 from shared.events.identity import PUBLISHED
 from shared.outbound import Outbound
@@ -23,6 +23,7 @@ service = Service(
     routes=ROUTES,
     publishes=[*PUBLISHED, MailRequested],
     consumers=[
+        on(billing.EntitlementsChanged, project_entitlements),
         on(org.OrganizationCreated, consumers.project_organization),
         on(org.OrganizationChanged, consumers.project_organization),
         on(org.MemberJoined, consumers.project_joined),
@@ -43,7 +44,7 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
-        on(EntitlementsChanged, consumers.keep_sso_plan),
+        on(billing.EntitlementsChanged, consumers.keep_sso_plan),
     ],
     sources=["org", "billing"],
     jobs=[
@@ -51,6 +52,7 @@ service = Service(
         Job(end_expired_sessions, every_seconds=30),
         Job(require_two_factor, every_seconds=30),
         Job(forget_the_past, every_seconds=600),
+        Job(tell_of_endings, every_seconds=60),
     ],
     opens=opening(Outbound()),
 )

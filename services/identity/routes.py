@@ -6,7 +6,10 @@ from typing import Any
 
 from services.identity.rules.flows import COOKIE
 from services.identity.store import projections, sso_connections
+from services.identity.store.api_keys import exists as api_key_exists
 from services.identity.usecases import (
+    api_key_standings,
+    api_keys,
     break_glass,
     challenges,
     closing,
@@ -86,7 +89,7 @@ ROUTES = [
     get("/v1/me/closure-preview", closing.preview_closure, person("account.close")),
     post("/v1/me/closure", closing.close_account, person("account.close"), status=204, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
-    get("/v1/security-policy/roster", requirements.list_roster, admin("two_factor.roster")),
+    get("/v1/security-policy/roster", requirements.list_roster, admin("two_factor.roster"), key="users:view"),
     post("/v1/users/{user_id}/two-factor-removal", two_factor_removal.remove_two_factor, admin("users.remove_two_factor"), status=204, known_by=projections.is_member, unrecorded=True),
     post(
         "/v1/users/{user_id}/session-revocations",
@@ -94,6 +97,7 @@ ROUTES = [
         admin("users.end_sessions"),
         status=204,
         known_by=projections.is_member,
+        key="users:manage",
     ),
     post("/v1/users/{user_id}/sso-unlinking", sso_unlinking.unlink_identity, admin("sso.unlink"), status=204, known_by=projections.is_member, fresh=True),
     get("/v1/sso-providers", sso_providers.list_providers, admin("sso.read"), emergency=True),
@@ -110,8 +114,15 @@ ROUTES = [
     get("/v1/sso-connections/{connection_id}/login-attempts", sso.list_attempts, admin("sso.read"), **CONNECTION),
     get("/v1/sso-enforcement", sso_activation.read_enforcement, admin("sso.read"), emergency=True),
     put("/v1/sso-enforcement", sso_activation.set_enforcement, admin("sso.switch_off"), if_match=True, fresh=True, emergency=True),
+    get("/v1/api-keys", api_keys.list_api_keys, admin("api_keys.read")),
+    post("/v1/api-keys", api_keys.create_api_key, admin("api_keys.create"), status=201, fresh=True, unrecorded=True),
+    get("/v1/api-keys/{key_id}", api_keys.read_api_key, admin("api_keys.read"), known_by=api_key_exists),
+    patch("/v1/api-keys/{key_id}", api_keys.change_api_key, admin("api_keys.edit"), known_by=api_key_exists),
+    post("/v1/api-keys/{key_id}/rotations", api_keys.rotate_api_key, admin("api_keys.edit"), known_by=api_key_exists, fresh=True, unrecorded=True),
+    delete("/v1/api-keys/{key_id}", api_keys.revoke_api_key, admin("api_keys.edit"), known_by=api_key_exists),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
+    post("/internal/api-key-standings", api_key_standings.api_key_standing, service("sessions.introspect"), unrecorded=True),
     post("/internal/cookie-sessions", introspection.cookie_standing, service("sessions.introspect"), unrecorded=True),
     get("/internal/capabilities", profile.capabilities, person("me.read")),
 ]  # fmt: skip

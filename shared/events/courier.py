@@ -69,6 +69,8 @@ class MailRequested(Event):
         "email_changed",
         "account_closed",
         "sessions_revoked",
+        "api_key_created",
+        "api_key_expiring",
         "webhook_disabled",
         "sso_activated",
         "sso_switched_off",

@@ -1,13 +1,14 @@
-"""What identity says: persons, their credentials and their sessions. Ordered by person."""
+"""What identity says: persons, their credentials and their sessions, ordered by person; and API keys, ordered by organization."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events import PersonEvent, Shape
+from shared.events import OrgEvent, PersonEvent, Shape
+from shared.events.identity_shapes import ApiKey as ApiKey
 from shared.events.identity_sso import PUBLISHED_SSO
-from shared.ids import OrgId, SessionId
+from shared.ids import ApiKeyId, OrgId, SessionId
 
 
 class Person(Shape):
@@ -158,6 +159,70 @@ class RecoveryCodeUsed(PersonEvent):
     source_ip: str | None = None
 
 
+class ApiKeyCreated(OrgEvent):
+    """The organization has a key by which a program may use the API in its name."""
+
+    TYPE: ClassVar[str] = "identity.api_key.created.v1"
+    key: ApiKey
+
+
+class ApiKeyChanged(OrgEvent):
+    """A key has another name, or is pinned to another version of the API; `previous` holds what was different."""
+
+    TYPE: ClassVar[str] = "identity.api_key.changed.v1"
+    key: ApiKey
+    previous: dict[str, str]
+
+
+class ApiKeyRotated(OrgEvent):
+    """A key has a new token; the one before works until `both_until`."""
+
+    TYPE: ClassVar[str] = "identity.api_key.rotated.v1"
+    key: ApiKey
+    both_until: datetime
+
+
+class ApiKeyExpired(OrgEvent):
+    """A key's time is over. It is still listed."""
+
+    TYPE: ClassVar[str] = "identity.api_key.expired.v1"
+    key: ApiKey
+
+
+class ApiKeyRevoked(OrgEvent):
+    """A key is gone: from now on it proves nothing."""
+
+    TYPE: ClassVar[str] = "identity.api_key.revoked.v1"
+    key: ApiKey
+
+
+class ApiKeysSuspended(OrgEvent):
+    """The plan no longer includes API keys: none is accepted until it does again. One event for all of them."""
+
+    TYPE: ClassVar[str] = "identity.api_key.suspended.v1"
+    key_ids: list[ApiKeyId]
+    cause: Literal["plan"]
+    plan: str
+    suspended_at: datetime
+
+
+class ApiKeysResumed(OrgEvent):
+    """The plan includes API keys again: all of them work as before."""
+
+    TYPE: ClassVar[str] = "identity.api_key.resumed.v1"
+    key_ids: list[ApiKeyId]
+    plan: str
+
+
+API_KEYS = (
+    ApiKeyCreated,
+    ApiKeyChanged,
+    ApiKeyRotated,
+    ApiKeyExpired,
+    ApiKeyRevoked,
+    ApiKeysSuspended,
+    ApiKeysResumed,
+)
 PUBLISHED = (
     UserRegistered,
     UserNameChanged,
@@ -174,4 +239,5 @@ PUBLISHED = (
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
     *PUBLISHED_SSO,
+    *API_KEYS,
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from services.identity.rules.sso import SMALLEST_PLAN
-from services.identity.store import accounts, projections, sso_connections
+from services.identity.store import accounts, plans, projections, sso_connections
+from services.identity.store.plans import Plan
+from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -28,6 +30,8 @@ ON_OTHERS = (
     "users.remove_two_factor",
     "two_factor.roster",
     "users.end_sessions",
+    "api_keys.read",
+    "api_keys.edit",
     "sso.read",
     "sso.switch_off",
     "sso.unlink",
@@ -65,17 +69,27 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
+        plan = await plans.find(read, ctx.actor.org_id or "")
         included = (await sso_connections.plan(read, ctx.actor.org_id or ""))[0]
     on_oneself = [Capability(action=action) for action in ON_ONESELF]
-    listed = [*on_oneself, *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS)]
-    listed.append(_of_admins(SETTING_UP_SSO, ctx.actor.role))
-    if listed[-1].allowed and not included:
-        because = Because(kind="plan", plan=SMALLEST_PLAN, detail="The plan doesn't include single sign-on.")
-        listed[-1] = Capability(action=SETTING_UP_SSO, allowed=False, because=because)
+    listed = [
+        *on_oneself,
+        *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
+        _create_key(plan, ctx.actor.role),
+        _set_up_sso(included, ctx.actor.role),
+    ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
+
+
+def _create_key(plan: Plan | None, role: Role | None) -> Capability:
+    may = _of_admins("api_keys.create", role)
+    if not may.allowed or (plan is not None and plan.api_keys):
+        return may
+    because = Because(kind="plan", plan=PLAN_WITH_API_KEYS, detail="The plan doesn't include API keys.")
+    return Capability(action=may.action, allowed=False, because=because)
 
 
 def _of_admins(action: str, role: Role | None) -> Capability:
@@ -84,3 +98,11 @@ def _of_admins(action: str, role: Role | None) -> Capability:
     detail = f"Only for Admins; you act as {role}." if role else "No organization is active."
     because = Because(kind="role" if role else "state", detail=detail)
     return Capability(action=action, allowed=False, because=because)
+
+
+def _set_up_sso(included: bool, role: Role | None) -> Capability:
+    capability = _of_admins(SETTING_UP_SSO, role)
+    if not capability.allowed or included:
+        return capability
+    because = Because(kind="plan", plan=SMALLEST_PLAN, detail="The plan doesn't include single sign-on.")
+    return Capability(action=SETTING_UP_SSO, allowed=False, because=because)

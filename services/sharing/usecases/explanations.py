@@ -10,7 +10,8 @@ from services.sharing.rules.access import Path
 from services.sharing.rules.explanation import ChangeKind, FactKind
 from services.sharing.store import access as reading
 from services.sharing.store import explanation as store
-from shared.errors import Problem
+from services.sharing.usecases.decisions import asks_about_anybody
+from shared.errors import Problem, invalid
 from shared.fields import ForeignId, Message, View
 from shared.ids import UserId
 from shared.service import Ctx
@@ -75,8 +76,10 @@ async def explain_access(ctx: Ctx, asked: ExplainAccess) -> Explanation:
 
     About oneself it names only paths that were meant for oneself: a dashboard that was never shared with me looks like one that doesn't exist.
     """
-    org_id, subject_id = ctx.actor.org(), asked.subject_id or ctx.actor.person()
-    is_admin = ctx.actor.role == "admin"
+    org_id, subject_id = ctx.actor.org(), asked.subject_id or ctx.actor.user_id
+    if subject_id is None:
+        raise invalid("/subject_id", "required", "an API key sees nothing itself: say who is asked about")
+    is_admin = asks_about_anybody(ctx)
     if subject_id != ctx.actor.user_id and not is_admin:
         raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
     async with ctx.read() as read:
