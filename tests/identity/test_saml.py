@@ -14,7 +14,10 @@ from lxml import etree
 
 from services.identity.rules.saml.documents import NAMESPACES
 from services.identity.rules.saml.metadata import read_certificate
+from services.identity.usecases.housekeeping import forget_the_past
+from shared.db import Row
 from shared.events.identity_sso import SsoSignInFailed
+from shared.jobs import run_job
 from tests.identity.people import sign_in
 from tests.identity.provider import Provider
 from tests.identity.saml_documents import PROVIDER, Signer, answer, encoded, rsa_signer
@@ -139,9 +142,10 @@ async def test_certificates_overlap_while_a_provider_changes_over(house: SamlHou
     await house.set_up()
     now = house.world.clock.now()
     coming = Signer.make(rsa_signer("next").key, now, now + timedelta(days=600))
+    (await house.ask("PATCH", house.path(), {"allow_idp_initiated": True})).ok()
     both = (await house.imports(document=metadata_of(coming), keep_certificates=True)).ok()
     assert len(both["certificates"]) == 2
-    assert both["status"] == "active"
+    assert (both["status"], both["allow_idp_initiated"]) == ("active", True), "nobody is interrupted, nothing is lost"
     (await house.signs_in("", f"ivy@{house.domain}")).ok()
     old, house.signer = house.signer, coming
     (await house.signs_in("", f"ivy@{house.domain}")).ok()
@@ -166,6 +170,7 @@ async def test_requests_are_signed_where_the_provider_wants_it(house: SamlHouse)
     (await house.ask("POST", house.path("/activation"))).ok()
     url = await house.leaves(Browser(house.world))
     assert {"SAMLRequest", "SigAlg", "Signature"} == set(parse_qs(urlsplit(url).query))
+    assert (await house.imports()).ok()["sign_requests"], "as before"
     unsigned = (await house.imports(sign_requests=False)).ok()
     assert (unsigned["status"], unsigned["sign_requests"]) == ("active", False)
     assert set(parse_qs(urlsplit(await house.leaves(Browser(house.world))).query)) == {"SAMLRequest"}
@@ -278,13 +283,28 @@ async def test_a_fresh_proof_makes_the_provider_ask_again(world: World, house: S
     assert (await browser.ask("POST", "/v1/auth/reauthentications", {"sso": True}, actor=house.admin)).status == 200
 
 
+async def rows(world: World, house: SamlHouse, table: str) -> list[Row]:
+    async with world.started["identity"].env.database.read("*") as read:
+        return await read.rows(f"select * from {table} where connection_id = $1", house.connection)
+
+
 async def test_what_was_used_is_forgotten_when_it_would_not_be_taken_any_more(world: World, house: SamlHouse) -> None:
     await house.set_up()
-    async with world.started["identity"].env.database.read("*") as read:
-        kept = await read.value("select count(*) from saml_assertions where connection_id = $1", house.connection)
-        key = await read.value("select sealed from saml_keys where connection_id = $1", house.connection)
-    assert kept == 1
-    assert b"PRIVATE KEY" not in key
+    env = world.started["identity"].env
+    job = next(job for job in env.service.jobs if job.use_case is forget_the_past)
+    assert await run_job(env, job)
+    assert len(await rows(world, house, "saml_assertions")) == 1
+    world.clock.advance(timedelta(minutes=7))
+    assert await run_job(env, job)
+    assert not await rows(world, house, "saml_assertions")
+
+
+async def test_a_connections_key_is_sealed_and_goes_with_it(world: World, house: SamlHouse) -> None:
+    await house.begins()
+    (key,) = await rows(world, house, "saml_keys")
+    assert b"PRIVATE KEY" not in key["sealed"]
+    assert (await house.ask("DELETE", house.path())).status == 204
+    assert not await rows(world, house, "saml_keys")
 
 
 class RealHouse(SamlHouse):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import random
 import zlib
 from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -137,6 +139,30 @@ def test_a_certificate_is_read_as_pem_or_as_bare_letters_and_no_other_kind_of_ke
     assert read_certificate(bare) == read_certificate(signer.pem)
     with pytest.raises(Unreadable):
         read_certificate(Signer.make(ed25519.Ed25519PrivateKey.generate()).pem)
+
+
+def test_whatever_is_changed_in_a_certificate_or_a_document_it_is_read_or_refused_with_words() -> None:
+    chance = random.Random(20260711)
+    der = rsa_signer().certificate.public_bytes(Encoding.DER)
+    version = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04", 1)
+    assert version != der
+    certificates = [version, *(_changed(der, chance, 60) for _ in range(300))]
+    document = descriptor(key_of(rsa_signer()), SSO).encode()
+    documents = [_changed(document, chance, len(document)) for _ in range(300)]
+    read = 0
+    for certificate in certificates:
+        with contextlib.suppress(Unreadable):
+            read_certificate(base64.b64encode(certificate).decode())
+    for changed in documents:
+        with contextlib.suppress(Unreadable):
+            read_metadata(changed, NOW)
+            read += 1
+    assert 10 < read < 290
+
+
+def _changed(content: bytes, chance: random.Random, within: int) -> bytes:
+    at = chance.randrange(min(len(content), within))
+    return content[:at] + chance.choice([b"", bytes([chance.randrange(256)]), b"<", b"&x;"]) + content[at + 1 :]
 
 
 def test_our_metadata_names_where_answers_go_and_what_we_sign_with() -> None:

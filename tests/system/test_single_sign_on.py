@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import replace
+from secrets import token_hex
 
-import aiohttp
 import pytest
+from playwright.async_api import Route
 
 from services.identity.app import service as identity
 from services.identity.usecases.opened import opening as identity_opening
@@ -17,8 +16,20 @@ from services.org.app import opening as org_opening
 from services.org.app import service as org
 from shared.cli.demo.api import Person, Reply, sign_up, until
 from shared.outbound import Outbound
-from tests.identity.oidc_provider import CLIENT, RealProvider, real_provider
+from tests.console.browser import started_browser
+from tests.identity.oidc_provider import CLIENT, real_provider
 from tests.identity.provider import HERE
+from tests.identity.saml_provider import HOST, saml_provider
+from tests.system.visiting import (
+    BEGIN,
+    Browser,
+    VisitedBrowser,
+    certificate_in,
+    connection_of,
+    provider_signer,
+    self_posting,
+    signs_in,
+)
 from tests.system.whole import WholeProduct, whole_product
 from tests.world import Databases
 
@@ -40,40 +51,6 @@ async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory
     reaching = replace(PRODUCT, service=lambda name: REACHING.get(name) or PRODUCT.service(name))
     async with whole_product(databases, tmp_path_factory.mktemp("sso"), product=reaching) as running:
         yield running
-
-
-@dataclass
-class Browser:
-    """A browser at the gateway: it keeps cookies, and says where it is sent instead of going there."""
-
-    url: str
-    cookies: dict[str, str] = field(default_factory=dict)
-    csrf: str = ""
-
-    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, str]:
-        """Status, JSON and `Location`."""
-        sent = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), **headers}
-        sent |= {"Origin": self.url, "Sec-Fetch-Site": "same-origin", "X-CSRF-Token": self.csrf}
-        async with (
-            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.request(method, self.url + path, json=body, headers=sent, allow_redirects=False) as answer,
-        ):
-            for line in answer.headers.getall("Set-Cookie", []):
-                name, _, value = line.partition(";")[0].partition("=")
-                self.cookies[name] = value
-            is_json = "json" in answer.headers.get("Content-Type", "")
-            return (
-                answer.status,
-                await answer.json(content_type=None) if is_json else None,
-                answer.headers.get("Location", ""),
-            )
-
-    async def comes_back(self, provider: RealProvider, url: str, login: str) -> str:
-        """Through the provider's pages; the page of the console that it ends at."""
-        parts = urlsplit(await provider.sign_in(url, login))
-        status, _, location = await self.ask("GET", f"{parts.path}?{parts.query}")
-        assert status == 303, location
-        return location.removeprefix(self.url)
 
 
 async def with_proven_domain(product: WholeProduct, domain: str) -> Person:
@@ -145,3 +122,55 @@ async def test_from_the_first_setting_to_the_last_way_in(product: WholeProduct) 
     assert (await boss.ask("POST", f"{path}/deactivation")).ok()["status"] == "off"
     await boss.sign_in()
     assert (await boss.ask("GET", "/v1/users")).status == 200
+
+
+async def test_by_saml_from_our_metadata_to_a_session(product: WholeProduct) -> None:
+    domain = f"saml-{token_hex(4)}.example"
+    boss = await with_proven_domain(product, domain)
+    connection = await connection_of(boss, domain)
+    us, path = connection["service_provider"], f"/v1/sso-connections/{connection['id']}"
+    bearer = {"Authorization": f"Bearer {boss.token}"}
+    ours = await certificate_in(product, connection)
+    with saml_provider(provider_signer(), us["entity_id"], us["acs_url"], ours) as provider:
+        document = (await provider.metadata()).decode()
+        (await boss.ask("PUT", f"{path}/metadata", {"saml": {"document": document, "sign_requests": True}})).ok()
+        mine = VisitedBrowser(product.gateway.url)
+        _, begun, _ = await mine.ask("POST", f"{path}/verification", {}, **bearer)
+        back = await mine.posts(await provider.sign_in(begun["url"], boss.email))
+        assert back == f"/console/sso/{connection['id']}?verified=true"
+        (await boss.ask("POST", f"{path}/activation")).ok()
+
+        ivy = await signs_in(product, provider, f"ivy@{domain}")
+        status, done, _ = await ivy.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "cookie"})
+        assert (status, done["return_to"]) == (201, "/console/dashboards")
+
+        (await boss.ask("PATCH", path, {"allow_idp_initiated": True})).ok()
+        tile = VisitedBrowser(product.gateway.url)
+        assert await tile.posts(await provider.begin(f"ivy@{domain}")) == "/console/sign-in/sso"
+        status, done, _ = await tile.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"})
+        assert (status, done["arriving"]) == (201, False)
+    attempts = (await boss.ask("GET", f"{path}/login-attempts")).ok()["data"]
+    assert [one["step"] for one in attempts] == ["done", "browser", "done", "request", "done"]
+
+
+async def test_a_real_browser_brings_its_cookie_from_the_providers_page(product: WholeProduct) -> None:
+    """Another site's page posts here: what of our cookies comes along only a browser can tell."""
+    domain = f"saml-{token_hex(4)}.example"
+    boss = await with_proven_domain(product, domain)
+    connection = await connection_of(boss, domain)
+    us, path = connection["service_provider"], f"/v1/sso-connections/{connection['id']}"
+    async with started_browser() as chromium:
+        page = await (await chromium.new_context()).new_page()
+        with saml_provider(provider_signer(), us["entity_id"], us["acs_url"]) as provider:
+
+            async def at_the_provider(route: Route) -> None:
+                form = await provider.sign_in(route.request.url, boss.email)
+                await route.fulfill(content_type="text/html", body=self_posting(form))
+
+            await page.route(f"https://{HOST}/**", at_the_provider)
+            document = (await provider.metadata()).decode()
+            (await boss.ask("PUT", f"{path}/metadata", {"saml": {"document": document}})).ok()
+            await page.goto(f"{product.gateway.url}/console/sign-in")
+            begun = await page.evaluate(BEGIN, [f"{path}/verification", boss.token])
+            await page.goto(begun["url"])
+            await page.wait_for_url(f"**/console/sso/{connection['id']}?verified=true")

@@ -70,9 +70,8 @@ def read_certificate(text: str) -> Certificate:
     letters = "".join(line for line in text.splitlines() if not line.strip().startswith("-----"))
     try:
         found = x509.load_der_x509_certificate(base64.b64decode("".join(letters.split()), validate=True))
-        key = found.public_key()
-        subject = found.subject.rfc4514_string()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key, subject, expires_at = found.public_key(), found.subject.rfc4514_string(), found.not_valid_after_utc
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise Unreadable("one of its certificates can't be read") from None
     strong = (isinstance(key, rsa.RSAPublicKey) and key.key_size >= SMALLEST_RSA) or (
         isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, CURVES)
@@ -83,7 +82,7 @@ def read_certificate(text: str) -> Certificate:
         pem=found.public_bytes(Encoding.PEM).decode(),
         fingerprint=found.fingerprint(hashes.SHA256()).hex(),
         subject=subject,
-        expires_at=found.not_valid_after_utc,
+        expires_at=expires_at,
     )
 
 
