@@ -95,11 +95,3 @@ def _of_admins(action: str, role: Role | None) -> Capability:
     detail = f"Only for Admins; you act as {role}." if role else "No organization is active."
     because = Because(kind="role" if role else "state", detail=detail)
     return Capability(action=action, allowed=False, because=because)
-
-
-def _set_up_sso(plan: Plan | None, role: Role | None) -> Capability:
-    capability = _of_admins(SETTING_UP_SSO, role)
-    if not capability.allowed or (plan is not None and plan.single_sign_on):
-        return capability
-    because = Because(kind="plan", plan=SMALLEST_PLAN, detail="The plan doesn't include single sign-on.")
-    return Capability(action=SETTING_UP_SSO, allowed=False, because=because)

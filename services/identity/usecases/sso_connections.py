@@ -16,7 +16,6 @@ from services.identity.usecases import saml_requests
 from services.identity.usecases.opened import opened
 from services.identity.usecases.saml_metadata import ImportSaml, read_provider, settings_after
 from services.identity.usecases.sso_lockout import check_keeps_an_admin
-from services.identity.usecases.sso_plans import is_included
 from services.identity.usecases.sso_views import SsoConnectionView, view_of
 from shared.db import Tx
 from shared.errors import Problem, invalid
