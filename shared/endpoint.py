@@ -80,7 +80,8 @@ class Endpoints:
             raise Problem("not_yet_consistent", meta={"waiting_for": after}, retry_after=1)
         await self._admit(route, actor, path)
         body = await request.body(route.body_bytes) if request.can_read_body else b""
-        message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
+        content = b"" if route.ignores_body else body
+        message = read_message(route, shape, path, request.query, content, headers.get("Content-Type", ""))
         if route.if_match and "If-Match" not in headers:
             raise Problem("precondition_required")
         facts = RequestFacts(

@@ -87,6 +87,7 @@ class Route:
 
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    `ignores_body`: whatever is in the body, of whatever type, says nothing.
     `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
     """
 
@@ -103,6 +104,7 @@ class Route:
     query: tuple[str, ...] = ()
     unrecorded: bool = False
     while_closed: bool = False
+    ignores_body: bool = False
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
 

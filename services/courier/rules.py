@@ -44,6 +44,8 @@ PAGES: Mapping[str, str] = {
     "domain_at_risk": "/domains",
     "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
+    "monthly_digest": "/users",
+    "legal_version": "/legal",
     "organization_closed": "/organization",
     "organization_reopened": "/organization",
     "organization_erased_soon": "/organization",
@@ -71,6 +73,11 @@ def url_of(public_url: str, template: str, purpose: str | None, token: str | Non
 
 def picture_url_of(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}{PICTURE_PATH.format(token=token)}"
+
+
+def unsubscribe_url_of(public_url: str, token: str) -> str:
+    """Where a mail program posts when somebody has enough."""
+    return f"{public_url.rstrip('/')}/v1/mail-unsubscriptions/{token}"
 
 
 # Webhooks

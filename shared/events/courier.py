@@ -11,7 +11,7 @@ from shared.events import Event, OrgEvent, Shape
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
-    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture"
+    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture", "unsubscribe"
 ]
 
 
@@ -27,6 +27,7 @@ class MailRequested(Event):
     """Send one mail: the template, its values, perhaps a link and a picture. Ordered by organization or person, whoever it is about.
 
     It is written in the language of the `reader` where courier knows it, and otherwise in `language`.
+    With `unsubscribe` it is a product mail: sent only to organizations that want such, and ended with one click (RFC 8058).
     """
 
     TYPE: ClassVar[str] = "courier.mail.requested.v1"
@@ -64,6 +65,8 @@ class MailRequested(Event):
         "account_closed",
         "sessions_revoked",
         "webhook_disabled",
+        "monthly_digest",
+        "legal_version",
         "organization_closed",
         "organization_reopened",
         "organization_erased_soon",
@@ -73,6 +76,7 @@ class MailRequested(Event):
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"
     reader: UserId | None = None
+    unsubscribe: MailLink | None = None
     picture: MailLink | None = None
 
 
