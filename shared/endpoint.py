@@ -96,7 +96,8 @@ class Endpoints:
         if route.signed_by:
             message = shape(body=body, signature=headers.get(route.signed_by, ""))
         else:
-            message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
+            content = b"" if route.ignores_body else body
+            message = read_message(route, shape, path, request.query, content, headers.get("Content-Type", ""))
         if route.if_match and "If-Match" not in headers:
             raise Problem("precondition_required")
         key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None

@@ -91,6 +91,7 @@ class Route:
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
     `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
+    `ignores_body`: whatever is in the body, of whatever type, says nothing.
     `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
     `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
     `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
@@ -112,6 +113,7 @@ class Route:
     unrecorded: bool = False
     while_closed: bool = False
     signed_by: str = ""
+    ignores_body: bool = False
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
     key: str | None = None

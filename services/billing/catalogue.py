@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
+from babel.numbers import get_territory_currencies
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from services.billing.rules import Interval, Terms
@@ -161,6 +162,12 @@ class Catalogue(_Strict):
     def first(self) -> Plan:
         """The plan that every organization starts with."""
         return self.by_id[self.starts_with]
+
+    def currency_in(self, country: str | None) -> str:
+        """What is paid with in a country, if every plan is sold in it; otherwise the catalogue's own."""
+        usual = get_territory_currencies(country, tender=True) if country else []
+        sold = (one for one in usual if all(plan.sold_in(one) for plan in self.plans))
+        return next(sold, self.currency)
 
     def terms(self, plan_id: str, interval: Interval, currency: str) -> Terms:
         plan = self.by_id[plan_id]

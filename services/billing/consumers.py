@@ -33,9 +33,10 @@ async def start_subscription(ctx: Ctx, heard: OrganizationCreated) -> None:
     """Every organization starts on the free plan."""
     async with ctx.tx() as tx:
         catalogue = await on_offer(ctx, tx)
-        terms = catalogue.terms(catalogue.starts_with, "month", catalogue.currency)
-        subscription = rules.begin(heard.org_id, new_id("sub"), terms, catalogue.currency, ctx.now)
         told = heard.organization
+        currency = catalogue.currency_in(told.country)
+        terms = catalogue.terms(catalogue.starts_with, "month", currency)
+        subscription = rules.begin(heard.org_id, new_id("sub"), terms, currency, ctx.now)
         await store.keep_organization(tx, heard.org_id, told.name, told.contact_email, told.location)
         if await store.add_subscription(tx, subscription):
             granted = await grant(ctx, tx, subscription)

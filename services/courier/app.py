@@ -39,6 +39,8 @@ service = Service(
         on(MailRequested, consumers.store_mail),
         on(UserRegistered, consumers.keep_reader),
         on(UserClosed, consumers.forget_reader),
+        on(org.OrganizationCreated, consumers.keep_wish),
+        on(org.OrganizationChanged, consumers.keep_wish),
         on(org.MemberJoined, consumers.keep_member),
         on(org.MemberRoleChanged, consumers.keep_member),
         on(org.MemberRenamed, consumers.keep_member),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import structlog
 
 from services.courier import rules
-from services.courier.store import deliveries, heads, heard, readers, webhooks
+from services.courier.store import deliveries, heads, heard, product_mails, readers, webhooks
 from services.courier.store import mails as store
 from services.courier.usecases.own import own
 from shared.events import Envelope
@@ -24,6 +24,8 @@ from shared.events.org import (
     MemberRemoved,
     MemberRenamed,
     MemberRoleChanged,
+    OrganizationChanged,
+    OrganizationCreated,
 )
 from shared.ids import new_id
 from shared.service import Ctx
@@ -60,6 +62,12 @@ async def keep_reader(ctx: Ctx, told: UserRegistered) -> None:
 async def forget_reader(ctx: Ctx, told: UserClosed) -> None:
     async with ctx.tx() as tx:
         await readers.forget(tx, told.user_id)
+
+
+async def keep_wish(ctx: Ctx, told: OrganizationCreated | OrganizationChanged) -> None:
+    """Whether the organization wants product mails."""
+    async with ctx.tx() as tx:
+        await product_mails.keep(tx, told.org_id, wanted=told.organization.product_mails)
 
 
 async def store_deliveries(ctx: Ctx, told: Envelope) -> None:

@@ -49,6 +49,8 @@ PAGES: Mapping[str, str] = {
     "webhook_disabled": "/developers",
     "api_key_created": "/developers",
     "api_key_expiring": "/developers",
+    "monthly_digest": "/users",
+    "legal_version": "/legal",
     "organization_closed": "/organization",
     "organization_reopened": "/organization",
     "organization_erased_soon": "/organization",
@@ -93,6 +95,11 @@ def url_of(
 
 def picture_url_of(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}{PICTURE_PATH.format(token=token)}"
+
+
+def unsubscribe_url_of(public_url: str, token: str) -> str:
+    """Where a mail program posts when somebody has enough."""
+    return f"{public_url.rstrip('/')}/v1/mail-unsubscriptions/{token}"
 
 
 # Webhooks

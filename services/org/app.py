@@ -16,8 +16,10 @@ from services.org.usecases.erasing import ERASING, mind_closures
 from services.org.usecases.exporting import EXPORT
 from services.org.usecases.importing import IMPORT
 from services.org.usecases.invitations import expire_invitations
+from services.org.usecases.legal_news import tell_new_versions
 from services.org.usecases.legal_texts import LegalTexts
 from services.org.usecases.own import Own
+from services.org.usecases.product_mails import send_digests
 from services.org.usecases.restoring import forget_deleted_groups
 from services.org.usecases.taking_along import TAKING_ALONG
 from shared.events import audit, billing, courier, identity, sharing
@@ -75,6 +77,8 @@ service = Service(
         Job(end_unproven_claims, every_seconds=60),
         Job(forget_deleted_groups, every_seconds=3600),
         Job(mind_closures, every_seconds=2),
+        Job(send_digests, every_seconds=60),
+        Job(tell_new_versions, every_seconds=60),
     ),
     operations=(IMPORT, EXPORT, TAKING_ALONG),
     records=RECORDS,

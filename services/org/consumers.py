@@ -5,13 +5,15 @@ from __future__ import annotations
 import structlog
 
 from services.org import rules
-from services.org.store import approvals, groups, members, organizations
+from services.org.rules.digests import next_at
+from services.org.store import approvals, digests, groups, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.domains import register_first, tell_plan_change
 from services.org.usecases.erasing import note_confirmation as note_confirmation
 from services.org.usecases.holding import Held, holding
 from services.org.usecases.leaving import take_out
 from services.org.usecases.legal import record_sign_up
+from services.org.usecases.presets import preset_of
 from shared.db import Tx
 from shared.events import org as said
 from shared.events.billing import EntitlementsChanged
@@ -113,15 +115,18 @@ async def _tell_groups(held: Held, before: rules.Plan) -> None:
 
 async def _found_organization(ctx: Ctx, person: Person, signup: Signup) -> None:
     org_id = new_id("org")
+    preset = preset_of(signup.country) if signup.country else None
     state = said.Organization(
         name=signup.company,
         location=signup.location,
         contact_email=person.email,
         product_mails=signup.product_mails,
+        **(preset.model_dump(exclude={"name"}, exclude_none=True) if preset else {}),
     )
     async with ctx.tx(org_id) as tx:
         await organizations.add(tx, org_id, state, person.user_id, ctx.now)
         await tx.emit(said.OrganizationCreated(org_id=org_id, organization=state, created_by=person.user_id))
+        await digests.schedule(tx, org_id, next_at(ctx.now, state.time_zone))
         await register_first(ctx, tx, org_id, domain_of(person.email))
         for kind, (name, description) in rules.BUILT_IN_GROUPS.items():
             group = await groups.add(tx, org_id, new_id("grp"), kind, name, description, None, ctx.now)

@@ -47,6 +47,7 @@ from services.org.usecases.neighbours import list_capabilities, plan_effects, st
 from services.org.usecases.organization import change_organization, read_organization
 from services.org.usecases.preferences import change_preferences, read_preferences, read_preset
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
+from services.org.usecases.product_mails import unsubscribe
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.slots import list_slot_spells, read_slot_usage
@@ -183,6 +184,13 @@ ROUTES = (
         status=204,
     ),
     post("/v1/invitation-tokens/{token}/acceptance", accept_invitation, person("invitations.accept"), status=201),
+    post(
+        "/v1/mail-unsubscriptions/{token}",
+        unsubscribe,
+        anyone("mails.unsubscribe"),
+        status=204,
+        ignores_body=True,
+    ),
     get("/v1/slot-ledger", list_slot_spells, may("organization.read"), key="organization:view"),
     get("/v1/slot-usage", read_slot_usage, may("organization.read"), key="organization:view"),
     get("/v1/groups", list_groups, may("groups.read"), key="groups:view"),

@@ -18,6 +18,7 @@ LinkPurpose = Literal[
     "email_change_undo",
     "dashboard_picture",
     "break_glass",
+    "unsubscribe",
 ]
 
 
@@ -33,6 +34,7 @@ class MailRequested(Event):
     """Send one mail: the template, its values, perhaps a link and a picture. Ordered by organization or person, whoever it is about.
 
     It is written in the language of the `reader` where courier knows it, and otherwise in `language`.
+    With `unsubscribe` it is a product mail: sent only to organizations that want such, and ended with one click (RFC 8058).
     """
 
     TYPE: ClassVar[str] = "courier.mail.requested.v1"
@@ -74,6 +76,8 @@ class MailRequested(Event):
         "api_key_created",
         "api_key_expiring",
         "webhook_disabled",
+        "monthly_digest",
+        "legal_version",
         "organization_closed",
         "organization_reopened",
         "organization_erased_soon",
@@ -91,6 +95,7 @@ class MailRequested(Event):
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"
     reader: UserId | None = None
+    unsubscribe: MailLink | None = None
     picture: MailLink | None = None
 
 

@@ -26,6 +26,7 @@ class Signup(Shape):
     product_mails: bool = False
     terms_accepted: bool = True
     source_ip: str | None = None
+    country: str | None = None
 
 
 class UserRegistered(PersonEvent):

@@ -42,6 +42,7 @@ async def test_a_confirmed_signup_is_an_account_and_is_told_with_what_the_organi
             "product_mails": True,
             "terms_accepted": True,
             "source_ip": "203.0.113.7",
+            "country": None,
         },
     }
     assert (await sign_in(world, "ana@EXAMPLE.com")).status == 201
@@ -236,3 +237,11 @@ async def test_a_source_is_throttled_before_its_password_is_looked_at(world: Wor
     assert (await world.ask("identity", "POST", "/v1/signups", bad, headers=neighbour)).code == "rate_limited"
     elsewhere = {"Tenantry-Source-Ip": "2001:db8:1:3::7"}
     assert (await world.ask("identity", "POST", "/v1/signups", bad, headers=elsewhere)).code == "invalid"
+
+
+async def test_a_country_that_was_named_is_told_with_the_sign_up(world: World) -> None:
+    signup_id, token = await sign_up(world, "ben@example.com", country="DE")
+    (await confirm(world, signup_id, token)).ok()
+    assert (await world.said("identity", UserRegistered))[-1].data["signup"]["country"] == "DE"
+    refused = await world.ask("identity", "POST", "/v1/signups", wish("eva@example.com", country="Germany"))
+    assert refused.code == "invalid"

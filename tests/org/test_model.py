@@ -33,6 +33,7 @@ STEPS = st.lists(
                 "add",
                 "take",
                 "rename",
+                "close",
             ]
         ),
         st.integers(0, 11),
@@ -234,6 +235,20 @@ class Play:
             self.expect(
                 await self.house.ask("PATCH", f"/v1/groups/{group_id}", {"name": f"N{self.count}"}, by=self.by()), True
             )
+
+    async def close(self, a: int, b: int) -> None:
+        """Closed and taken back, which changes nothing; in between nothing can be changed."""
+        by = self.by()
+        self.expect(await self.house.ask("POST", "/v1/organization/closure", {"name": "Acme"}, by=by), True)
+        user_id, _ = self.someone(a)
+        refused = await self.house.ask("POST", f"/v1/users/{user_id}/deactivation", by=by)
+        self.expect(refused, False, "organization_closed")
+        if self.model.invited:
+            invitation = self.model.invited[b % len(self.model.invited)]
+            person = await a_person(self.house.world, invitation["email"], "P")
+            self.expect(await self.house.accept(self.house.token(invitation), person), False, "organization_closed")
+        await self.compare()
+        self.expect(await self.house.ask("DELETE", "/v1/organization/closure", by=by), True)
 
     def over(self, kind: str) -> bool:
         limit = self.model.limit(kind)

@@ -28,6 +28,8 @@ TABLES = (
     "slot_entries",
     "security_policies",
     "closures",
+    "digests",
+    "legal_news",
     "erasure_confirmations",
     "approvals",
 )
@@ -61,6 +63,7 @@ async def note_closure(house: House) -> None:
             "insert into closures (org_id, closed_by, email, name, next_at) values ($1, 'usr_x', 'canary', 'Canary', 'infinity')",
             house.org_id,
         )
+        await tx.run("insert into legal_news values ($1, 'terms', '2020-01', now())", house.org_id)
         await tx.run("insert into erasure_confirmations values ($1, 'audit', 1, now())", house.org_id)
 
 
@@ -92,8 +95,7 @@ async def ids(house: House) -> dict[str, str]:
 async def rows_of(house: House) -> list[object]:
     async with house.world.started["org"].env.database.read(house.org_id) as read:
         return [
-            await read.rows(f"select * from {table} where org_id = $1 order by 1, 2, 3", house.org_id)
-            for table in TABLES
+            await read.rows(f"select * from {table} where org_id = $1 order by 1, 2", house.org_id) for table in TABLES
         ]
 
 

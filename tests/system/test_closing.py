@@ -19,6 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.cli.demo.api import Person, Reply, until
+from shared.links import link_token
 from tests.system.whole import Cast, WholeProduct, a_cast, whole_product
 from tests.world import Databases
 
@@ -153,6 +154,17 @@ async def test_what_is_taken_along_is_whole_and_its_manifest_is_signed(product: 
     assert len(orjson.loads(archive.read("audit/audit_entries.json"))) > 10
     everything = b"".join(archive.read(name) for name in archive.namelist())
     assert link.partition("=")[2].encode() not in everything, "what opens a link isn't in it"
+
+
+async def test_a_mail_programs_click_on_unsubscribe_gets_through_the_door(product: WholeProduct) -> None:
+    cast = await a_cast(product.gateway)
+    org_id = await organization_of(cast.admin)
+    token = link_token(product.settings.secrets.bytes("links"), "unsubscribe", org_id, 1)
+    session = product.gateway._session
+    assert session is not None
+    address = f"{product.gateway.url}/v1/mail-unsubscriptions/{token}"
+    async with session.post(address, data={"List-Unsubscribe": "One-Click"}) as answer:
+        assert answer.status == 204
 
 
 async def test_after_the_grace_nothing_is_left_in_any_service(product: WholeProduct) -> None:

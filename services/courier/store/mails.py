@@ -34,14 +34,16 @@ class Mail:
     picture: MailLink | None
     requested_at: datetime
     attempts: int
+    org_id: str = ""
+    unsubscribe: MailLink | None = None
 
 
 async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: datetime) -> bool:
     """In the reader's language, if it is known. False when this event has its mail already."""
     return (
         await tx.run(
-            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, picture, requested_at, due_at)"
-            " values ($1, $2, $3, $4, $5, coalesce((select language from readers where user_id = $11), $6), $7, $8, $9, $10, $10)"
+            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, picture, requested_at, due_at, unsubscribe)"
+            " values ($1, $2, $3, $4, $5, coalesce((select language from readers where user_id = $11), $6), $7, $8, $9, $10, $10, $12)"
             " on conflict (event_id) do nothing",
             mail_id,
             asked.org_id or "",
@@ -54,6 +56,7 @@ async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: da
             asked.picture.model_dump_json() if asked.picture else None,
             now,
             asked.reader,
+            asked.unsubscribe.model_dump_json() if asked.unsubscribe else None,
         )
         == 1
     )
@@ -76,6 +79,8 @@ def _mail(row: Row) -> Mail:
         picture=MailLink.model_validate_json(row["picture"]) if row["picture"] else None,
         requested_at=row["requested_at"],
         attempts=row["attempts"],
+        org_id=row["org_id"],
+        unsubscribe=MailLink.model_validate_json(row["unsubscribe"]) if row["unsubscribe"] else None,
     )
 
 

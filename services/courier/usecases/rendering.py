@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -49,8 +50,8 @@ class Wording:
     def __init__(self, language: str, folder: Path = TEMPLATES) -> None:
         self._language = language
         self._texts: Mapping[str, Any] = yaml.safe_load((folder / f"{language}.yaml").read_text())
-        self._plain = _environment(folder, TIMES[language], escape=False)
-        self._escaping = _environment(folder, TIMES[language], escape=True)
+        self._plain = _environment(folder, language, escape=False)
+        self._escaping = _environment(folder, language, escape=True)
 
     def words(self, template: str, values: Mapping[str, Any], url: str, picture: str = "") -> Words:
         """A mail, from its template and values; `picture` is the address of one that its HTML shows."""
@@ -77,7 +78,7 @@ class Wording:
             paragraphs=[say(paragraph) for paragraph in own["paragraphs"]],
             button=own["button"],
             fallback=common["fallback"],
-            footer=common["footer"],
+            footer=say(own.get("footer", common["footer"])),
             url=url,
             picture=picture,
             picture_text=say(own["picture"]) if picture else "",
@@ -88,13 +89,15 @@ def every_wording() -> Mapping[str, Wording]:
     return {language: Wording(language) for language in TIMES}
 
 
-def _environment(folder: Path, time_form: str, *, escape: bool) -> Environment:
+def _environment(folder: Path, language: str, *, escape: bool) -> Environment:
+    time_form = TIMES[language]
     words = Environment(
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         autoescape=escape,  # noqa: S701 (text/plain is the other one)
         keep_trailing_newline=True,
     )
+    words.filters["month"] = lambda text: format_date(datetime.fromisoformat(text), "LLLL yyyy", locale=language)
     words.filters["time"] = lambda text: datetime.fromisoformat(text).astimezone(UTC).strftime(time_form)
     return words
 

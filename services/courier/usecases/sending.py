@@ -11,11 +11,12 @@ from jinja2 import TemplateError
 
 from services.courier import rules
 from services.courier.store import mails as store
+from services.courier.store import product_mails
 from services.courier.store.mails import Mail
 from services.courier.usecases.rendering import Letterhead, address_of, every_wording, message_of
 from services.courier.usecases.transports import NotTaken, Transport
 from services.courier.usecases.working import Workers
-from shared.db import EVERY_ORG
+from shared.db import EVERY_ORG, Tx
 from shared.events import Envelope
 from shared.links import link_token
 from shared.service import Environment
@@ -51,8 +52,12 @@ class Sender:
         """Sends the mail that is due longest; False when none is due."""
         async with self._tx() as tx:
             mail = await store.lease_next(tx, self._env.clock.now(), LEASE)
+            unwanted = mail is not None and await self._is_unwanted(tx, mail)
         if mail is None:
             return False
+        if unwanted:
+            await self._refused(mail, "product mails aren't wanted there", for_good=True)
+            return True
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._transport.take(mail.id, mail.requested_at, self._written(mail))
@@ -78,7 +83,16 @@ class Sender:
             shown = link_token(self._links, mail.picture.purpose, mail.picture.id, mail.picture.version)
             picture = rules.picture_url_of(self._letterhead.public_url, shown)
         words = self._wording[mail.language].words(mail.template, mail.content, url, picture)
-        return message_of(mail, words, self._letterhead, self._env.clock.now())
+        message = message_of(mail, words, self._letterhead, self._env.clock.now())
+        if mail.unsubscribe is not None:
+            ends = link_token(self._links, mail.unsubscribe.purpose, mail.unsubscribe.id, mail.unsubscribe.version)
+            address = rules.unsubscribe_url_of(self._letterhead.public_url, ends)
+            message["List-Unsubscribe"] = f"<{address}>"
+            message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        return message
+
+    async def _is_unwanted(self, tx: Tx, mail: Mail) -> bool:
+        return mail.unsubscribe is not None and await product_mails.are_unwanted(tx, mail.org_id)
 
     async def _refused(self, mail: Mail, why: str, *, for_good: bool) -> None:
         now = self._env.clock.now()

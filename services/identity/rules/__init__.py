@@ -62,6 +62,7 @@ class Signup:
     password_hash: str
     source_ip: str | None
     language: Language
+    country: str | None
     expires_at: datetime
 
 

@@ -10,11 +10,11 @@ from shared.db import Tx
 
 KEEP = """
 insert into signups (canonical_email, signup_id, user_id, email, name, company, location, product_mails, password_hash, source_ip,
-    language, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    language, country, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 on conflict (canonical_email) do update set signup_id = excluded.signup_id, user_id = excluded.user_id, email = excluded.email,
     name = excluded.name, company = excluded.company, location = excluded.location, product_mails = excluded.product_mails,
-    password_hash = excluded.password_hash, source_ip = excluded.source_ip, language = excluded.language,
+    password_hash = excluded.password_hash, source_ip = excluded.source_ip, language = excluded.language, country = excluded.country,
     expires_at = excluded.expires_at
 """
 NAMES = [field.name for field in fields(Signup)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
 from services.identity import rules
 from services.identity.store import accounts, signups
@@ -33,6 +33,11 @@ class SignUp(Message):
     product_mails: bool = False
     accept_terms: Literal[True]
     language: Literal["en", "de"] = "en"
+    country: Annotated[
+        str | None,
+        StringConstraints(pattern=r"^[A-Z]{2}$"),
+        Field(description="An ISO 3166-1 code: what is usual there becomes the organization's preferences."),
+    ] = None
 
 
 class SignupPending(View):
@@ -66,6 +71,7 @@ async def sign_up(ctx: Ctx, wanted: SignUp) -> SignupPending:
         password_hash=password_hash,
         source_ip=ctx.request.source_ip,
         language=wanted.language,
+        country=wanted.country,
         expires_at=ctx.now + rules.SIGNUP_LIFE,
     )
     async with ctx.tx("") as tx:
@@ -143,6 +149,7 @@ async def confirm_signup(ctx: Ctx, wanted: ConfirmSignup) -> Registered:
             location=signup.location,
             product_mails=signup.product_mails,
             source_ip=signup.source_ip,
+            country=signup.country,
         )
         person = Person(email=signup.email, name=signup.name)
         await tx.emit(UserRegistered(user_id=signup.user_id, person=person, signup=wish, language=signup.language))

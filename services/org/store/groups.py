@@ -150,8 +150,9 @@ async def sizes(read: Read, org_id: str, groups: Sequence[Group], slotless: froz
     built_in = [group for group in groups if group.kind != "custom"]
     if built_in:
         row = await read.row(
-            "select count(*) as all_users, count(*) filter (where role <> 'viewer' and user_id <> all($2)) as all_analysts"
-            " from members where org_id = $1 and status = 'active'",
+            "select (select count(*) from members where org_id = $1 and status = 'active') as all_users,"
+            " (select count(*) from members where org_id = $1 and status = 'active' and role in ('admin', 'analyst')"
+            " and user_id <> all($2)) as all_analysts",
             org_id,
             list(slotless),
         )

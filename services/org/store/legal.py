@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import astuple, fields
+from datetime import datetime
 
-from services.org.rules.legal import DpaStatus, Kind, Record
+from services.org.rules.legal import Document, DpaStatus, Kind, Record
 from shared.db import Read, Tx
 from shared.errors import Problem
 
@@ -60,3 +61,48 @@ async def latest(read: Read, org_id: str) -> Mapping[Kind, Record]:
 
 async def set_dpa(tx: Tx, org_id: str, status: DpaStatus) -> None:
     await tx.run("update organizations set dpa = $2 where org_id = $1", org_id, status)
+
+
+async def is_told(read: Read, document: Document) -> bool:
+    """Whether everybody who accepted an earlier version was told of this one."""
+    return bool(
+        await read.value(
+            "select true from legal_versions_told where document = $1 and version = $2", document.kind, document.version
+        )
+    )
+
+
+async def note_told(tx: Tx, document: Document, now: datetime) -> None:
+    await tx.run(
+        "insert into legal_versions_told (document, version, told_at) values ($1, $2, $3) on conflict do nothing",
+        document.kind,
+        document.version,
+        now,
+    )
+
+
+async def untold(read: Read, document: Document, limit: int) -> list[str]:
+    """Organizations whose last answer to this kind of text was to accept an earlier version, and who weren't told of this one."""
+    rows = await read.rows(
+        "select org_id from (select distinct on (org_id) org_id, decision, version from legal_acceptances where document = $1"
+        " order by org_id, accepted_at desc, acceptance_id desc) as latest where decision = 'accepted' and version <> $2"
+        " and not exists (select from legal_news where legal_news.org_id = latest.org_id and document = $1"
+        " and legal_news.version = $2) order by org_id limit $3",
+        document.kind,
+        document.version,
+        limit,
+    )
+    return [row["org_id"] for row in rows]
+
+
+async def note_news(tx: Tx, org_id: str, document: Document, now: datetime) -> bool:
+    """False when the organization was told before."""
+    return bool(
+        await tx.run(
+            "insert into legal_news (org_id, document, version, told_at) values ($1, $2, $3, $4) on conflict do nothing",
+            org_id,
+            document.kind,
+            document.version,
+            now,
+        )
+    )

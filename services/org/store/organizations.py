@@ -68,8 +68,9 @@ class Organization:
 
 async def add(tx: Tx, org_id: str, state: said.Organization, created_by: str, now: datetime) -> None:
     await tx.run(
-        "insert into organizations (org_id, name, location, contact_email, product_mails, created_by, created_at, changed_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $7)",
+        "insert into organizations (org_id, name, location, contact_email, product_mails, created_by, created_at, changed_at,"
+        " time_zone, week_start, country, number_format, date_format)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12)",
         org_id,
         state.name,
         state.location,
@@ -77,6 +78,11 @@ async def add(tx: Tx, org_id: str, state: said.Organization, created_by: str, no
         state.product_mails,
         created_by,
         now,
+        state.time_zone,
+        state.week_start,
+        state.country,
+        state.number_format,
+        state.date_format,
     )
 
 

@@ -63,5 +63,7 @@ RECORDS = (
         ("position",),
         {"position": "bigint"},
     ),
+    Records("digests", "digests", ("next_at",), ("org_id",)),
+    Records("legal_news", "legal_news", ("told_at",), ("document", "version")),
     Records("closure", "closures", ("closed_by", "email", "name"), ("org_id",)),
 )

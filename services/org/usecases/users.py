@@ -118,7 +118,8 @@ async def list_users(ctx: Ctx, query: ListUsers) -> Page[User]:
             descending=query.sort.startswith("-"),
         )
         found = await members.listed(read, org_id, wanted, after, query.limit + 1)
-        total = await members.counted(read, org_id, wanted, TOTAL_CAP)
+        is_all = after is None and len(found) <= query.limit
+        total = len(found) if is_all else await members.counted(read, org_id, wanted, TOTAL_CAP)
         page = cursors.page(found, query, lambda last: members.position(wanted, last), total)
         return Page(data=await views(read, org_id, overlay, list(page.data)), page=page.page)
 

@@ -56,6 +56,7 @@ export function SignIn() {
 }
 
 const EMPTY = { company: "", name: "", email: "", password: "", location: "eu", product_mails: false, accept_terms: false };
+const country = () => new Intl.Locale(navigator.language).region?.match(/^[A-Z]{2}$/)?.[0] ?? null;
 const PLACES = () => [["eu", t("European Union"), "Frankfurt"], ["us", t("United States"), "N. Virginia"]];
 
 export function SignUp() {
@@ -64,7 +65,7 @@ export function SignUp() {
   const change = (name) => (value) => set((was) => ({ ...was, [name]: value }));
   const sending = useSend(async (_, options) => {
     if (!given.accept_terms) throw { code: "invalid", errors: [{ pointer: "/accept_terms" }], at: (name) => (name === "accept_terms" ? t("Accept the terms to go on.") : undefined) };
-    const { data } = await post("/v1/signups", { ...given, language: language.value }, options);
+    const { data } = await post("/v1/signups", { ...given, language: language.value, country: country() }, options);
     setPending(data);
   });
   const send = (event) => {
