@@ -16,7 +16,6 @@ from shared.config import Misconfigured
 from shared.db import EVERY_ORG
 from shared.events import Envelope, billing, org
 from shared.events.courier import MailRequested
-from shared.events.refusals import BillingActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -43,7 +42,7 @@ service = Service(
     name="billing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*billing.PUBLISHED, BillingActionRefused, MailRequested),
+    publishes=(*billing.PUBLISHED, MailRequested),
     sources=("org",),
     consumers=(
         on(org.OrganizationCreated, start_subscription),

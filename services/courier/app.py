@@ -14,9 +14,8 @@ from services.courier.usecases.transports import transport_of
 from shared.events import org
 from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
-from shared.events.courier import WEBHOOKS, MailRequested
+from shared.events.courier import WEBHOOKS, ActionRefused, MailRequested
 from shared.events.identity import UserClosed, UserRegistered
-from shared.events.refusals import CourierActionRefused
 from shared.outbound import Outbound
 from shared.service import Environment, Job, Service, on, on_everything
 
@@ -31,7 +30,7 @@ service = Service(
     name="courier",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*WEBHOOKS, CourierActionRefused),
+    publishes=(*WEBHOOKS, ActionRefused),
     sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),

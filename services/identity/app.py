@@ -12,14 +12,13 @@ from services.identity.usecases.requirements import require_two_factor
 from shared.events import org
 from shared.events.courier import MailRequested
 from shared.events.identity import PUBLISHED
-from shared.events.refusals import IdentityActionRefused
 from shared.service import Job, Service, on
 
 service = Service(
     name="identity",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=[*PUBLISHED, IdentityActionRefused, MailRequested],
+    publishes=[*PUBLISHED, MailRequested],
     consumers=[
         on(org.OrganizationCreated, consumers.project_organization),
         on(org.OrganizationChanged, consumers.project_organization),

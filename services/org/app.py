@@ -27,7 +27,6 @@ from shared.events.identity import (
     UserRegistered,
 )
 from shared.events.org import PUBLISHED
-from shared.events.refusals import OrgActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -47,7 +46,7 @@ service = Service(
     name="org",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, OrgActionRefused, MailRequested),
+    publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),

@@ -12,7 +12,6 @@ from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
 from shared.events import billing, org
 from shared.events.courier import MailRequested
-from shared.events.refusals import SharingActionRefused
 from shared.events.sharing import PUBLISHED
 from shared.service import Job, Service, on
 
@@ -20,7 +19,7 @@ service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, SharingActionRefused, MailRequested),
+    publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import StringConstraints
 
 from shared.events import Event, OrgEvent, Shape
+from shared.events.refusals import Refusal
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
@@ -136,6 +137,12 @@ class WebhookDeleted(OrgEvent):
     webhook: Webhook
 
 
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "courier.action.refused.v1"
+
+
 WEBHOOKS = (
     WebhookCreated,
     WebhookChanged,
@@ -145,4 +152,4 @@ WEBHOOKS = (
     WebhookTested,
     WebhookDeleted,
 )
-PUBLISHED = (MailRequested, *WEBHOOKS)
+PUBLISHED = (MailRequested, *WEBHOOKS, ActionRefused)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import PersonEvent, Shape
+from shared.events.refusals import Refusal
 from shared.ids import OrgId, SessionId
 
 
@@ -157,7 +158,14 @@ class RecoveryCodeUsed(PersonEvent):
     source_ip: str | None = None
 
 
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "identity.action.refused.v1"
+
+
 PUBLISHED = (
+    ActionRefused,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,
