@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from services.courier.store import deliveries as kept
 from services.courier.store.webhooks import exists
-from services.courier.usecases import deliveries, heads, webhooks
+from services.courier.usecases import deliveries, heads, previews, webhooks
 from services.courier.usecases.capabilities import read_capabilities
-from shared.service import admin, delete, get, patch, person, post
+from shared.service import admin, delete, get, patch, person, post, service
 
 ONE = "/v1/webhooks/{webhook_id}"
 DELIVERY = f"{ONE}/deliveries/{{delivery_id}}"
@@ -39,4 +39,5 @@ ROUTES = (
     post(f"{ONE}/retries", deliveries.retry_deliveries, admin("webhooks.edit"), status=202, known_by=exists),
     get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read")),
     get("/internal/capabilities", read_capabilities, person("me.read")),
+    get("/internal/mail-previews", previews.list_previews, service("mail_previews.read")),
 )

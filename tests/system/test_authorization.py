@@ -92,6 +92,8 @@ async def stage(product: WholeProduct) -> Stage:
         "id": cast.admin.user_id,
         "type": "org.member.joined.v1",
         "code": "not_found",
+        "template": "invitation",
+        "language": "en",
         "operation_id": new_operation_id("org"),
     }
     return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product)
