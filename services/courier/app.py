@@ -8,13 +8,14 @@ from pathlib import Path
 
 from services.courier import consumers
 from services.courier.routes import ROUTES
+from services.courier.usecases.bounces import forget_dead_addresses, read_bounces
 from services.courier.usecases.delivering import forget_deliveries
 from services.courier.usecases.own import Own, senders
 from services.courier.usecases.transports import transport_of
 from shared.events import org
 from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
-from shared.events.courier import WEBHOOKS, ActionRefused, MailRequested
+from shared.events.courier import MAIL, WEBHOOKS, ActionRefused, MailRequested
 from shared.events.identity import UserClosed, UserRegistered
 from shared.outbound import Outbound
 from shared.service import Environment, Job, Service, on, on_everything
@@ -30,7 +31,7 @@ service = Service(
     name="courier",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*WEBHOOKS, ActionRefused),
+    publishes=(*WEBHOOKS, *MAIL, ActionRefused),
     sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),
@@ -47,6 +48,10 @@ service = Service(
         on(HeadSigned, consumers.keep_head),
         on_everything(consumers.store_deliveries),
     ),
-    jobs=(Job(forget_deliveries, every_seconds=600),),
+    jobs=(
+        Job(forget_deliveries, every_seconds=600),
+        Job(read_bounces, every_seconds=60),
+        Job(forget_dead_addresses, every_seconds=3600),
+    ),
     opens=at_work,
 )

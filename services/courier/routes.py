@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.courier.store import deliveries as kept
 from services.courier.store.webhooks import exists
-from services.courier.usecases import deliveries, heads, previews, webhooks
+from services.courier.usecases import bounces, deliveries, heads, previews, webhooks
 from services.courier.usecases.capabilities import read_capabilities
 from shared.service import admin, delete, get, patch, person, post, service
 
@@ -38,6 +38,8 @@ ROUTES = (
     post(f"{ONE}/tests", deliveries.send_test, admin("webhooks.edit"), status=202, known_by=exists),
     post(f"{ONE}/retries", deliveries.retry_deliveries, admin("webhooks.edit"), status=202, known_by=exists),
     get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read")),
+    get("/v1/undeliverable-addresses", bounces.list_dead_addresses, admin("mail.undeliverable")),
+    delete("/v1/undeliverable-addresses/{address}", bounces.release_address, admin("mail.undeliverable")),
     get("/internal/capabilities", read_capabilities, person("me.read")),
     get("/internal/mail-previews", previews.list_previews, service("mail_previews.read")),
 )

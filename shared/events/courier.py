@@ -137,6 +137,23 @@ class WebhookDeleted(OrgEvent):
     webhook: Webhook
 
 
+class AddressFoundDead(OrgEvent):
+    """A mail of the organization came back because nobody receives at its address; nothing is sent there until `until`. Personal data: the address."""
+
+    TYPE: ClassVar[str] = "courier.address.found_dead.v1"
+    address: str
+    status: str
+    reason: str
+    until: datetime
+
+
+class AddressReleased(OrgEvent):
+    """An Admin says that somebody receives at an address again. Personal data: the address."""
+
+    TYPE: ClassVar[str] = "courier.address.released.v1"
+    address: str
+
+
 class ActionRefused(Refusal):
     """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
 
@@ -152,4 +169,5 @@ WEBHOOKS = (
     WebhookTested,
     WebhookDeleted,
 )
-PUBLISHED = (MailRequested, *WEBHOOKS, ActionRefused)
+MAIL = (AddressFoundDead, AddressReleased)
+PUBLISHED = (MailRequested, *WEBHOOKS, *MAIL, ActionRefused)

@@ -93,6 +93,7 @@ async def stage(product: WholeProduct) -> Stage:
         "type": "org.member.joined.v1",
         "code": "not_found",
         "template": "invitation",
+        "address": "nobody@dead.example",
         "language": "en",
         "operation_id": new_operation_id("org"),
     }

@@ -34,6 +34,7 @@ class Mail:
     picture: MailLink | None
     requested_at: datetime
     attempts: int
+    org_id: str = ""
 
 
 async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: datetime) -> bool:
@@ -76,6 +77,7 @@ def _mail(row: Row) -> Mail:
         picture=MailLink.model_validate_json(row["picture"]) if row["picture"] else None,
         requested_at=row["requested_at"],
         attempts=row["attempts"],
+        org_id=row["org_id"],
     )
 
 
@@ -84,6 +86,14 @@ async def mark_sent(tx: Tx, mail: Mail, now: datetime) -> None:
     await tx.run(
         "update mails set state = 'sent', sent_at = $2, leased_until = null, error = null where id = $1", mail.id, now
     )
+
+
+async def came_back(tx: Tx, mail_id: str, error: str) -> Mail | None:
+    """A mail that was sent and not delivered; None when it isn't one of ours, or is known to have come back."""
+    row = await tx.row(
+        "update mails set state = 'failed', error = $2 where id = $1 and state = 'sent' returning *", mail_id, error
+    )
+    return None if row is None else _mail(row)
 
 
 async def mark_refused(tx: Tx, mail: Mail, due_at: datetime | None, error: str) -> None:
