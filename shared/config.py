@@ -150,6 +150,7 @@ class Settings(BaseModel):
     admin_listen: str = "tcp://127.0.0.1:8090"
     public_url: str = "http://127.0.0.1:8080"
     mail: str
+    mail_bounces: str | None = None
     mail_from: str = "Tenantry <no-reply@tenantry.localhost>"
     trusted_proxies: tuple[str, ...] = ()
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
@@ -210,6 +211,7 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
         ("AMQP_URL", "bus_url", True, "amqp://user:…@rabbitmq:5672/"),
         ("MAIL", "mail", True, "smtp://user:…@host:587 or file:///var/mail/tenantry"),
         ("MAIL_FROM", "mail_from", False, ""),
+        ("MAIL_BOUNCES", "mail_bounces", False, ""),
         ("PUBLIC_URL", "public_url", True, "https://admin.example.com"),
         ("ADMIN_LISTEN", "admin_listen", False, ""),
         ("LOG_LEVEL", "log_level", False, ""),

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from shared.auth import Actor
 from shared.db import EVERY_ORG, Row
-from shared.events.refusals import OF_SERVICE, ActionRefused
+from shared.events.refusals import Refusal
 from shared.service import Ctx, Environment, RequestFacts
 
 WINDOW = timedelta(hours=1)
@@ -28,10 +28,9 @@ delete from refusals where org_id = $1 and actor_id = $2 and action = $3 and rol
 """
 
 
-def event_of(env: Environment) -> type[ActionRefused] | None:
+def event_of(env: Environment) -> type[Refusal] | None:
     """How this service says it, if it does."""
-    event = OF_SERVICE.get(env.service.name)
-    return event if event in env.service.publishes else None
+    return next((event for event in env.service.publishes if issubclass(event, Refusal)), None)
 
 
 async def note_refusal(env: Environment, actor: Actor, action: str, facts: RequestFacts) -> None:
@@ -56,7 +55,7 @@ async def tell_refusals(ctx: Ctx) -> None:
             await _tell(ctx.env, event, row)
 
 
-async def _tell(env: Environment, event: type[ActionRefused], known: Row) -> None:
+async def _tell(env: Environment, event: type[Refusal], known: Row) -> None:
     whose = [known[name] for name in ("org_id", "actor_id", "action", "role", "since")]
     org_id, user_id, action, role, since = whose
     actor = Actor("system", user_id=user_id, org_id=org_id, amr=tuple(known["amr"]), service=env.service.name)

@@ -1,4 +1,4 @@
-"""Builds the wheel: `shared/subscriber.py`, `shared/testkit.py` and what they import, as the package `tenantry_subscriber`.
+"""Builds the wheel: `shared/subscriber.py`, `shared/testkit.py`, `shared/verifying.py` and what they import, as the package `tenantry_subscriber`.
 
 The code stands in `shared/` alone. Only the name of the package changes on the way, because `shared` may be the name of anything.
 """
@@ -18,7 +18,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent
 PACKAGE = "tenantry_subscriber"
-ROOTS = ("shared.subscriber", "shared.testkit")
+ROOTS = ("shared.subscriber", "shared.testkit", "shared.verifying")
 EVENTS = "shared/events"
 DATA = ("shared/migrations",)
 OUR_IMPORT = re.compile(r"^(\s*(?:from|import)\s+)shared\b", re.MULTILINE)

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from services.audit.rules.chain import ADDED, BEGINNING, CONTENT, hash_of
 from services.audit.rules.entries import Fact, Person
 from services.audit.rules.search import Condition
+from shared.audit_chain import ADDED, BEGINNING, CONTENT, hash_of
 from shared.db import Read, Row, Tx
 from shared.ids import new_id
 from shared.paging import TOTAL_CAP

@@ -30,7 +30,6 @@ from shared.db import EVERY_ORG
 from shared.erasure import Erasing, erase_organization
 from shared.events import Envelope, billing, org
 from shared.events.courier import MailRequested
-from shared.events.refusals import BillingActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -70,7 +69,7 @@ service = Service(
     name="billing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*billing.PUBLISHED, BillingActionRefused, MailRequested),
+    publishes=(*billing.PUBLISHED, MailRequested),
     sources=("org",),
     consumers=(
         on(org.OrganizationCreated, start_subscription),

@@ -9,6 +9,7 @@ from pathlib import Path
 from services.courier import consumers
 from services.courier.routes import ROUTES
 from services.courier.store.records import RECORDS
+from services.courier.usecases.bounces import forget_dead_addresses, read_bounces
 from services.courier.usecases.delivering import forget_deliveries
 from services.courier.usecases.own import Own, senders
 from services.courier.usecases.transports import transport_of
@@ -16,9 +17,8 @@ from shared.erasure import Erasing, erase_organization
 from shared.events import org
 from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
-from shared.events.courier import WEBHOOKS, MailRequested, OrganizationErased
+from shared.events.courier import MAIL, WEBHOOKS, ActionRefused, MailRequested, OrganizationErased
 from shared.events.identity import UserClosed, UserRegistered
-from shared.events.refusals import CourierActionRefused
 from shared.outbound import Outbound
 from shared.service import Environment, Job, Service, on, on_everything
 
@@ -33,7 +33,7 @@ service = Service(
     name="courier",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*WEBHOOKS, OrganizationErased, CourierActionRefused),
+    publishes=(*WEBHOOKS, *MAIL, ActionRefused, OrganizationErased),
     sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),
@@ -53,7 +53,11 @@ service = Service(
         on_everything(consumers.store_deliveries),
         on(org.OrganizationErasureStarted, erase_organization),
     ),
-    jobs=(Job(forget_deliveries, every_seconds=600),),
+    jobs=(
+        Job(forget_deliveries, every_seconds=600),
+        Job(read_bounces, every_seconds=60),
+        Job(forget_dead_addresses, every_seconds=3600),
+    ),
     erasing=Erasing(OrganizationErased),
     records=RECORDS,
     opens=at_work,

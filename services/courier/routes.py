@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from services.courier.store import deliveries as kept
 from services.courier.store.webhooks import exists
-from services.courier.usecases import deliveries, heads, webhooks
+from services.courier.usecases import bounces, deliveries, heads, previews, webhooks
 from services.courier.usecases.capabilities import read_capabilities
-from shared.service import admin, delete, get, patch, person, post
+from shared.service import admin, delete, get, patch, person, post, service
 
 ONE = "/v1/webhooks/{webhook_id}"
 DELIVERY = f"{ONE}/deliveries/{{delivery_id}}"
@@ -54,5 +54,8 @@ ROUTES = (
         key="webhooks:manage",
     ),
     get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read"), key="audit:view"),
+    get("/v1/undeliverable-addresses", bounces.list_dead_addresses, admin("mail.undeliverable")),
+    delete("/v1/undeliverable-addresses/{address}", bounces.release_address, admin("mail.undeliverable")),
     get("/internal/capabilities", read_capabilities, person("me.read")),
+    get("/internal/mail-previews", previews.list_previews, service("mail_previews.read")),
 )

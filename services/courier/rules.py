@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email import message_from_bytes, message_from_string
+from email.message import Message
+from email.policy import default
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
@@ -100,6 +104,66 @@ def picture_url_of(public_url: str, token: str) -> str:
 def unsubscribe_url_of(public_url: str, token: str) -> str:
     """Where a mail program posts when somebody has enough."""
     return f"{public_url.rstrip('/')}/v1/mail-unsubscriptions/{token}"
+
+
+# Mail that comes back
+
+DEAD_FOR = timedelta(days=7)
+STATUS = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+OWN_ID = re.compile(r"<(mail_[0-9a-z]{26})@")
+# Bad mailbox, bad domain, bad syntax, moved, no mail accepted; mailbox disabled (RFC 3463, RFC 7505).
+NOBODY_THERE = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+
+
+@dataclass(frozen=True)
+class Bounce:
+    """What a notification says about one of our mails that wasn't delivered and won't be."""
+
+    mail_id: str
+    status: str
+    reason: str
+
+
+def is_dead(status: str) -> bool:
+    """Whether nobody receives at the address. A full mailbox, a policy or a mail that is disliked doesn't say so."""
+    return status in NOBODY_THERE
+
+
+def status_in(text: str) -> str:
+    """The enhanced status code (RFC 3463) in a server's answer, or nothing."""
+    found = STATUS.search(text)
+    return found[1] if found else ""
+
+
+def bounce_of(content: bytes) -> Bounce | None:
+    """Reads a delivery status notification (RFC 3464); None for anything else, and for one about a mere delay."""
+    message = message_from_bytes(content, policy=default)
+    report: Message | None = next(
+        (p for p in message.walk() if p.get_content_type() == "message/delivery-status"), None
+    )
+    of_ours = next((found for part in message.walk() if (found := OWN_ID.search(_headers_of(part)))), None)
+    if report is None or of_ours is None:
+        return None
+    blocks = report.get_payload()
+    for block in blocks if isinstance(blocks, list) else ():
+        if isinstance(block, Message) and str(block.get("Action", "")).strip().lower() == "failed":
+            status = status_in(str(block.get("Status", "")))
+            if status.startswith("5"):
+                return Bounce(of_ours[1], status, " ".join(str(block.get("Diagnostic-Code", "")).split())[:500])
+    return None
+
+
+def _headers_of(part: Message) -> str:
+    """The Message-ID of a mail that is within a mail, whole or its headers alone."""
+    kind = part.get_content_type()
+    if kind == "message/rfc822":
+        inner = part.get_payload()
+        first = inner[0] if isinstance(inner, list) and inner else None
+        return str(first.get("Message-ID", "")) if isinstance(first, Message) else ""
+    if kind == "text/rfc822-headers":
+        headers = part.get_payload()
+        return str(message_from_string(headers).get("Message-ID", "")) if isinstance(headers, str) else ""
+    return ""
 
 
 # Webhooks

@@ -83,6 +83,9 @@ class Pages:
     def mail(self, mail: StoredMail) -> str:
         return self._page("mail", mail=mail)
 
+    def mail_previews(self, previews: Sequence[Any]) -> str:
+        return self._page("mail_previews", previews=previews)
+
     def _sources(self, event_type: str) -> list[str]:
         """Who says an event: its owner, or, for a task, whoever asks for it."""
         operations = self._docs.asyncapi["operations"].values()

@@ -29,6 +29,8 @@ ROUTES = (
     get("/problems/{code}", documents.read_problem, anyone("documents.read")),
     get("/.well-known/security.txt", documents.read_security_contact, anyone("documents.read"), media="text/plain"),
     get("/dev/mail", mail.list_mail, anyone("dev.mail.read")),
+    get("/dev/mail/previews", mail.list_previews, anyone("dev.mail.read")),
+    get("/dev/mail/previews/{template}/{language}", mail.read_preview, anyone("dev.mail.read")),
     get("/dev/mail/{id}", mail.read_mail, anyone("dev.mail.read")),
 )
 

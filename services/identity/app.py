@@ -18,7 +18,6 @@ from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
 from shared.events.identity import PUBLISHED, OrganizationErased
-from shared.events.refusals import IdentityActionRefused
 from shared.outbound import Outbound
 from shared.service import Job, Service, on
 
@@ -26,7 +25,7 @@ service = Service(
     name="identity",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=[*PUBLISHED, IdentityActionRefused, MailRequested],
+    publishes=[*PUBLISHED, MailRequested],
     consumers=[
         on(billing.EntitlementsChanged, project_entitlements),
         on(org.OrganizationCreated, consumers.project_organization),

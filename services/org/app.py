@@ -35,7 +35,6 @@ from shared.events.identity import (
 )
 from shared.events.identity_sso import SsoUserArrived
 from shared.events.org import PUBLISHED
-from shared.events.refusals import OrgActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -55,7 +54,7 @@ service = Service(
     name="org",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, OrgActionRefused, MailRequested),
+    publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),

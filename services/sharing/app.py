@@ -15,7 +15,6 @@ from services.sharing.usecases.reviews import OPERATIONS
 from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
-from shared.events.refusals import SharingActionRefused
 from shared.events.sharing import PUBLISHED, OrganizationErased
 from shared.service import Job, Service, on
 
@@ -23,7 +22,7 @@ service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, SharingActionRefused, MailRequested),
+    publishes=(*PUBLISHED, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),

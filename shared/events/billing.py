@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import Event, OrgEvent, Shape
+from shared.events.refusals import Refusal
 from shared.fields import Money
 from shared.ids import InvoiceId, SubscriptionId
 
@@ -290,10 +291,17 @@ class TestClockAdvanced(OrgEvent):
     advanced_by: str
 
 
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "billing.action.refused.v1"
+
+
 PUBLISHED = (
     OrganizationErased,
     TestClockStarted,
     TestClockAdvanced,
+    ActionRefused,
     SubscriptionPastDue,
     SubscriptionRecovered,
     SubscriptionLapsed,

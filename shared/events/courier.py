@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import StringConstraints
 
 from shared.events import Event, OrgEvent, Shape
+from shared.events.refusals import Refusal
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
@@ -163,6 +164,29 @@ class WebhookDeleted(OrgEvent):
     webhook: Webhook
 
 
+class AddressFoundDead(OrgEvent):
+    """A mail of the organization came back because nobody receives at its address; nothing is sent there until `until`. Personal data: the address."""
+
+    TYPE: ClassVar[str] = "courier.address.found_dead.v1"
+    address: str
+    status: str
+    reason: str
+    until: datetime
+
+
+class AddressReleased(OrgEvent):
+    """An Admin says that somebody receives at an address again. Personal data: the address."""
+
+    TYPE: ClassVar[str] = "courier.address.released.v1"
+    address: str
+
+
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "courier.action.refused.v1"
+
+
 WEBHOOKS = (
     WebhookCreated,
     WebhookChanged,
@@ -181,4 +205,5 @@ class OrganizationErased(OrgEvent):
     rows: int
 
 
-PUBLISHED = (MailRequested, *WEBHOOKS, OrganizationErased)
+MAIL = (AddressFoundDead, AddressReleased)
+PUBLISHED = (MailRequested, *WEBHOOKS, *MAIL, ActionRefused, OrganizationErased)

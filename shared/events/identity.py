@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from shared.events import OrgEvent, PersonEvent, Shape
 from shared.events.identity_shapes import ApiKey as ApiKey
 from shared.events.identity_sso import PUBLISHED_SSO
+from shared.events.refusals import Refusal
 from shared.ids import ApiKeyId, OrgId, SessionId
 
 
@@ -233,8 +234,15 @@ class OrganizationErased(OrgEvent):
     rows: int
 
 
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "identity.action.refused.v1"
+
+
 PUBLISHED = (
     OrganizationErased,
+    ActionRefused,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,

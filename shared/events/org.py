@@ -14,6 +14,7 @@ from shared.events.org_shapes import Member as Member
 from shared.events.org_shapes import Organization as Organization
 from shared.events.org_shapes import Role as Role
 from shared.events.org_shapes import SecurityPolicy as SecurityPolicy
+from shared.events.refusals import Refusal
 from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 
@@ -339,7 +340,14 @@ class GroupsResumed(OrgEvent):
     plan: str
 
 
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "org.action.refused.v1"
+
+
 PUBLISHED = (
+    ActionRefused,
     SecurityPolicyChanged,
     OrganizationCreated,
     OrganizationChanged,

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, Shape
+from shared.events.refusals import Refusal
 from shared.ids import GroupId, LinkId, SecretId, UserId
 
 
@@ -182,8 +183,15 @@ class OrganizationErased(OrgEvent):
     rows: int
 
 
+class ActionRefused(Refusal):
+    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+
+    TYPE: ClassVar[str] = "sharing.action.refused.v1"
+
+
 PUBLISHED = (
     OrganizationErased,
+    ActionRefused,
     DashboardRegistered,
     DashboardChanged,
     DashboardRemoved,

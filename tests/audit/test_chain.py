@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.audit.rules import chain as rules
-from services.audit.rules.chain import Head, SignedHead, is_signed, sign
+from shared import audit_chain as rules
+from shared.audit_chain import Head, SignedHead, is_signed, sign
 from shared.auth import private_key
 from shared.config import fresh_key
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from services.audit.app import service as audit
-from services.audit.rules import chain
-from services.audit.rules.chain import SignedHead
 from services.audit.usecases import heads
 from services.audit.usecases.heads import sign_heads
 from services.courier.app import service as courier
+from shared import audit_chain as chain
+from shared.audit_chain import SignedHead
 from shared.auth import Actor
 from shared.db import EVERY_ORG
 from shared.events.audit import HeadSigned

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 
 from services.audit.app import service as audit
-from services.audit.rules import chain as rules
 from services.courier.app import service as courier
+from shared import audit_chain as rules
 from shared.auth import Actor
 from shared.bus import Message
 from shared.db import EVERY_ORG

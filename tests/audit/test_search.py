@@ -16,10 +16,10 @@ from urllib.parse import quote
 import pytest
 
 from services.audit.app import service as audit
-from services.audit.rules import chain
-from services.audit.rules.chain import SignedHead
 from services.audit.usecases import exports
 from services.courier.app import service as courier
+from shared import audit_chain as chain
+from shared.audit_chain import SignedHead
 from shared.auth import Actor
 from shared.events.identity import SessionStarted
 from shared.ids import new_id

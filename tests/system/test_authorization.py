@@ -106,6 +106,9 @@ async def stage(product: WholeProduct) -> Stage:
         "id": cast.admin.user_id,
         "type": "org.member.joined.v1",
         "code": "not_found",
+        "template": "invitation",
+        "address": "nobody@dead.example",
+        "language": "en",
         "operation_id": new_operation_id("org"),
     }
     keys = {name: (await admin.write("POST", "/v1/api-keys", {"name": name, **may})).ok() for name, may in KEYS.items()}

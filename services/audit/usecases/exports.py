@@ -12,8 +12,8 @@ import orjson
 from pydantic_core import to_json
 
 from services.audit import store
-from services.audit.rules.chain import Head, sign
 from services.audit.usecases.entries import AuditEntry, Filter, view_of, wanted
+from shared.audit_chain import Head, sign
 from shared.auth import private_key
 from shared.operations import Accepted, Operation, Piece, Progress, begin
 from shared.service import Ctx

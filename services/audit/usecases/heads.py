@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.audit import store
-from services.audit.rules.chain import Head, sign
+from shared.audit_chain import Head, sign
 from shared.auth import private_key
 from shared.events.audit import HeadSigned
 from shared.service import Ctx

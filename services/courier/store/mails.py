@@ -91,6 +91,14 @@ async def mark_sent(tx: Tx, mail: Mail, now: datetime) -> None:
     )
 
 
+async def came_back(tx: Tx, mail_id: str, error: str) -> Mail | None:
+    """A mail that was sent and not delivered; None when it isn't one of ours, or is known to have come back."""
+    row = await tx.row(
+        "update mails set state = 'failed', error = $2 where id = $1 and state = 'sent' returning *", mail_id, error
+    )
+    return None if row is None else _mail(row)
+
+
 async def mark_refused(tx: Tx, mail: Mail, due_at: datetime | None, error: str) -> None:
     """Due again at `due_at`, or failed for good; unless a later attempt has taken over."""
     await tx.run(

@@ -25,6 +25,7 @@ async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             Capability(action=action, allowed=why is None, because=why)
             for action, why in (
                 ("audit_heads.read", because),
+                ("mail.undeliverable", because),
                 ("webhooks.read", because),
                 ("webhooks.edit", because),
                 ("webhooks.create", create),

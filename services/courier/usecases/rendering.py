@@ -53,6 +53,11 @@ class Wording:
         self._plain = _environment(folder, language, escape=False)
         self._escaping = _environment(folder, language, escape=True)
 
+    @property
+    def templates(self) -> list[str]:
+        """The mails that there are."""
+        return [name for name in self._texts if name != "layout"]
+
     def words(self, template: str, values: Mapping[str, Any], url: str, picture: str = "") -> Words:
         """A mail, from its template and values; `picture` is the address of one that its HTML shows."""
         own = self._texts[template]

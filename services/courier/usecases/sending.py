@@ -10,16 +10,18 @@ import structlog
 from jinja2 import TemplateError
 
 from services.courier import rules
+from services.courier.store import dead_addresses, product_mails
 from services.courier.store import mails as store
-from services.courier.store import product_mails
 from services.courier.store.mails import Mail
 from services.courier.usecases.rendering import Letterhead, address_of, every_wording, message_of
 from services.courier.usecases.transports import NotTaken, Transport
+from services.courier.usecases.undelivered import find_dead, key_of
 from services.courier.usecases.working import Workers
+from shared.auth import Actor
 from shared.db import EVERY_ORG, Tx
 from shared.events import Envelope
 from shared.links import link_token
-from shared.service import Environment
+from shared.service import Ctx, Environment
 
 log = structlog.get_logger()
 
@@ -58,11 +60,13 @@ class Sender:
         if unwanted:
             await self._refused(mail, "product mails aren't wanted there", for_good=True)
             return True
+        if await self._is_dead(mail):
+            return True
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await self._transport.take(mail.id, mail.requested_at, self._written(mail))
         except NotTaken as why:
-            await self._refused(mail, str(why), for_good=why.for_good)
+            await self._refused(mail, str(why), for_good=why.for_good, status=why.status)
         except TimeoutError:
             await self._refused(mail, f"it took longer than {SEND_SECONDS:.0f} s", for_good=False)
         except (TemplateError, LookupError, ValueError) as wrong:
@@ -94,11 +98,28 @@ class Sender:
     async def _is_unwanted(self, tx: Tx, mail: Mail) -> bool:
         return mail.unsubscribe is not None and await product_mails.are_unwanted(tx, mail.org_id)
 
-    async def _refused(self, mail: Mail, why: str, *, for_good: bool) -> None:
-        now = self._env.clock.now()
-        due_at = None if for_good else rules.due_again(mail.requested_at, now, mail.attempts)
+    async def _is_dead(self, mail: Mail) -> bool:
+        """Whether nobody receives at the address, as this or another organization's mail found out: then it isn't sent."""
+        address = key_of(mail.recipient)
         async with self._tx() as tx:
+            known = await dead_addresses.known(tx, address, self._env.clock.now())
+            if known is None:
+                return False
+            why = f"not sent: nobody receives there, it was found at {known['found_at']:%Y-%m-%d %H:%M} UTC"
+            await store.mark_refused(tx, mail, None, why)
+            if mail.org_id:
+                found = (known["status"], known["reason"], known["found_at"], known["until"])
+                await dead_addresses.keep(tx, mail.org_id, address, *found)
+        log.warning("a mail wasn't sent to a dead address", mail_id=mail.id, template=mail.template)
+        return True
+
+    async def _refused(self, mail: Mail, why: str, *, for_good: bool, status: str = "") -> None:
+        ctx = Ctx(self._env, Actor("system", service=self._env.service.name), correlation_id="mail sender")
+        due_at = None if for_good else rules.due_again(mail.requested_at, ctx.now, mail.attempts)
+        async with ctx.finishing(), ctx.tx(EVERY_ORG) as tx:
             await store.mark_refused(tx, mail, due_at, why[:1000])
+            if for_good and rules.is_dead(status):
+                await find_dead(ctx, tx, mail.org_id, key_of(mail.recipient), status, why)
         say = log.warning if due_at else log.error
         say(
             "a mail wasn't sent",

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from services.courier.rules import status_in
 from shared.config import Misconfigured
 from shared.mailbox import FileMailbox
 
@@ -21,11 +22,12 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class NotTaken(Exception):
-    """The mail wasn't taken. `for_good`: it never will be, so nobody should try again."""
+    """The mail wasn't taken. `for_good`: it never will be, so nobody should try again; `status`: why, as RFC 3463 has it, if the server said so."""
 
-    def __init__(self, why: str, *, for_good: bool = False) -> None:
+    def __init__(self, why: str, *, for_good: bool = False, status: str = "") -> None:
         super().__init__(why)
         self.for_good = for_good
+        self.status = status
 
 
 class Transport(Protocol):
@@ -78,7 +80,10 @@ class MailServer:
             )
         except aiosmtplib.SMTPRecipientsRefused as refused:
             codes = [one.code for one in refused.recipients]
-            raise NotTaken(f"the recipient is refused: {codes}", for_good=min(codes) >= 500) from refused
+            said = " ".join(one.message for one in refused.recipients)
+            raise NotTaken(
+                f"the recipient is refused: {codes} {said}", for_good=min(codes) >= 500, status=status_in(said)
+            ) from refused
         except aiosmtplib.SMTPDataError as refused:
             raise NotTaken(f"the mail is refused: {refused.code}", for_good=refused.code >= 500) from refused
         except (aiosmtplib.SMTPException, OSError, ValueError) as why:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import StringConstraints
@@ -20,6 +20,10 @@ from shared.service import Answer
 from shared.web.server import Request
 
 MOST_LISTED = 1000
+AS_MAIL = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src http: https:; base-uri 'none'; form-action 'none'",
+}
 SPEAKS_FOR_ANOTHER = ("X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via")
 
 
@@ -34,6 +38,23 @@ class SentMail(View):
 
 class SentMails(View):
     data: list[SentMail]
+
+
+class MailPreview(View):
+    template: str
+    language: str
+    subject: str
+    text: str
+    html: str
+
+
+class MailPreviews(View):
+    data: list[MailPreview]
+
+
+class WhichPreview(Message):
+    template: Annotated[str, StringConstraints(max_length=100)]
+    language: Annotated[str, StringConstraints(max_length=10)]
 
 
 class WhichMail(Message):
@@ -56,6 +77,28 @@ async def read_mail(ctx: Ctx, which: WhichMail) -> Answer[SentMail]:
     if prefers(ctx.request.headers, "application/json", "text/html"):
         return Answer(_view(mail), headers={"Content-Type": "application/json"})
     return ctx.house.pages.answer(ctx.house.pages.mail(mail))
+
+
+async def list_previews(ctx: Ctx, _: Nothing) -> Answer[MailPreviews]:
+    """Every mail that this product sends, in every language, with made-up values. Exists on a development system alone, for this machine alone."""
+    found = await _previews(ctx)
+    if prefers(ctx.request.headers, "application/json", "text/html"):
+        return Answer(MailPreviews(data=found), headers={"Content-Type": "application/json"})
+    return ctx.house.pages.answer(ctx.house.pages.mail_previews(found))
+
+
+async def read_preview(ctx: Ctx, which: WhichPreview) -> Answer[Any]:
+    """One mail in one language, as its reader sees it."""
+    for preview in await _previews(ctx):
+        if (preview.template, preview.language) == (which.template, which.language):
+            return Answer(preview.html, headers=AS_MAIL)
+    raise Problem("not_found")
+
+
+async def _previews(ctx: Ctx) -> list[MailPreview]:
+    _mailbox(ctx)
+    answer = await ctx.house.internal.call("courier", "GET", "/internal/mail-previews")
+    return MailPreviews.model_validate(answer).data
 
 
 def _mailbox(ctx: Ctx) -> FileMailbox:
