@@ -22,12 +22,16 @@ OUTSIDE = {
     "/reset/nonsense": "Set a new password",
 }
 INSIDE = {
+    "/": "Overview",
     "/users": "Users",
     "/users?status=inactive": "Users",
     "/users?status=pending": "Users",
     "/users?q=nobody-at-all": "Users",
+    "/two-factor": "Two-factor",
     "/groups": "User groups",
     "/organization": "Organization",
+    "/legal": "Legal & compliance",
+    "/domains": "Domains",
     "/sharing": "Sharing",
     "/access": "Who can see what",
     "/billing": "Billing",
@@ -39,6 +43,7 @@ INSIDE = {
 DIALOGS = {
     "/users": "Invite users",
     "/groups": "Add group",
+    "/domains": "Add domain",
 }
 
 
@@ -84,12 +89,13 @@ async def test_a_viewer_is_told_who_can_help_where_their_role_doesnt_reach(opens
 async def test_a_menu_is_complete_with_the_keyboard(opens: Opens, cast: Cast) -> None:
     async with opens() as it:
         await it.sign_in(cast.admin.email, PASSWORD)
+        await it.go("/users", "Users")
         await it.button("Actions for Some Analyst").focus()
         await it.page.keyboard.press("Enter")
         await it.page.get_by_role("menuitem").first.wait_for()
         assert await it.flaws() == []
         await it.page.keyboard.press("End")
-        assert "Deactivate" in await it.page.evaluate("document.activeElement.textContent")
+        assert "Remove for good" in await it.page.evaluate("document.activeElement.textContent")
         await it.page.keyboard.press("ArrowDown")
         assert "Role" in await it.page.evaluate("document.activeElement.textContent")
         await it.page.keyboard.press("Escape")
@@ -103,5 +109,5 @@ async def test_the_console_speaks_german_and_remembers_it(opens: Opens, cast: Ca
         await it.page.get_by_role("menuitem", name="Deutsch").click()
         await it.page.locator("html[lang=de]").wait_for()
         await it.page.reload()
-        await it.page.get_by_role("heading", level=1, name="Personen").wait_for()
+        await it.page.get_by_role("heading", level=1, name="Übersicht").wait_for()
         assert await it.flaws() == []

@@ -35,7 +35,7 @@ export function Audit() {
 }
 
 /** `org.group.member_added.v1` as people would say it. */
-function inWords(action) {
+export function inWords(action) {
   const words = action.replace(/^\w+\./, "").replace(/\.v\d+$/, "").replace(/[._]/g, " ");
   return words[0].toUpperCase() + words.slice(1);
 }
