@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.bus import Bus
 from shared.errors import Problem
-from shared.host import Running
+from shared.hearing import Running
 from shared.metrics import LOOP_LAG
 from shared.migrate import pending
 from shared.web.address import Address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -26,7 +25,7 @@ class Capability(View):
 
 
 class Capabilities(View):
-    capabilities: Sequence[Capability]
+    capabilities: list[Capability]
 
 
 class Suspension(View):

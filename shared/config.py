@@ -14,9 +14,9 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.auth import Keyring, private_key
+from shared.ids import SERVICES as SERVICES
 from shared.web.address import Address
 
-SERVICES = ("gateway", "identity", "org", "sharing", "billing", "audit", "courier")
 ACCESS_KEY_NOTICE = timedelta(minutes=15)
 ACCESS_KEY_OVERLAP = timedelta(hours=1)
 ASKED = ("identity", "org", "sharing")

@@ -4,60 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from shared.auth import Actor
-from shared.bus import Bus, Queue
+from shared.bus import Bus
 from shared.clock import Clock, SystemClock
 from shared.config import Settings
-from shared.db import EVERY_ORG, Database, Tx
+from shared.db import Database
 from shared.endpoint import Endpoints
-from shared.events import Envelope
+from shared.hearing import Running, handler_of
 from shared.idempotency import forget_old_answers
-from shared.inbox import EVERY_TYPE, Handler, Inbox
+from shared.inbox import Inbox
 from shared.internal import Internal
 from shared.jobs import keep_running
 from shared.operations import forget_old_operations, keep_working
-from shared.outbox import Relay, queue_name
-from shared.service import Consumer, Ctx, Environment, Job, Service
+from shared.outbox import Relay
+from shared.service import Environment, Job, Service
 from shared.web.address import Address
-from shared.web.server import Limits, Listening, serve
+from shared.web.server import Limits, serve
 
 log = structlog.get_logger()
 
 GRACE_SECONDS = 15.0
 KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600))
-
-
-@dataclass
-class Running:
-    """One service at work."""
-
-    env: Environment
-    inbox: Inbox
-    relay: Relay
-    listening: Listening | None = None
-    draining: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.env.service.name
-
-
-def topology(services: Sequence[Service]) -> list[Queue]:
-    """Every queue of every service: who starts first declares them all."""
-    return [
-        Queue(
-            queue_name(service.name),
-            tuple(key for source in service.sources for key in (f"{source}.#", f"probe.{source}")),
-        )
-        for service in services
-    ]
 
 
 @asynccontextmanager
@@ -98,30 +70,6 @@ async def _open(service: Service, settings: Settings, bus: Bus, clock: Clock, st
         service.name, database, bus, service.sources, [handler_of(env, consumer) for consumer in service.consumers]
     )
     return Running(env, inbox, Relay(service.name, database, bus))
-
-
-def handler_of(env: Environment, consumer: Consumer) -> Handler:
-    """A consumer as the inbox runs it: inside the inbox's transaction, with a context whose cause is the event."""
-    types = frozenset({consumer.event.TYPE if consumer.event else EVERY_TYPE})
-
-    def context(envelope: Envelope) -> Ctx:
-        actor = Actor(
-            "system",
-            user_id=envelope.actor_id if (envelope.actor_id or "").startswith("usr_") else None,
-            org_id=envelope.org_id,
-            service=env.service.name,
-        )
-        return Ctx(env, actor, cause=envelope, correlation_id=envelope.correlation_id)
-
-    async def handle(tx: Tx, envelope: Envelope) -> None:
-        ctx = context(envelope)
-        ctx.adopt(tx, envelope.org_id or EVERY_ORG)
-        await consumer.use_case(ctx, consumer.event.read(envelope) if consumer.event else envelope)
-
-    def say(envelope: Envelope) -> Callable[[Any], Envelope]:
-        return context(envelope).say
-
-    return Handler(consumer.name, types, handle, say)
 
 
 async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> None:

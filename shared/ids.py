@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
+SERVICES = ("gateway", "identity", "org", "sharing", "billing", "audit", "courier")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PATTERN = re.compile(r"([a-z]{2,4})_([0-9a-hjkmnp-tv-z]{26})")
 

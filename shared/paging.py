@@ -42,7 +42,7 @@ class Page(BaseModel, Generic[T]):
 
     model_config = ConfigDict(frozen=True)
 
-    data: Sequence[T]
+    data: list[T]
     page: PageInfo = PageInfo()
 
 

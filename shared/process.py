@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from shared.admin import Readiness, serve_admin, watch_loop
 from shared.bus import connect
 from shared.clock import Clock
 from shared.config import Settings
-from shared.host import running, topology
+from shared.hearing import topology
+from shared.host import running
 from shared.published import published_documents
 from shared.service import Service
 
@@ -59,14 +59,3 @@ async def process(product: Product, settings: Settings, *, clock: Clock | None =
         watch = asyncio.create_task(watch_loop())
         stack.callback(watch.cancel)
         yield readiness
-
-
-async def until_told_to_stop() -> None:
-    """Waits for SIGTERM or SIGINT."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)

@@ -20,16 +20,16 @@ import structlog
 from shared.admin import Readiness, serve_admin
 from shared.bus import Bus, Message, NotPublished, Queue, connect
 from shared.clock import SystemClock
-from shared.config import SERVICES
 from shared.db import AWAY, Database, Tx
 from shared.events import Envelope, Event
-from shared.host import Running, handler_of, topology
+from shared.hearing import Running, handler_of, topology
+from shared.ids import SERVICES
 from shared.inbox import Handler, Inbox
 from shared.log import set_up_logging
 from shared.migrate import CannotMigrate, migrate
 from shared.outbox import HEARTBEAT_SECONDS, PROBE_EVERY, Relay, lock_key, queue_name, signal
-from shared.process import until_told_to_stop
 from shared.service import Consumer, Environment, Service
+from shared.stopping import until_told_to_stop
 
 log = structlog.get_logger()
 

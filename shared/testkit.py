@@ -18,7 +18,7 @@ from shared.bus.memory import MemoryBus
 from shared.bus.patterns import matches
 from shared.db import Database
 from shared.events import Envelope, Event
-from shared.host import Running
+from shared.hearing import Running
 from shared.ids import new_event_id, new_id
 from shared.outbox import routing_key
 from shared.subscriber import Subscriber

@@ -20,7 +20,8 @@ from shared.bus import Bus, Message, connect
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
 from shared.events import Envelope, Event
-from shared.host import Running, running, topology
+from shared.hearing import Running, topology
+from shared.host import running
 from shared.ids import new_event_id, new_id
 from shared.migrate import migrate
 from shared.outbox import routing_key

@@ -15,6 +15,7 @@ from shared.events import org
 from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import WEBHOOKS, MailRequested
+from shared.events.identity import UserClosed, UserRegistered
 from shared.outbound import Outbound
 from shared.service import Environment, Job, Service, on, on_everything
 
@@ -33,6 +34,8 @@ service = Service(
     sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),
+        on(UserRegistered, consumers.keep_reader),
+        on(UserClosed, consumers.forget_reader),
         on(org.MemberJoined, consumers.keep_member),
         on(org.MemberRoleChanged, consumers.keep_member),
         on(org.MemberRenamed, consumers.keep_member),

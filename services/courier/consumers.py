@@ -8,13 +8,14 @@ from __future__ import annotations
 import structlog
 
 from services.courier import rules
-from services.courier.store import deliveries, heads, heard, webhooks
+from services.courier.store import deliveries, heads, heard, readers, webhooks
 from services.courier.store import mails as store
 from services.courier.usecases.own import own
 from shared.events import Envelope
 from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
+from shared.events.identity import UserClosed, UserRegistered
 from shared.events.org import (
     MemberDeactivated,
     MemberEmailChanged,
@@ -47,6 +48,18 @@ async def store_mail(ctx: Ctx, asked: MailRequested) -> None:
     async with ctx.tx() as tx:
         if await store.add(tx, new_id("mail"), ctx.cause.id, asked, ctx.now):
             tx.after_commit(own(ctx).mails.wake)
+
+
+async def keep_reader(ctx: Ctx, told: UserRegistered) -> None:
+    """In which language this person is written to."""
+    if told.language is not None:
+        async with ctx.tx() as tx:
+            await readers.keep(tx, told.user_id, told.language)
+
+
+async def forget_reader(ctx: Ctx, told: UserClosed) -> None:
+    async with ctx.tx() as tx:
+        await readers.forget(tx, told.user_id)
 
 
 async def store_deliveries(ctx: Ctx, told: Envelope) -> None:

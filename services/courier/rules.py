@@ -24,6 +24,7 @@ LINK_PATHS: Mapping[str, str] = {
     "email_change": "/confirm-email/{token}",
     "email_change_undo": "/undo-email/{token}",
 }
+PICTURE_PATH = "/v1/dashboard-pictures/{token}"
 PAGES: Mapping[str, str] = {
     "invitation_renewal": "/users",
     "account_exists": "/sign-in",
@@ -62,6 +63,10 @@ def url_of(public_url: str, template: str, purpose: str | None, token: str | Non
     """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
     return f"{public_url.rstrip('/')}/console{path}"
+
+
+def picture_url_of(public_url: str, token: str) -> str:
+    return f"{public_url.rstrip('/')}{PICTURE_PATH.format(token=token)}"
 
 
 # Webhooks

@@ -19,6 +19,7 @@ from services.gateway.door import Door, Table
 from services.gateway.feed import KEYS, Feed
 from services.gateway.own import House
 from services.gateway.pages import Pages
+from services.gateway.possibilities import Possibilities
 from services.gateway.rates import DEFAULT_RATES, Rates
 from services.gateway.routes import FROM_CALLER_ALONE, ROUTES
 from services.gateway.source_address import address_of
@@ -81,7 +82,8 @@ async def gateway(
         settings.secrets.keyring("gateway"), {name: Address.parse(url) for name, url in settings.urls.items()}
     )
     standing = Standing(internal, monotonic)
-    feed = Feed(standing, monotonic)
+    possibilities = Possibilities(monotonic)
+    feed = Feed(standing, possibilities, monotonic)
     tokens = AccessTokens(internal, clock, settings.public_url, monotonic)
     authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"))
     house = House(
@@ -95,6 +97,8 @@ async def gateway(
         console=Console(),
         mailbox=_mailbox(settings, address),
         streams=Streams(),
+        possibilities=possibilities,
+        feed=feed,
     )
     door = Door(house, Table(operations, ROUTES, FROM_CALLER_ALONE), authentication, standing, rates, monotonic)
     await bus.subscribe(feed.receive, keys=KEYS)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import structlog
 
+from services.gateway.possibilities import Possibilities
 from services.gateway.standing import Standing
 from shared.events import Envelope
 from shared.events.identity import AllSessionsEnded, SessionEnded, UserClosed
@@ -20,18 +21,21 @@ KEYS = (
     "identity.session.#",
     "identity.password.#",
     "identity.two_factor.#",
-    "org.member.#",
-    "org.organization.#",
+    "org.#",
+    "billing.#",
+    "sharing.#",
     *(f"heartbeat.{owner}" for owner in OWNERS),
 )
 SILENT_SECONDS = 3.0
+OF_STANDING = ("org.member.", "org.organization.")
 
 
 class Feed:
     """Hears identity and org. What is remembered is believed only while both were heard within three seconds."""
 
-    def __init__(self, standing: Standing, monotonic: Callable[[], float]) -> None:
+    def __init__(self, standing: Standing, possibilities: Possibilities, monotonic: Callable[[], float]) -> None:
         self._standing = standing
+        self._possibilities = possibilities
         self._monotonic = monotonic
         self._heard_at: dict[str, float] = {}
         self._alive_until = float("-inf")
@@ -48,13 +52,17 @@ class Feed:
     async def receive(self, bodies: Sequence[bytes]) -> None:
         """What the bus calls; without bodies when the feed began, or began again, so that something may have been missed."""
         if not bodies:
-            self._standing.forget()
+            self._forget()
         for body in bodies:
             try:
                 self._hear(orjson.loads(body), body)
             except (ValueError, KeyError, TypeError, AttributeError) as wrong:
                 log.error("news can't be read, so everything is asked again", error=str(wrong))
-                self._standing.forget()
+                self._forget()
+
+    def _forget(self) -> None:
+        self._standing.forget()
+        self._possibilities.forget()
 
     def _hear(self, raw: dict[str, Any], body: bytes) -> None:
         if "tenantry" in raw:
@@ -63,9 +71,11 @@ class Feed:
                 self._alive_until = min(self._heard_at.get(one, float("-inf")) for one in OWNERS) + SILENT_SECONDS
             return
         envelope = Envelope.parse(body)
+        for subject in {envelope.subject, envelope.org_id or envelope.subject}:
+            self._possibilities.happened(subject)
         if envelope.source == "identity":
             self._hear_identity(envelope)
-        elif envelope.source == "org":
+        elif envelope.type.startswith(OF_STANDING):
             self._hear_org(envelope)
 
     def _hear_identity(self, envelope: Envelope) -> None:

@@ -14,7 +14,9 @@ from pydantic_core import to_json
 from services.gateway.authentication import Caller
 from services.gateway.console import Console
 from services.gateway.documents import Operation
+from services.gateway.feed import Feed
 from services.gateway.pages import Pages
+from services.gateway.possibilities import Possibilities
 from services.gateway.streams import Stream, Streams
 from shared.auth import Actor
 from shared.clock import Clock
@@ -43,6 +45,8 @@ class House:
     console: Console
     mailbox: FileMailbox | None
     streams: Streams
+    possibilities: Possibilities
+    feed: Feed
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from services.sharing import consumers
 from services.sharing.routes import ROUTES
 from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expired_secrets, warn_of_expiring_secrets
 from services.sharing.usecases.embedding import forget_refusals
+from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
 from shared.events import billing, org
 from shared.events.courier import MailRequested
@@ -41,6 +42,7 @@ service = Service(
     ),
     sources=("org", "billing"),
     jobs=(
+        Job(send_notices, every_seconds=1),
         Job(tell_expired_secrets, every_seconds=5),
         Job(warn_of_expiring_secrets, every_seconds=60),
         Job(seal_secrets_anew, every_seconds=60),

@@ -14,6 +14,7 @@ from services.sharing.usecases import (
     group_dashboards,
     handover,
     links,
+    pictures,
     plans,
     sharing,
 )
@@ -89,6 +90,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     get("/v1/shared/{shared_dashboard_id}", embedding.resolve_link, anyone("links.open")),
     post("/v1/shared/{shared_dashboard_id}/unlocks", embedding.unlock_link, anyone("links.open"), unrecorded=True),
+    get("/v1/dashboard-pictures/{token}", pictures.show_picture, anyone("pictures.show")),
     get("/v1/embed-refusals", embed_log.list_embed_refusals, admin("embed_refusals.read")),
     post("/v1/embed-token-inspections", embed_log.inspect_embed_token, admin("embed_tokens.inspect"), unrecorded=True),
     get("/internal/capabilities", plans.list_capabilities, person("me.read")),

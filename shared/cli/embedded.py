@@ -11,7 +11,8 @@ from shared.cli.place import Place, Refused
 from shared.log import set_up_logging
 from shared.migrate import migrate
 from shared.postgres import PrivatePostgres, prepare_database
-from shared.process import Product, process, until_told_to_stop
+from shared.process import Product, process
+from shared.stopping import until_told_to_stop
 
 
 async def up_in_one_process(product: Product, place: Place, host: str, port: int, admin_port: int) -> None:

@@ -22,7 +22,8 @@ from shared.db import AWAY
 from shared.log import set_up_logging
 from shared.migrate import CannotMigrate, migrate, pending
 from shared.postgres import PostgresFailed
-from shared.process import Product, process, until_told_to_stop
+from shared.process import Product, process
+from shared.stopping import until_told_to_stop
 from shared.web.server import AddressInUse
 
 Data = Annotated[Path | None, typer.Option("--data", help="Where everything is kept (default: ./.tenantry).")]

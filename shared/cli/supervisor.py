@@ -20,7 +20,8 @@ from shared.config import SERVICES, fresh_key
 from shared.log import set_up_logging
 from shared.migrate import migrate
 from shared.postgres import prepare_database
-from shared.process import Product, until_told_to_stop
+from shared.process import Product
+from shared.stopping import until_told_to_stop
 from shared.web.address import Address
 from shared.web.client import Client, DeadlineExceeded, Overloaded, Unreachable
 

@@ -8,9 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import StringConstraints
 
 from shared.events import Event, OrgEvent, Shape
-from shared.ids import OrgId, WebhookId
+from shared.ids import OrgId, UserId, WebhookId
 
-LinkPurpose = Literal["signup", "invitation", "password_reset", "email_change", "email_change_undo"]
+LinkPurpose = Literal[
+    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture"
+]
 
 
 class MailLink(Shape):
@@ -22,7 +24,10 @@ class MailLink(Shape):
 
 
 class MailRequested(Event):
-    """Send one mail: the template, its values, and perhaps a link. Ordered by organization or person, whoever it is about."""
+    """Send one mail: the template, its values, perhaps a link and a picture. Ordered by organization or person, whoever it is about.
+
+    It is written in the language of the `reader` where courier knows it, and otherwise in `language`.
+    """
 
     TYPE: ClassVar[str] = "courier.mail.requested.v1"
     SUBJECT: ClassVar[str] = "about"
@@ -63,6 +68,8 @@ class MailRequested(Event):
     values: dict[str, str]
     link: MailLink | None = None
     language: Literal["en", "de"] = "en"
+    reader: UserId | None = None
+    picture: MailLink | None = None
 
 
 class Webhook(Shape):

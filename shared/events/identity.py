@@ -27,11 +27,15 @@ class Signup(Shape):
 
 
 class UserRegistered(PersonEvent):
-    """An account exists; its address is confirmed. `signup` is there when an organization is to be created for it."""
+    """An account exists; its address is confirmed. `signup` is there when an organization is to be created for it.
+
+    `language` is the one that the person wants to be written to in.
+    """
 
     TYPE: ClassVar[str] = "identity.user.registered.v1"
     person: Person
     signup: Signup | None = None
+    language: Literal["en", "de"] | None = None
 
 
 class UserNameChanged(PersonEvent):

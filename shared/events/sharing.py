@@ -48,12 +48,13 @@ class DashboardRemoved(OrgEvent):
 
 
 class DashboardShared(OrgEvent):
-    """Who a dashboard is shared with changed."""
+    """Who a dashboard is shared with changed; so many people get a mail about it."""
 
     TYPE: ClassVar[str] = "sharing.dashboard.shared.v1"
     dashboard: Dashboard
     shared_with: SharedWith
     previous: SharedWith
+    mails: int = 0
 
 
 class DashboardTransferred(OrgEvent):

@@ -83,7 +83,8 @@ async def test_capabilities_are_asked_at_the_same_time_and_a_service_that_is_awa
         own_house.people.let_go(kind)
     (await asking).ok()
     own_house.people.away.add("capabilities of sharing")
-    reply = await own_house.ask("GET", "/v1/me/capabilities", ana.bearer)
+    ben = somebody(own_house.people)
+    reply = await own_house.ask("GET", "/v1/me/capabilities", ben.bearer)
     assert (reply.status, reply.code, reply.json["meta"]) == (503, "unavailable", {"service": "sharing"})
 
 

@@ -35,6 +35,7 @@ async def test_a_confirmed_signup_is_an_account_and_is_told_with_what_the_organi
     assert told.subject == reply.json["user_id"]
     assert told.data == {
         "person": {"email": "Ana@example.com", "name": "Ana Example"},
+        "language": "en",
         "signup": {
             "company": "Northwind",
             "location": "us",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from services.identity.usecases import two_factor_removal
 from shared.auth import Actor
+from shared.db import EVERY_ORG
 from shared.events import OrgEvent
 from shared.events.identity import AllSessionsEnded, SignInFailed, TwoFactorEnabled, TwoFactorRemoved
 from shared.events.org import (
@@ -28,6 +30,7 @@ from shared.events.org import (
     MemberRoleChanged,
 )
 from shared.ids import new_id
+from tests.dying import dying
 from tests.identity.factors import Phone, answers, challenged, sets_up_totp
 from tests.identity.people import (
     PASSWORD,
@@ -258,6 +261,47 @@ async def test_a_failure_at_the_end_leaves_everything_as_it_was(
         assert (await office.remove()).status == 500
     await has_lost_nothing(office)
     assert len(await office.world.said("identity", TwoFactorEnabled)) == 1
+
+
+async def test_killed_at_any_step_it_has_happened_whole_or_not_at_all(office: Office) -> None:
+    before = await what_is_kept(office)
+    for step in itertools.count(1):
+        for when in ("before", "after"):
+            office.world.clock.advance(timedelta(hours=1))
+            with dying(two_factor_removal, "_locked", when, step):
+                assert (await office.remove()).status == 503
+            kept = await what_is_kept(office)
+            if kept != before:
+                break
+        else:
+            continue
+        break
+    assert (when, step > 15) == ("after", True), "only the commit, the last of all steps, makes it happen"
+    assert kept == {
+        "second factors": 0,
+        "recovery codes": 0,
+        "sessions": 0,
+        "identity.two_factor.removed.v1": 1,
+        "identity.session.all_ended.v1": 1,
+        "mails about it": 2,
+    }
+    assert (await office.remove()).code == "conflict", "it happened, so it can't happen again"
+    assert await what_is_kept(office) == kept
+
+
+async def what_is_kept(office: Office) -> dict[str, int]:
+    """Of the person who lost their phone, and of what was said of it."""
+    whose = {
+        "second factors": "select count(*) from totp where user_id = $1",
+        "recovery codes": "select count(*) from recovery_codes where user_id = $1",
+        "sessions": "select count(*) from sessions where user_id = $1",
+    }
+    async with office.world.started["identity"].env.database.read(EVERY_ORG) as read:
+        kept = {what: await read.value(sql, office.vera.user_id) for what, sql in whose.items()}
+    for event in (TwoFactorRemoved, AllSessionsEnded):
+        kept[event.TYPE] = len(await office.world.said("identity", event))
+    about = [mail for mail in await mails(office.world) if mail.template.startswith("two_factor_removed")]
+    return {**kept, "mails about it": len(about)}
 
 
 def state_of(office: Office, status: str) -> Member:

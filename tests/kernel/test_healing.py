@@ -18,8 +18,8 @@ from shared.admin import Readiness
 from shared.auth import Actor
 from shared.bus import Message
 from shared.errors import Problem
+from shared.hearing import topology
 from shared.host import _drain as drain
-from shared.host import topology
 from shared.ids import new_event_id, new_id
 from shared.jobs import run_job
 from shared.migrate import CannotMigrate, migrate, pending

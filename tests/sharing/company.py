@@ -179,7 +179,7 @@ class Company:
         return (await self.ask(owner, "POST", "/v1/dashboards", body)).ok()
 
     async def share(self, owner: str, dashboard_id: str, mode: str, *groups: str, if_match: str = "*") -> Reply:
-        body: dict[str, Any] = {"mode": mode}
+        body: dict[str, Any] = {"mode": mode, "notify": False}
         if groups:
             body["group_ids"] = [self.groups[group].group_id for group in groups]
         path = f"/v1/dashboards/{dashboard_id}/sharing"

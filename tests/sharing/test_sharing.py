@@ -255,6 +255,7 @@ async def test_a_preview_names_who_gains_and_who_loses_and_changes_nothing(share
         "gaining": [{"user_id": shared.id_of(name), "name": name.capitalize()} for name in ("ana", "cyd")],
         "losing_count": 1,
         "losing": [{"user_id": shared.id_of("dan"), "name": "Dan"}],
+        "mails": 2,
     }
     assert (await shared.ask("cyd", "POST", path, wanted)).code == "not_found"
     assert await shared.world.said("sharing") == before

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from tests.broker import Broker, private_broker
+from tests.system.distribution import installed
 from tests.system.whole import WholeProduct, whole_product
 from tests.world import Databases
 
@@ -15,6 +17,12 @@ from tests.world import Databases
 async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeProduct]:
     async with whole_product(databases, tmp_path_factory.mktemp("product")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has the subscriber's distribution, and nothing else of ours."""
+    return installed(tmp_path_factory.mktemp("subscriber"))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,17 +104,19 @@ async def reports_database(databases: Databases) -> AsyncIterator[Reports]:
 
 
 class Example:
-    """The guide's example, run as its reader runs it."""
+    """The guide's example, run as its reader runs it: by a Python that has the distribution and not the checkout."""
 
-    def __init__(self, amqp_url: str, reports: Reports) -> None:
-        self._environ = {**os.environ, "PYTHONPATH": str(CHECKOUT)} | {
+    def __init__(self, python: Path, amqp_url: str, reports: Reports) -> None:
+        self._python = python
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        self._environ = clean | {
             "REPORTS_AMQP_URL": amqp_url,
             "REPORTS_DATABASE_URL": reports.dsn,
         }
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(sys.executable, str(EXAMPLE), env=self._environ)
+        self._process = await asyncio.create_subprocess_exec(str(self._python), str(EXAMPLE), env=self._environ)
 
     async def end(self, how: signal.Signals) -> int:
         assert self._process is not None

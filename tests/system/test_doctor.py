@@ -17,7 +17,7 @@ from aiohttp import web
 from shared.bus import connect
 from shared.cli.embedded import free_port
 from shared.config import Secrets
-from shared.host import topology
+from shared.hearing import topology
 from shared.ids import new_event_id, new_id
 from shared.migrate import migrate
 from shared.postgres import prepare_database

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,7 +17,6 @@ from shared.cli.embedded import free_port
 from shared.events import Envelope
 from shared.events.billing import PlanChanged
 from shared.events.courier import MailRequested
-from shared.ids import new_id
 from shared.service import Ctx
 from shared.subscriber import Subscriber
 from shared.web.address import Address
@@ -27,9 +24,7 @@ from shared.web.client import Client
 from tests.broker import Broker
 from tests.bus.world import Admin
 from tests.system.subscribing import (
-    CHECKOUT,
     GUIDE,
-    PATIENCE,
     Example,
     Reports,
     billing,
@@ -69,8 +64,8 @@ async def world(databases: Databases, tmp_path: Path, amqp: str) -> AsyncIterato
 
 
 @pytest.fixture
-async def example(amqp: str, reports: Reports) -> AsyncIterator[Example]:
-    example = Example(amqp, reports)
+async def example(python: Path, amqp: str, reports: Reports) -> AsyncIterator[Example]:
+    example = Example(python, amqp, reports)
     yield example
     await example.end(signal.SIGKILL)
 
@@ -270,27 +265,6 @@ async def test_the_guides_rights_are_enough_to_catch_up_and_too_few_to_publish(
 
 async def freeze_nothing(ctx: Ctx, told: PlanChanged) -> None:
     """Hears, and does nothing."""
-
-
-async def test_any_amqp_client_hears_the_events(world: World, amqp: str) -> None:
-    program = CHECKOUT / "docs" / "guides" / "examples" / "plain_amqp.py"
-    printer = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(program),
-        env={**os.environ, "REPORTS_AMQP_URL": amqp},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert printer.stdout is not None
-        org = new_id("org")
-        await change(world, org, "free", "team")
-        async with asyncio.timeout(PATIENCE):
-            lines = [(await printer.stdout.readline()).decode().split()[:3] for _ in range(2)]
-        assert lines == [[PlanChanged.TYPE, org, "1"], [PlanChanged.TYPE, org, "2"]]
-    finally:
-        printer.kill()
-        await printer.wait()
-        await Admin(amqp).delete("printer.events")
 
 
 def test_what_cannot_be_subscribed_is_refused_with_the_reason() -> None:

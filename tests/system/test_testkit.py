@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import AsyncIterator
 
@@ -27,16 +26,17 @@ async def reports(databases: Databases) -> AsyncIterator[Reports]:
 
 
 @pytest.fixture
-def sub(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> Subscriber:
-    """The guide's example."""
-    monkeypatch.setenv("REPORTS_DATABASE_URL", reports.dsn)
-    spec = importlib.util.spec_from_file_location("reports", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Subscriber = module.sub
-    return found
+def sub(reports: Reports) -> Subscriber:
+    """What the guide's example does."""
+    sub = Subscriber("memory://", service="reports", database=reports.dsn)
+
+    @sub.on(PlanChanged)
+    async def freeze_reports(ctx: Ctx, told: PlanChanged) -> None:
+        async with ctx.tx() as tx:
+            free = told.entitlements.plan == "free"
+            await tx.run("update reports set frozen = $2 where org_id = $1", told.org_id, free)
+
+    return sub
 
 
 def test_every_event_has_a_sample() -> None:
@@ -129,7 +129,8 @@ async def test_a_role_that_may_not_make_the_schema_is_told_what_to_ask_for(
 
 def test_the_guide_shows_the_examples_that_run() -> None:
     guide = GUIDE.read_text()
-    for example in EXAMPLE.parent.glob("*.py"):
-        assert f"```python\n{example.read_text()}```" in guide
+    for pattern, language in (("*.py", "python"), ("node/*.mjs", "js")):
+        for example in EXAMPLE.parent.glob(pattern):
+            assert f"```{language}\n{example.read_text()}```" in guide
     for link in re.findall(r"\]\((?!http)([^)#]+)", guide):
         assert (GUIDE.parent / link).exists(), link

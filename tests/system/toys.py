@@ -22,8 +22,9 @@ from shared.events import Envelope, OrgEvent
 from shared.fields import Message, View
 from shared.ids import new_id
 from shared.log import set_up_logging
-from shared.process import Product, process, until_told_to_stop
+from shared.process import Product, process
 from shared.service import Ctx, Service, admin, on, on_everything, post
+from shared.stopping import until_told_to_stop
 
 HERE = Path(__file__).parent
 

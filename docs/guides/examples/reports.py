@@ -3,9 +3,8 @@
 import asyncio
 import os
 
-from shared.events.billing import PlanChanged
-from shared.service import Ctx
-from shared.subscriber import Subscriber
+from tenantry_subscriber import Ctx, Subscriber
+from tenantry_subscriber.events.billing import PlanChanged
 
 sub = Subscriber(
     os.environ.get("REPORTS_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/"),

@@ -31,16 +31,18 @@ class Mail:
     language: str
     content: dict[str, Any]
     link: MailLink | None
+    picture: MailLink | None
     requested_at: datetime
     attempts: int
 
 
 async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: datetime) -> bool:
-    """False when this event has its mail already."""
+    """In the reader's language, if it is known. False when this event has its mail already."""
     return (
         await tx.run(
-            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, requested_at, due_at)"
-            " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) on conflict (event_id) do nothing",
+            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, picture, requested_at, due_at)"
+            " values ($1, $2, $3, $4, $5, coalesce((select language from readers where user_id = $11), $6), $7, $8, $9, $10, $10)"
+            " on conflict (event_id) do nothing",
             mail_id,
             asked.org_id or "",
             event_id,
@@ -49,7 +51,9 @@ async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: da
             asked.language,
             orjson.dumps(asked.values).decode(),
             asked.link.model_dump_json() if asked.link else None,
+            asked.picture.model_dump_json() if asked.picture else None,
             now,
+            asked.reader,
         )
         == 1
     )
@@ -69,6 +73,7 @@ def _mail(row: Row) -> Mail:
         language=row["language"],
         content=orjson.loads(row["content"]),
         link=MailLink.model_validate_json(row["link"]) if row["link"] else None,
+        picture=MailLink.model_validate_json(row["picture"]) if row["picture"] else None,
         requested_at=row["requested_at"],
         attempts=row["attempts"],
     )

@@ -135,6 +135,7 @@ class Deliverer:
                 about=hook.org_id,
                 org_id=hook.org_id,
                 to=admin.email,
+                reader=admin.user_id,
                 template="webhook_disabled",
                 values={
                     "name": admin.name,

@@ -52,18 +52,18 @@ class Wording:
         self._plain = _environment(folder, TIMES[language], escape=False)
         self._escaping = _environment(folder, TIMES[language], escape=True)
 
-    def words(self, template: str, values: Mapping[str, Any], url: str) -> Words:
-        """A mail, from its template and values."""
+    def words(self, template: str, values: Mapping[str, Any], url: str, picture: str = "") -> Words:
+        """A mail, from its template and values; `picture` is the address of one that its HTML shows."""
         own = self._texts[template]
         known = {**dict.fromkeys((*own.get("optional", ()), "name"), ""), **values}
         return Words(
             subject=" ".join(self._plain.from_string(own["subject"]).render(known).split()),
-            text=self._page(self._plain, "layout.txt", own, known, url),
-            html=self._page(self._escaping, "layout.html", own, known, url),
+            text=self._page(self._plain, "layout.txt", own, known, url, picture),
+            html=self._page(self._escaping, "layout.html", own, known, url, picture),
         )
 
     def _page(
-        self, words: Environment, layout: str, own: Mapping[str, Any], values: Mapping[str, Any], url: str
+        self, words: Environment, layout: str, own: Mapping[str, Any], values: Mapping[str, Any], url: str, picture: str
     ) -> str:
         def say(text: str) -> str:
             said = words.from_string(text).render(values)
@@ -79,6 +79,8 @@ class Wording:
             fallback=common["fallback"],
             footer=common["footer"],
             url=url,
+            picture=picture,
+            picture_text=say(own["picture"]) if picture else "",
         )
 
 

@@ -73,7 +73,11 @@ class Sender:
         if mail.link is not None:
             token = link_token(self._links, mail.link.purpose, mail.link.id, mail.link.version)
         url = address_of(mail, self._letterhead, token)
-        words = self._wording[mail.language].words(mail.template, mail.content, url)
+        picture = ""
+        if mail.picture is not None:
+            shown = link_token(self._links, mail.picture.purpose, mail.picture.id, mail.picture.version)
+            picture = rules.picture_url_of(self._letterhead.public_url, shown)
+        words = self._wording[mail.language].words(mail.template, mail.content, url, picture)
         return message_of(mail, words, self._letterhead, self._env.clock.now())
 
     async def _refused(self, mail: Mail, why: str, *, for_good: bool) -> None:

@@ -79,6 +79,17 @@ async def read_me(ctx: Ctx, _: Nothing) -> Me:
 
 async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """Every action, and whether the person may take it now; if not, why."""
+
+    async def ask() -> Capabilities:
+        return await _asked_everywhere(ctx)
+
+    actor, house = ctx.actor, ctx.house
+    if actor.org_id is None or ctx.after is not None or not house.feed.alive:
+        return await ask()
+    return await house.possibilities.get(actor.person(), actor.org_id, ask)
+
+
+async def _asked_everywhere(ctx: Ctx) -> Capabilities:
     services = sorted({one.service for one in ctx.house.operations} - {"gateway"})
     answers = await asyncio.gather(*(_capabilities_of(ctx, service) for service in services))
     merged = {may.action: _own(may, ctx.actor) for may in ctx.house.permissions}

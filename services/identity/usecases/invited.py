@@ -55,7 +55,8 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
         ):
             raise Problem("already_exists", HAS_ACCOUNT)
         await accounts.set_home(tx, user_id, invitation.org_id)
-        await tx.emit(UserRegistered(user_id=user_id, person=Person(email=invitation.email, name=wanted.name)))
+        person = Person(email=invitation.email, name=wanted.name)
+        await tx.emit(UserRegistered(user_id=user_id, person=person, language=wanted.language))
     return Registered(user_id=user_id, email=invitation.email)
 
 

@@ -145,5 +145,5 @@ async def confirm_signup(ctx: Ctx, wanted: ConfirmSignup) -> Registered:
             source_ip=signup.source_ip,
         )
         person = Person(email=signup.email, name=signup.name)
-        await tx.emit(UserRegistered(user_id=signup.user_id, person=person, signup=wish))
+        await tx.emit(UserRegistered(user_id=signup.user_id, person=person, signup=wish, language=signup.language))
     return Registered(user_id=signup.user_id, email=signup.email)

@@ -234,9 +234,9 @@ def kind_of(role: str) -> Kind:
     return "author" if role in AUTHORS else "viewer"
 
 
-def belongs_to(kind: GroupKind, member: said.Member) -> bool:
+def is_in_built_in(kind: GroupKind, status: Status, effective_role: Role) -> bool:
     """Whether a member is in a built-in group: All Users have every active one, All Analysts those who act as Admin or Analyst."""
-    return member.status == "active" and (kind == "all_users" or member.effective_role in AUTHORS)
+    return status == "active" and (kind == "all_users" or effective_role in AUTHORS)
 
 
 def key_of(name: str) -> str:

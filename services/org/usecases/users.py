@@ -261,7 +261,8 @@ async def check_role_and_groups(
 async def views(read: Read, org_id: str, overlay: rules.Overlay, found: list[rules.Member]) -> list[User]:
     custom = await groups.held(read, org_id, [member.user_id for member in found])
     built_in = await groups.built_in(read, org_id)
-    return [_view(overlay, member, built_in, custom[member.user_id]) for member in found]
+    known: dict[str, GroupRef] = {}
+    return [_view(overlay, member, built_in, custom[member.user_id], known) for member in found]
 
 
 async def one_view(read: Read, org_id: str, overlay: rules.Overlay, member: rules.Member) -> OneUser:
@@ -269,12 +270,32 @@ async def one_view(read: Read, org_id: str, overlay: rules.Overlay, member: rule
     return OneUser(**view.model_dump(), version=member.version)
 
 
-def _view(overlay: rules.Overlay, member: rules.Member, built_in: list[rules.Group], custom: list[rules.Group]) -> User:
-    state = overlay.state(member)
-    derived = [group for group in built_in if rules.belongs_to(group.kind, state)]
+def _view(
+    overlay: rules.Overlay,
+    member: rules.Member,
+    built_in: list[rules.Group],
+    custom: list[rules.Group],
+    known: dict[str, GroupRef],
+) -> User:
+    role = overlay.effective_role(member)
+    derived = [group for group in built_in if rules.is_in_built_in(group.kind, member.status, role)]
     return User(
         id=member.user_id,
-        **state.model_dump(exclude={"user_id"}),
+        email=member.email,
+        name=member.name,
+        role=member.role,
+        effective_role=role,
+        status=member.status,
+        joined_at=member.joined_at,
+        deactivated_at=member.deactivated_at,
         last_active_at=member.last_active_at,
-        groups=[GroupRef(id=g.group_id, kind=g.kind, name=g.name) for g in (*derived, *custom)],
+        groups=[_ref(known, group) for group in (*derived, *custom)],
     )
+
+
+def _ref(known: dict[str, GroupRef], group: rules.Group) -> GroupRef:
+    """Members of one page share most of their groups, so each is made once."""
+    ref = known.get(group.group_id)
+    if ref is None:
+        ref = known[group.group_id] = GroupRef(id=group.group_id, kind=group.kind, name=group.name)
+    return ref

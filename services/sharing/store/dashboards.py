@@ -45,7 +45,7 @@ from dashboard_groups dg join groups g on g.org_id = $1 and g.group_id = dg.grou
 where dg.org_id = $1 and dg.dashboard_id = $2 and g.deleted_at is null order by g.name, g.group_id
 """
 # Who sees the dashboard with one sharing, and with another: one walk over the members.
-COMPARED = """
+JUDGED = """
 with judged as (
     select m.user_id, m.name, m.name_key,
         m.user_id = $2 or $3 or ($4 and m.effective_role <> 'viewer') or m.user_id in (
@@ -55,7 +55,10 @@ with judged as (
             select gm.user_id from group_members gm where gm.org_id = $1 and gm.group_id = any($8::text[]) and gm.present
         ) as after
     from members m where m.org_id = $1 and m.status = 'active'
-), changed as (
+)
+"""
+COMPARED = f"""
+{JUDGED}, changed as (
     select user_id, name, after, row_number() over (partition by after order by name_key, user_id) as place
     from judged where before <> after
 )
@@ -265,18 +268,22 @@ async def compare(
     names: int,
 ) -> Compared:
     """What another sharing would change; each side is an audience and the custom groups that grant."""
-    sides = [
-        part
-        for audience, group_ids in (before, after)
-        for part in (audience.all_users, audience.all_analysts, list(group_ids) if audience.group else [])
-    ]
-    rows = await read.rows(COMPARED, org_id, owner_id, *sides, names)
+    rows = await read.rows(COMPARED, org_id, owner_id, *sides(before, after), names)
     totals = next(row for row in rows if row["what"] == "totals")
     named = {
         what: tuple((row["user_id"], row["name"]) for row in rows if row["what"] == what)
         for what in ("gaining", "losing")
     }
     return Compared(totals["n"], totals["m"], totals["k"], named["gaining"], named["losing"])
+
+
+def sides(before: tuple[Reach, Sequence[str]], after: tuple[Reach, Sequence[str]]) -> list[object]:
+    """What `JUDGED` wants to know of two sharings."""
+    return [
+        part
+        for audience, group_ids in (before, after)
+        for part in (audience.all_users, audience.all_analysts, list(group_ids) if audience.group else [])
+    ]
 
 
 def _kept(row: Row, my_groups: tuple[str, ...] = ()) -> Kept:

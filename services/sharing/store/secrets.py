@@ -205,13 +205,13 @@ async def seal_anew(tx: Tx, org_id: str, secret_id: str, sealed: bytes, sealing:
     )
 
 
-async def admins(read: Read, org_id: str) -> list[tuple[str, str]]:
-    """(name, e-mail) of those who act as Admin now."""
+async def admins(read: Read, org_id: str) -> list[tuple[str, str, str]]:
+    """(user id, name, e-mail) of those who act as Admin now."""
     rows = await read.rows(
-        "select name, email from members where org_id = $1 and status = 'active' and effective_role = 'admin' order by user_id",
+        "select user_id, name, email from members where org_id = $1 and status = 'active' and effective_role = 'admin' order by user_id",
         org_id,
     )
-    return [(row["name"], row["email"]) for row in rows]
+    return [(row["user_id"], row["name"], row["email"]) for row in rows]
 
 
 async def organization_name(read: Read, org_id: str) -> str:

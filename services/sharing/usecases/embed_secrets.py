@@ -182,8 +182,8 @@ async def warn_of_expiring_secrets(ctx: Ctx) -> None:
         for kept in await store.ending_unwarned(tx, ctx.now):
             if not rules.is_worth_a_warning(kept.life, kept.last_used_at, ctx.now):
                 continue
-            for name, email in await store.admins(tx, kept.org_id):
-                await tx.emit(await _warning(tx, kept, name, email))
+            for user_id, name, email in await store.admins(tx, kept.org_id):
+                await tx.emit(await _warning(tx, kept, user_id, name, email))
             await store.mark_warned(tx, kept.org_id, kept.life.secret_id, ctx.now)
 
 
@@ -225,7 +225,7 @@ async def _in_use(ctx: Ctx, read: Read, org_id: str, secret_id: str) -> EmbedSec
     return EmbedSecretInUse(**_view(kept, ctx.now).model_dump(), used_by=used_by)
 
 
-async def _warning(read: Read, kept: store.KeptSecret, name: str, email: str) -> MailRequested:
+async def _warning(read: Read, kept: store.KeptSecret, user_id: str, name: str, email: str) -> MailRequested:
     assert kept.life.expires_at is not None
     superseded = kept.life.superseded_at or kept.life.created_at
     users = await store.users(read, kept.org_id, kept.life.secret_id)
@@ -235,6 +235,7 @@ async def _warning(read: Read, kept: store.KeptSecret, name: str, email: str) ->
         about=kept.org_id,
         org_id=kept.org_id,
         to=email,
+        reader=user_id,
         template="embed_secret_expiring",
         values={
             "name": name,

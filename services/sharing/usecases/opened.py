@@ -1,4 +1,4 @@
-"""What sharing opens when it starts: the threads that hash the passwords of links."""
+"""What sharing opens when it starts: the threads that hash the passwords of links, and the client that fetches pictures."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from typing import cast
 
 from shared.hashing import Hasher, hashing
+from shared.outbound import Outbound, Policy
 from shared.service import Ctx, Environment
+
+PICTURE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Opened:
     hasher: Hasher
     link_tokens: bytes
+    outbound: Outbound
 
 
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
-        yield Opened(hasher, env.settings.secrets.bytes("links"))
+        yield Opened(hasher, env.settings.secrets.bytes("links"), Outbound(Policy(bytes=PICTURE_BYTES)))
 
 
 def opened(ctx: Ctx) -> Opened:

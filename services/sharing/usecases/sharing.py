@@ -10,11 +10,12 @@ from typing import Annotated
 from pydantic import Field
 
 from services.sharing.rules import access, sharing
-from services.sharing.rules.access import Board, Mode, Plan, Reach
+from services.sharing.rules.access import Board, Mode, Plan
 from services.sharing.rules.explanation import Cause
 from services.sharing.rules.sharing import NOBODY, GroupKind, Target
 from services.sharing.store import dashboards as store
-from services.sharing.store import plans
+from services.sharing.store import notices, plans
+from services.sharing.store.notices import Side
 from services.sharing.usecases.asking import Asker, asker, author, owner_of
 from services.sharing.usecases.dashboards import WhichDashboard, state
 from shared.capabilities import Suspension
@@ -51,11 +52,13 @@ class Sharing(Composed):
 
 
 class ShareDashboard(Message):
-    """`group_ids` goes with mode `groups` only."""
+    """`group_ids` goes with mode `groups` only. `notify`: a mail to who gains access, once per person and dashboard, ever."""
 
     dashboard_id: ForeignId
     mode: Mode
     group_ids: Annotated[list[GroupId], Field(max_length=2000)] = Field(default_factory=list)
+    notify: bool = True
+    include_thumbnail: bool = True
 
 
 class Somebody(View):
@@ -64,7 +67,7 @@ class Somebody(View):
 
 
 class SharingPreview(View):
-    """Who would gain and lose the dashboard: all counted, and the first 200 of each by name."""
+    """Who would gain and lose the dashboard: all counted, and the first 200 of each by name. `mails`: to whom it is news."""
 
     people_before: int
     people_after: int
@@ -72,6 +75,7 @@ class SharingPreview(View):
     gaining: Sequence[Somebody]
     losing_count: int
     losing: Sequence[Somebody]
+    mails: int
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,19 @@ class Wanted:
     @property
     def before(self) -> Target:
         return Target(self.kept.board.mode, self.selected)
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """The audience as it is, and as it is wanted."""
+        board, plan = self.kept.board, self.asking.plan
+        return _side(board, self.before, plan), _side(board, self.target, plan)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Who gains access is told by mail."""
+
+    include_thumbnail: bool
 
 
 async def read_sharing(ctx: Ctx, which: WhichDashboard) -> Sharing:
@@ -107,7 +124,7 @@ async def share_dashboard(ctx: Ctx, wanted: ShareDashboard) -> Sharing:
         sharing.check_owns(asking.person, kept.board)
         ctx.check_version(kept.sharing_version, kept.shared_by, kept.shared_at)
         checked = await _checked(tx, asking, kept, wanted)
-        await _set(ctx, tx, checked)
+        await set_sharing(ctx, tx, checked, Notice(wanted.include_thumbnail) if wanted.notify else None)
         return await _view(tx, asking, await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id))
 
 
@@ -119,7 +136,7 @@ async def unshare_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
         sharing.check_may_shrink(asking.person, kept.board, await owner_of(tx, asking.org_id, kept.board))
         ctx.check_version(kept.sharing_version, kept.shared_by, kept.shared_at)
         selected = await _selected(tx, asking.org_id, which.dashboard_id)
-        await _set(ctx, tx, Wanted(asking, kept, selected, NOBODY))
+        await set_sharing(ctx, tx, Wanted(asking, kept, selected, NOBODY))
 
 
 async def preview_sharing(ctx: Ctx, wanted: ShareDashboard) -> SharingPreview:
@@ -131,14 +148,10 @@ async def preview_sharing(ctx: Ctx, wanted: ShareDashboard) -> SharingPreview:
             raise Problem("not_found")
         sharing.check_owns(asking.person, kept.board)
         checked = await _checked(read, asking, kept, wanted)
-        compared = await store.compare(
-            read,
-            asking.org_id,
-            kept.board.owner_id,
-            _side(kept.board, checked.before, asking.plan),
-            _side(kept.board, checked.target, asking.plan),
-            NAMES_SHOWN,
-        )
+        org_id, owner_id = asking.org_id, kept.board.owner_id
+        before, after = checked.sides
+        compared = await store.compare(read, org_id, owner_id, before, after, NAMES_SHOWN)
+        mails = await notices.untold(read, org_id, wanted.dashboard_id, owner_id, before, after) if wanted.notify else 0
     losing_count = compared.before - compared.after + compared.gaining_count
     return SharingPreview(
         people_before=compared.before,
@@ -147,6 +160,7 @@ async def preview_sharing(ctx: Ctx, wanted: ShareDashboard) -> SharingPreview:
         gaining=[Somebody(user_id=user_id, name=name) for user_id, name in compared.gaining],
         losing_count=losing_count,
         losing=[Somebody(user_id=user_id, name=name) for user_id, name in compared.losing],
+        mails=mails,
     )
 
 
@@ -158,17 +172,19 @@ async def _checked(read: Read, asking: Asker, kept: store.Kept, wanted: ShareDas
     return Wanted(asking, kept, selected, target)
 
 
-async def _set(ctx: Ctx, tx: Tx, wanted: Wanted) -> None:
-    """Keeps and says the new sharing; nothing when it is as before."""
+async def set_sharing(ctx: Ctx, tx: Tx, wanted: Wanted, notice: Notice | None = None) -> None:
+    """Keeps and says the new sharing, and puts the mails about it in line; nothing when it is as before."""
     before, target, kept = wanted.before, wanted.target, wanted.kept
     if (before.mode, set(before.group_ids)) == (target.mode, set(target.group_ids)):
         return
+    mails = await _ask_for_mails(ctx, tx, wanted, notice) if notice is not None else 0
     told = await tx.emit(
         said.DashboardShared(
             org_id=wanted.asking.org_id,
             dashboard=state(kept.board, kept.parameters),
             shared_with=said.SharedWith(mode=target.mode, group_ids=target.group_ids),
             previous=said.SharedWith(mode=before.mode, group_ids=before.group_ids),
+            mails=mails,
         )
     )
     await store.set_sharing(
@@ -176,11 +192,25 @@ async def _set(ctx: Ctx, tx: Tx, wanted: Wanted) -> None:
     )
 
 
+async def _ask_for_mails(ctx: Ctx, tx: Tx, wanted: Wanted, notice: Notice) -> int:
+    board = wanted.kept.board
+    return await notices.ask(
+        tx,
+        wanted.asking.org_id,
+        board.dashboard_id,
+        board.owner_id,
+        *wanted.sides,
+        by=ctx.actor.user_id,
+        with_thumbnail=notice.include_thumbnail,
+        at=ctx.now,
+    )
+
+
 async def _selected(read: Read, org_id: str, dashboard_id: str) -> tuple[sharing.Group, ...]:
     return tuple(one.group for one in await store.selected(read, org_id, dashboard_id))
 
 
-def _side(board: Board, target: Target, plan: Plan | None) -> tuple[Reach, Sequence[str]]:
+def _side(board: Board, target: Target, plan: Plan | None) -> Side:
     """The audience that a sharing would have, and the custom groups in it."""
     shared = replace(board, mode=target.mode, all_users=target.all_users, all_analysts=target.all_analysts)
     return access.audience(shared, plan), [group.group_id for group in target.groups if group.kind == "custom"]
