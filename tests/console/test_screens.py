@@ -9,6 +9,7 @@ import pytest
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import CONTRAST, RULES
 from tests.console.conftest import Opens
+from tests.console.reach import CLIPPED, SMALL, UNTRANSLATED, speak_pseudo
 from tests.system.whole import Cast
 
 OUTSIDE = {
@@ -111,3 +112,24 @@ async def test_the_console_speaks_german_and_remembers_it(opens: Opens, cast: Ca
         await it.page.reload()
         await it.page.get_by_role("heading", level=1, name="Übersicht").wait_for()
         assert await it.flaws() == []
+
+
+async def test_screens_hold_longer_words_forced_colours_and_fingers(opens: Opens, cast: Cast) -> None:
+    wrong = []
+    async with opens(forced_colors="active") as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        await speak_pseudo(it)
+        for path in INSIDE:
+            await it.go(path)
+            await it.page.locator("main h1").wait_for()
+            await it.settled()
+            wrong += [f"{path} isn't translated: {one}" for one in await it.page.evaluate(UNTRANSLATED)]
+            wrong += [f"{path} in forced colours: {one}" for one in await it.flaws(CONTRAST)]
+            for width in (1280, 320):
+                await it.page.set_viewport_size({"width": width, "height": 860})
+                wrong += [f"{path} clips at {width}: {one}" for one in await it.page.evaluate(CLIPPED)]
+                wrong += [f"{path} is small at {width}: {one}" for one in await it.page.evaluate(SMALL)]
+                if (over := await it.overflow()) > 0:
+                    wrong.append(f"{path} is {over} pixels too wide at {width}")
+            await it.page.set_viewport_size({"width": 1280, "height": 860})
+    assert not wrong, "\n".join(wrong)

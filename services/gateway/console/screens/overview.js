@@ -1,11 +1,11 @@
 // The overview: what wants attention, how full the plan is, what happened lately, and what is still to be set up.
 import { get } from "../lib/api.js";
 import { html, useSignal } from "../lib/dom.js";
+import { inWords } from "../lib/events.js";
 import { day, t, tn } from "../lib/i18n.js";
 import { me, ROOT, useLoad } from "../lib/state.js";
 import { Badge, Button, Card, Empty, Icon, Loaded, Meter, Notice, Page, When } from "../ui/basics.js";
 import { Area, Bars, Figure, Ring } from "../ui/charts.js";
-import { inWords } from "./audit.js";
 import { attention, steps } from "./attention.js";
 
 const DAY_MS = 86_400_000;

@@ -73,7 +73,7 @@ function Change({ rule, etag, missing, reload, onClose }) {
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Save")}<//>`}>
     ${stale ? html`<${Notice} kind="warn" icon="warn" title=${t("Somebody else changed this meanwhile")} role="alert"><${Button} onClick=${() => (reload(), onClose(false))}>${t("Show what is there now")}<//><//>` : html`<${FormError} sending=${sending} fields=${["two_factor_deadline"]} />`}
     <${Choices} hidden legend=${t("Requirement")} value=${required} onInput=${setRequired} options=${[["no", t("Not required"), t("Everybody decides for themselves.")], ["yes", t("Required"), t("From a day on, nobody gets in without one.")]]} />
-    ${mine ? html`<${Notice} kind="warn" icon="shield" title=${t("You have to go first")}><p>${t("Whoever asks others for a second factor signs in with one.")}</p><a href="${ROOT}/me/security">${t("Set one up")}</a><//>` : null}
+    ${mine ? html`<${Notice} kind="warn" icon="shield" title=${t("You have to go first")}><p>${t("Whoever asks others for a second factor signs in with one.")}</p><a class="button" href="${ROOT}/me/security">${t("Set one up")}</a><//>` : null}
     ${wanted ? html`<${Field} label=${t("From this day on")} name="two_factor_deadline" type="date" min=${dateIn(0)} max=${dateIn(FARTHEST_DAYS - 1)} value=${date} onInput=${setDate} wrong=${sending.wrong("two_factor_deadline")} hint=${t("At most 180 days ahead. Until then people are reminded by mail.")} />
       ${missing ? html`<p class="small quiet">${tn(missing, "{n} person has no second factor yet", "{n} people have no second factor yet")}.</p>` : null}` : null}<//>`;
 }
