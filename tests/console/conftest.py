@@ -11,6 +11,7 @@ from playwright.async_api import Browser
 
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import Window, started_browser, window
+from tests.org.dns_server import DnsServer, dns_server
 from tests.system.whole import Cast, WholeProduct, a_cast, whole_product
 from tests.world import Databases
 
@@ -18,9 +19,18 @@ Opens = Callable[..., AbstractAsyncContextManager[Window]]
 
 
 @pytest.fixture(scope="module")
-async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WholeProduct]:
+async def dns() -> AsyncIterator[DnsServer]:
+    async with dns_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def product(
+    databases: Databases, dns: DnsServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[WholeProduct]:
+    folder = tmp_path_factory.mktemp("product")
     # A passkey belongs to a name, never to an address (WebAuthn, RP ID).
-    async with whole_product(databases, tmp_path_factory.mktemp("product"), host="localhost") as running:
+    async with whole_product(databases, folder, host="localhost", look_up=dns.look_up) as running:
         yield running
 
 
@@ -47,7 +57,8 @@ def opens(browser: Browser, product: WholeProduct) -> Opens:
 
 @pytest.fixture
 async def admin(opens: Opens, cast: Cast) -> AsyncIterator[Window]:
-    """The admin's window, signed in."""
+    """The admin's window, signed in, before the list of users."""
     async with opens() as it:
         await it.sign_in(cast.admin.email, PASSWORD)
+        await it.page.get_by_role("link", name="Users", exact=True).click()
         yield it

@@ -32,7 +32,7 @@ async def test_a_company_signs_up_confirms_and_arrives_in_its_own_organization(
         assert await nora.field("Work e-mail").input_value() == email
         await nora.field("Password").fill(PASSWORD)
         await nora.button("Sign in").click()
-        await nora.page.get_by_role("heading", level=1, name="Users").wait_for()
+        await nora.page.get_by_role("heading", level=1, name="Overview").wait_for()
         await nora.page.get_by_text("Northwind").first.wait_for()
 
 

@@ -9,6 +9,7 @@ import pytest
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import CONTRAST, RULES
 from tests.console.conftest import Opens
+from tests.console.reach import CLIPPED, SMALL, UNTRANSLATED, speak_pseudo
 from tests.system.whole import Cast
 
 OUTSIDE = {
@@ -22,12 +23,16 @@ OUTSIDE = {
     "/reset/nonsense": "Set a new password",
 }
 INSIDE = {
+    "/": "Overview",
     "/users": "Users",
     "/users?status=inactive": "Users",
     "/users?status=pending": "Users",
     "/users?q=nobody-at-all": "Users",
+    "/two-factor": "Two-factor",
     "/groups": "User groups",
     "/organization": "Organization",
+    "/legal": "Legal & compliance",
+    "/domains": "Domains",
     "/sharing": "Sharing",
     "/access": "Who can see what",
     "/billing": "Billing",
@@ -39,6 +44,7 @@ INSIDE = {
 DIALOGS = {
     "/users": "Invite users",
     "/groups": "Add group",
+    "/domains": "Add domain",
 }
 
 
@@ -84,12 +90,13 @@ async def test_a_viewer_is_told_who_can_help_where_their_role_doesnt_reach(opens
 async def test_a_menu_is_complete_with_the_keyboard(opens: Opens, cast: Cast) -> None:
     async with opens() as it:
         await it.sign_in(cast.admin.email, PASSWORD)
+        await it.go("/users", "Users")
         await it.button("Actions for Some Analyst").focus()
         await it.page.keyboard.press("Enter")
         await it.page.get_by_role("menuitem").first.wait_for()
         assert await it.flaws() == []
         await it.page.keyboard.press("End")
-        assert "Deactivate" in await it.page.evaluate("document.activeElement.textContent")
+        assert "Remove for good" in await it.page.evaluate("document.activeElement.textContent")
         await it.page.keyboard.press("ArrowDown")
         assert "Role" in await it.page.evaluate("document.activeElement.textContent")
         await it.page.keyboard.press("Escape")
@@ -103,5 +110,26 @@ async def test_the_console_speaks_german_and_remembers_it(opens: Opens, cast: Ca
         await it.page.get_by_role("menuitem", name="Deutsch").click()
         await it.page.locator("html[lang=de]").wait_for()
         await it.page.reload()
-        await it.page.get_by_role("heading", level=1, name="Personen").wait_for()
+        await it.page.get_by_role("heading", level=1, name="Übersicht").wait_for()
         assert await it.flaws() == []
+
+
+async def test_screens_hold_longer_words_forced_colours_and_fingers(opens: Opens, cast: Cast) -> None:
+    wrong = []
+    async with opens(forced_colors="active") as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        await speak_pseudo(it)
+        for path in INSIDE:
+            await it.go(path)
+            await it.page.locator("main h1").wait_for()
+            await it.settled()
+            wrong += [f"{path} isn't translated: {one}" for one in await it.page.evaluate(UNTRANSLATED)]
+            wrong += [f"{path} in forced colours: {one}" for one in await it.flaws(CONTRAST)]
+            for width in (1280, 320):
+                await it.page.set_viewport_size({"width": width, "height": 860})
+                wrong += [f"{path} clips at {width}: {one}" for one in await it.page.evaluate(CLIPPED)]
+                wrong += [f"{path} is small at {width}: {one}" for one in await it.page.evaluate(SMALL)]
+                if (over := await it.overflow()) > 0:
+                    wrong.append(f"{path} is {over} pixels too wide at {width}")
+            await it.page.set_viewport_size({"width": 1280, "height": 860})
+    assert not wrong, "\n".join(wrong)

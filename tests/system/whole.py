@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from services.launcher import PRODUCT
+from services.org.app import opening
+from services.org.usecases.dns import LookUp
 from shared.cli.demo.api import Gateway, Person, sign_up
 from shared.cli.embedded import free_port
 from shared.clock import MovableClock
@@ -42,6 +44,7 @@ async def whole_product(
     clock: MovableClock | None = None,
     host: str = "127.0.0.1",
     product: Product = PRODUCT,
+    look_up: LookUp | None = None,
     **more: Any,
 ) -> AsyncIterator[WholeProduct]:
     """The product in one process; with other settings than the usual ones, or services that reach elsewhere, where they are given."""
@@ -60,8 +63,17 @@ async def whole_product(
         **more,
     )
     clock = clock or MovableClock()
-    async with process(product, settings, clock=clock), Gateway(settings.public_url) as gateway:
+    async with (
+        process(asking_dns(look_up) if look_up else product, settings, clock=clock),
+        Gateway(settings.public_url) as gateway,
+    ):
         yield WholeProduct(gateway, settings, clock)
+
+
+def asking_dns(look_up: LookUp) -> Product:
+    """The product, whose org asks DNS this way."""
+    asking = replace(PRODUCT.service("org"), opens=opening(look_up))
+    return replace(PRODUCT, service=lambda name: asking if name == "org" else PRODUCT.service(name))
 
 
 @dataclass

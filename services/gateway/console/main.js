@@ -20,7 +20,11 @@ const OUTSIDE = [
 ];
 const sharing = lazy(() => import("./screens/sharing.js"), "Sharing");
 const INSIDE = [
+  [/^\/$/, lazy(() => import("./screens/overview.js"), "Overview")],
   [/^\/organization$/, lazy(() => import("./screens/organization.js"), "Organization")],
+  [/^\/domains$/, lazy(() => import("./screens/domains.js"), "Domains")],
+  [/^\/domains\/(dom_\w+)$/, lazy(() => import("./screens/domains.js"), "DomainPage")],
+  [/^\/legal$/, lazy(() => import("./screens/legal.js"), "Legal")],
   [/^\/sharing$/, sharing],
   [/^\/dashboards$/, sharing],
   [/^\/access$/, lazy(() => import("./screens/access.js"), "Access")],
@@ -28,6 +32,7 @@ const INSIDE = [
   [/^\/audit$/, lazy(() => import("./screens/audit.js"), "Audit")],
   [/^\/users$/, lazy(() => import("./screens/users.js"), "Users")],
   [/^\/users\/(usr_\w+)$/, lazy(() => import("./screens/users.js"), "UserPage")],
+  [/^\/two-factor$/, lazy(() => import("./screens/two-factor-policy.js"), "TwoFactorPolicy")],
   [/^\/groups$/, lazy(() => import("./screens/groups.js"), "Groups")],
   [/^\/groups\/(grp_\w+)$/, lazy(() => import("./screens/groups.js"), "GroupPage")],
   [/^\/me$/, lazy(() => import("./screens/profile.js"), "Profile")],
@@ -64,13 +69,14 @@ function App() {
   const outside = screenOf(OUTSIDE, path);
   useEffect(() => {
     if (!who && !outside) go(`/sign-in${path === "/" ? "" : `?to=${encodeURIComponent(path + location.search)}`}`, { replace: true });
-    else if (who && path === "/") go(who.organization?.effective_role === "admin" ? "/users" : "/sharing", { replace: true });
+    else if (who?.organization && path === "/" && who.organization.effective_role !== "admin") go("/sharing", { replace: true });
   });
   if (outside) return html`<${outside.screen} id=${outside.id} key=${path} />`;
   if (!who) return null;
   if (!who.organization) return html`<${Waiting} who=${who} />`;
   const inside = screenOf(INSIDE, path);
-  return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.key} />` : path === "/" ? null : html`<${Lost} />`}<//>`;
+  if (path === "/" && who.organization.effective_role !== "admin") return null;
+  return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.key} />` : html`<${Lost} />`}<//>`;
 }
 
 function follow(event) {

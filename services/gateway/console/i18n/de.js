@@ -1,5 +1,8 @@
 import { words as house } from "./de-house.js";
+import { words as events } from "./de-events.js";
 import { words as mine } from "./de-me.js";
+import { words as organization } from "./de-organization.js";
+import { words as overview } from "./de-overview.js";
 import { words as people } from "./de-people.js";
 
 export const words = {
@@ -108,7 +111,6 @@ export const words = {
 "Deactivate {name}?": "{name} deaktivieren?",
 "Deactivate": "Deaktivieren",
 "Every session in your organization ends within a second.": "Jede Sitzung in Ihrer Organisation endet innerhalb einer Sekunde.",
-"The slot is free for somebody else.": "Der Platz ist frei für jemand anderen.",
 "Role, groups and dashboards stay, and come back on reactivation.": "Rolle, Gruppen und Dashboards bleiben und kommen beim Reaktivieren wieder.",
 "{name} is active again.": "{name} ist wieder aktiv.",
 "Reactivate {name}?": "{name} reaktivieren?",
@@ -117,7 +119,6 @@ export const words = {
 "{name} is removed.": "{name} ist entfernt.",
 "Remove {name} for good?": "{name} endgültig entfernen?",
 "Remove {name}": "{name} entfernen",
-"Membership and groups are gone; only a new invitation brings {name} back.": "Mitgliedschaft und Gruppen sind weg; nur eine neue Einladung bringt {name} zurück.",
 "The audit log keeps what {name} did.": "Das Protokoll behält, was {name} getan hat.",
 "There are no groups yet. Everybody is in All users anyway.": "Es gibt noch keine Gruppen. In „Alle“ sind ohnehin alle.",
 "Search groups": "Gruppen suchen",
@@ -322,4 +323,4 @@ export const words = {
 "The dashboards stay. The group can be brought back within 30 days.": "Die Dashboards bleiben. Die Gruppe lässt sich 30 Tage lang zurückholen."
 };
 
-Object.assign(words, house, mine, people);
+Object.assign(words, house, events, mine, organization, overview, people);

@@ -92,3 +92,28 @@ async function send(method, path, body, etag, key) {
   if (answer.ok) return { ok: true, data: json, etag: answer.headers.get("ETag"), change: answer.headers.get("Tenantry-Change") };
   return { refusal: new Refusal(answer.status, json ?? {}, answer.headers.get("Request-Id")), wait: Number(answer.headers.get("Retry-After") ?? 1) };
 }
+
+/** Follows long work by its stream, or by asking where streams don't pass; answers what stops it. */
+export function watch(id, tell, fail) {
+  let over = false;
+  let timer = null;
+  const path = `/v1/operations/${id}`;
+  const heard = (operation) => {
+    if (over) return;
+    tell(operation);
+    if (operation.finished_at) stop();
+  };
+  const ask = () => get(path).then(({ data }) => heard(data), fail).then(() => { if (!over) timer = setTimeout(ask, 1500); });
+  const stream = new EventSource(path);
+  stream.addEventListener("progress", (event) => heard(JSON.parse(event.data)));
+  stream.onerror = () => {
+    stream.close();
+    if (!over) ask();
+  };
+  function stop() {
+    over = true;
+    clearTimeout(timer);
+    stream.close();
+  }
+  return stop;
+}

@@ -1,5 +1,6 @@
 // The audit log: who did what, when, from where.
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
+import { inWords } from "../lib/events.js";
 import { exactly, t } from "../lib/i18n.js";
 import { me, refine, route, useList } from "../lib/state.js";
 import { Badge, Button, Card, Page, useResting, When } from "../ui/basics.js";
@@ -32,12 +33,6 @@ export function Audit() {
   return html`<${Page} title=${t("Audit log")} org=${who.organization.name} lead=${t("Everything that changed, by whom and when. Nothing in it can be changed.")}>
     <${Card} plain><div class="toolbar"><${Search} label=${t("Search the log")} value=${text} onInput=${setText} />${filters.map((name) => html`<${Button} icon="close" onClick=${() => refine({ [name]: "" })}>${query.get(name)}<//>`)}</div>
     <${Table} label=${t("Audit log")} list=${list} columns=${columns} empty=${html`<${Nothing} filtered=${resting || filters.length} clear=${clear} icon="log" title=${t("Nothing has happened yet")} />`} /><//>${dialog}<//>`;
-}
-
-/** `org.group.member_added.v1` as people would say it. */
-function inWords(action) {
-  const words = action.replace(/^\w+\./, "").replace(/\.v\d+$/, "").replace(/[._]/g, " ");
-  return words[0].toUpperCase() + words.slice(1);
 }
 
 function Entry({ one, onClose }) {

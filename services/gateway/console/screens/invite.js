@@ -7,7 +7,7 @@ import { say, useLoad, whole } from "../lib/state.js";
 import { Button, Icon, Notice } from "../ui/basics.js";
 import { Choices, FormError, Submit, useSend } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
-import { GroupPicker } from "./users.js";
+import { GroupPicker } from "./role-and-groups.js";
 
 const ADDRESS = /^[^\s@<>"]+@[^\s@<>"]+\.[^\s@<>"]+$/;
 

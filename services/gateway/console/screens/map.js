@@ -1,12 +1,21 @@
 // Where one can go. `action` is what the page's main request needs; a page whose action is never allowed isn't shown.
 export const SECTIONS = [
-  { title: "Organization", pages: [{ path: "/organization", title: "General", icon: "building", action: "organization.read" }] },
+  { title: null, pages: [{ path: "/", title: "Overview", icon: "home", action: "organization.read", exact: true }] },
+  {
+    title: "Organization",
+    pages: [
+      { path: "/organization", title: "General", icon: "building", action: "organization.read" },
+      { path: "/legal", title: "Legal & compliance", icon: "scale", action: "legal.read" },
+      { path: "/domains", title: "Domains", icon: "globe", action: "domains.read" },
+    ],
+  },
   {
     title: "People & access",
     pages: [
       { path: "/users", title: "Users", icon: "users", action: "users.read" },
       { path: "/groups", title: "User groups", icon: "groups", action: "groups.read" },
       { path: "/sharing", title: "Sharing", icon: "share", action: "dashboards.read" },
+      { path: "/two-factor", title: "Two-factor", icon: "shield", action: "two_factor.roster" },
       { path: "/access", title: "Who can see what", icon: "eye", action: "users.read" },
     ],
   },
@@ -16,7 +25,7 @@ export const SECTIONS = [
     title: "You",
     pages: [
       { path: "/me", title: "Profile & preferences", icon: "person", exact: true },
-      { path: "/me/security", title: "Security", icon: "shield" },
+      { path: "/me/security", title: "Security", icon: "lock" },
     ],
   },
 ];

@@ -94,7 +94,7 @@ function Closing() {
   };
   return html`<${Loaded} from=${preview} lines=${2}>${({ possible, organizations }) => html`
     ${organizations.length ? html`<ul class="impact">${organizations.map((one) => html`<li><span class="row"><b>${one.name}</b><${Badge}>${ROLES()[one.role]}<//>${one.last_admin ? html`<${Badge} kind="warn" icon="warn">${t("You are its only admin")}<//>` : null}</span></li>`)}</ul>` : null}
-    ${possible ? null : html`<${Notice} kind="warn" icon="warn" title=${t("An organization would be left without an admin")}>${t("Make somebody else an admin there first.")} <a href="${ROOT}/users">${t("To the users")}</a><//>`}
+    ${possible ? null : html`<${Notice} kind="warn" icon="warn" title=${t("An organization would be left without an admin")}><p>${t("Make somebody else an admin there first.")}</p><a class="button" href="${ROOT}/users">${t("To the users")}</a><//>`}
     <div class="row"><${Button} kind="danger" why=${possible ? "" : t("You are the only admin of an organization.")} onClick=${() => open(html`<${CloseAccount} organizations=${organizations} onClose=${close} />`)}>${t("Close your account…")}<//></div>${dialog}`}<//>`;
 }
 

@@ -73,7 +73,7 @@ function SetUp({ begun, onClose, shown }) {
     <p>${t("Scan this with an authenticator app, or type the key into it.")}</p>
     <div class="scan"><img class="qr" width="168" height="168" alt=${t("QR code of the key below")} src=${`data:image/svg+xml,${encodeURIComponent(begun.qr_svg)}`} />
       <div class="stack tight"><p class="label">${t("Key")}</p><p><code class="secret">${begun.secret.match(/.{1,4}/g).join(" ")}</code></p>
-      <div class="row"><${Copy} text=${begun.secret} label=${t("Copy the key")} /><a class="button plain" href=${begun.uri}>${t("Open in an app here")}</a></div></div></div>
+      <div class="row"><${Copy} text=${begun.secret} label=${t("Copy the key")} /><a class="small" href=${begun.uri}>${t("Open in an app here")}</a></div></div></div>
     <${Field} label=${t("Code of the app")} name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="7" value=${code} onInput=${setCode} wrong=${sending.wrong("code")} hint=${t("Six digits. It counts only after this code was right.")} data-first />
     <${FormError} sending=${sending} fields=${["code"]} /><//>`;
 }

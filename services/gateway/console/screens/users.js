@@ -1,14 +1,19 @@
 // Users: who is in, who is invited, who was; what one can do about each.
-import { get, post, put, remove } from "../lib/api.js";
+import { get } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
-import { day, t, tn } from "../lib/i18n.js";
+import { day, t } from "../lib/i18n.js";
 import { ROLES, roleOptions, whyNot } from "../lib/may.js";
-import { me, refine, ROOT, route, say, useList, useLoad, whole } from "../lib/state.js";
-import { Badge, Button, Card, Icon, Loaded, Meter, Notice, Page, Person, useResting, When } from "../ui/basics.js";
-import { Check, Choices, FormError, Search, Select, Submit, useSend } from "../ui/forms.js";
-import { Confirm, Dialog, Menu } from "../ui/overlays.js";
+import { go, me, refine, ROOT, route, useList, useLoad, whole } from "../lib/state.js";
+import { Badge, Button, Card, Loaded, Meter, Notice, Page, Person, useResting, When } from "../ui/basics.js";
+import { Search, Select } from "../ui/forms.js";
+import { Menu } from "../ui/overlays.js";
 import { Nothing, Table } from "../ui/table.js";
+import { BulkBar, pickColumn } from "./bulk.js";
 import { InviteDialog } from "./invite.js";
+import { Invited } from "./invited.js";
+import { RoleAndGroups } from "./role-and-groups.js";
+import { actions } from "./user-actions.js";
+import { ExportDialog, ImportDialog } from "./user-lists.js";
 
 export { roleOptions, whyNot };
 
@@ -45,14 +50,15 @@ export function Users() {
   const count = (from) => (from.data?.data.length ? (from.data.page?.total ?? "") : null);
   const tabs = [["active", t("Active"), ""], ["pending", t("Invited"), count(pending)], ["inactive", t("Inactive"), count(inactive)]];
   const invite = html`<${Button} kind="primary" icon="plus" why=${whyNot("invitations.manage")} onClick=${() => open(html`<${InviteDialog} slots=${organization.data?.slots} onClose=${close} />`)} data-key="i">${t("Invite users")}<//>`;
-  return html`<${Page} title=${t("Users")} lead=${t("Everybody who works in your organization, and who is about to.")} org=${who.organization.name} actions=${invite}>
+  const more = html`<${Menu} label=${t("More ways to invite and list")} items=${[{ label: t("Invite from a list…"), note: t("A CSV of up to 10,000 rows"), why: whyNot("invitations.manage"), act: () => open(html`<${ImportDialog} onClose=${close} />`) }]} />`;
+  return html`<${Page} title=${t("Users")} lead=${t("Everybody who works in your organization, and who is about to.")} org=${who.organization.name} actions=${html`${invite}${more}`}>
     ${organization.data ? html`<div class="columns"><${Meter} label=${t("Author slots (admins and analysts)")} ...${organization.data.slots.author} /><${Meter} label=${t("Viewer slots")} ...${organization.data.slots.viewer} /></div>` : null}
     <nav class="tabs" aria-label=${t("Users")}>${tabs.map(([key, label, n]) => html`<a href="${ROOT}/users${key === "active" ? "" : `?status=${key}`}" aria-current=${key === status ? "page" : undefined}>${label}${n ? html`<${Badge}>${n}<//>` : null}</a>`)}</nav>
     ${status === "pending" ? html`<${Invited} key="invited${round}" open=${open} close=${close} fresh=${fresh} invite=${invite} />` : html`<${Members} key="${status}${round}" status=${status} open=${open} close=${close} fresh=${fresh} />`}
     ${dialog}<//>`;
 }
 
-function useSearch(name = "q") {
+export function useSearch(name = "q") {
   const { query } = useSignal(route);
   const [text, set] = useState(query.get(name) ?? "");
   const resting = useResting(text);
@@ -69,146 +75,29 @@ function Members({ status, open, close, fresh }) {
   for (const name of ["q", "role", "group_id", "sort"]) if (query.get(name)) asked.set(name, query.get(name));
   const groups = useLoad(() => whole("/v1/groups"), "groups");
   const list = useList(`/v1/users?${asked}`);
+  const [chosen, setChosen] = useState(new Map());
   const clear = () => {
     setText("");
     refine({ q: "", role: "", group_id: "" });
   };
+  const filter = Object.fromEntries([...asked].filter(([name]) => name !== "sort"));
   const columns = [
+    pickColumn(list.rows ?? [], chosen, setChosen),
     { key: "name", label: t("Name"), sort: "name", cell: (user) => html`<a class="name-link" href="${ROOT}/users/${user.id}"><${Person} name=${user.name} email=${user.email} extra=${user.id === who.user.id ? html`<${Badge} kind="accent">${t("You")}<//>` : null} /></a>` },
     { key: "role", label: t("Role"), cell: (user) => html`<${RoleBadge} user=${user} />` },
     { key: "groups", label: t("Groups"), secondary: true, cell: (user) => html`<${GroupNames} groups=${user.groups} />` },
-    status === "active" ? { key: "joined", label: t("Joined"), sort: "joined_at", secondary: true, cell: (user) => html`<${When} at=${user.joined_at} />` }
+    status === "active" ? { key: "active", label: t("Last active"), sort: "last_active_at", secondary: true, cell: (user) => html`<${When} at=${user.last_active_at} />` }
       : { key: "left", label: t("Deactivated"), sort: "deactivated_at", secondary: true, cell: (user) => html`<${When} at=${user.deactivated_at} />` },
     { key: "act", label: t("Actions"), act: true, cell: (user) => html`<${Menu} label=${t("Actions for {name}", { name: user.name })} items=${actions(user, who, open, close)} />` },
   ];
   const custom = (groups.data ?? []).filter?.((one) => one.kind === "custom") ?? [];
   return html`<${Card} plain><div class="toolbar"><${Search} label=${t("Search by name or e-mail")} value=${text} onInput=${setText} />
       <${Select} slim hidden label=${t("Role")} value=${query.get("role") ?? ""} onInput=${(role) => refine({ role })} options=${[["", t("Every role")], ...Object.entries(ROLES())]} />
-      ${custom.length ? html`<${Select} slim hidden label=${t("Group")} value=${query.get("group_id") ?? ""} onInput=${(group) => refine({ group_id: group })} options=${[["", t("Every group")], ...custom.map((one) => [one.id, one.name])]} />` : null}</div>
+      ${custom.length ? html`<${Select} slim hidden label=${t("Group")} value=${query.get("group_id") ?? ""} onInput=${(group) => refine({ group_id: group })} options=${[["", t("Every group")], ...custom.map((one) => [one.id, one.name])]} />` : null}
+      <${Button} icon="file" onClick=${() => open(html`<${ExportDialog} filter=${filter} onClose=${() => close(false)} />`)}>${t("Export…")}<//></div>
     <${Table} label=${t("Users")} list=${list} columns=${columns} sort=${query.get("sort") ?? "name"} onSort=${(sort) => refine({ sort })} fresh=${fresh}
-      empty=${html`<${Nothing} filtered=${query.get("q") || query.get("role") || query.get("group_id")} clear=${clear} icon="users" title=${status === "active" ? t("You are the only one here") : t("Nobody is inactive")}>${t("Deactivated people keep their place in groups and come back as they were.")}<//>`} /><//>`;
-}
-
-/** What can be done about a user; what can't says why. */
-export function actions(user, who, open, close) {
-  const manage = whyNot("users.manage");
-  const done = (ok) => close(ok, user.id);
-  const mine = user.id === who.user.id ? t("That is you.") : "";
-  const change = { label: t("Role & groups…"), why: manage, act: () => open(html`<${RoleAndGroups} id=${user.id} onClose=${done} />`) };
-  if (user.status === "active") return [change, null, { label: t("Deactivate…"), danger: true, why: manage || mine, act: () => open(html`<${Deactivate} user=${user} onClose=${done} />`) }];
-  return [
-    { label: t("Reactivate…"), why: manage, act: () => open(html`<${Reactivate} user=${user} onClose=${done} />`) },
-    null,
-    { label: t("Remove for good…"), danger: true, why: manage, act: () => open(html`<${RemoveUser} user=${user} onClose=${done} />`) },
-  ];
-}
-
-const Impact = ({ lines }) => html`<ul class="impact">${lines.map(([icon, text]) => html`<li><${Icon} name=${icon} />${text}</li>`)}</ul>`;
-
-function Deactivate({ user, onClose }) {
-  const act = async (options) => {
-    await post(`/v1/users/${user.id}/deactivation`, undefined, options);
-    say(t("{name} is deactivated.", { name: user.name }));
-  };
-  return html`<${Confirm} title=${t("Deactivate {name}?", { name: user.name })} verb=${t("Deactivate")} danger act=${act} onClose=${onClose}>
-    <${Impact} lines=${[["out", t("Every session in your organization ends within a second.")], ["card", t("The slot is free for somebody else.")], ["groups", t("Role, groups and dashboards stay, and come back on reactivation.")]]} /><//>`;
-}
-
-function Reactivate({ user, onClose }) {
-  const act = async (options) => {
-    await post(`/v1/users/${user.id}/reactivation`, undefined, options);
-    say(t("{name} is active again.", { name: user.name }));
-  };
-  return html`<${Confirm} title=${t("Reactivate {name}?", { name: user.name })} verb=${t("Reactivate")} act=${act} onClose=${onClose}>
-    <p>${t("{name} comes back as {role} with the same groups, and takes a slot again.", { name: user.name, role: ROLES()[user.role] })}</p><//>`;
-}
-
-function RemoveUser({ user, onClose }) {
-  const act = async (options) => {
-    await remove(`/v1/users/${user.id}`, options);
-    say(t("{name} is removed.", { name: user.name }));
-  };
-  return html`<${Confirm} title=${t("Remove {name} for good?", { name: user.name })} verb=${t("Remove {name}", { name: user.name })} danger act=${act} onClose=${onClose}>
-    <${Impact} lines=${[["groups", t("Membership and groups are gone; only a new invitation brings {name} back.", { name: user.name })], ["log", t("The audit log keeps what {name} did.", { name: user.name })]]} /><//>`;
-}
-
-export function GroupPicker({ groups, chosen, onChange }) {
-  const [text, setText] = useState("");
-  const why = whyNot("groups.manage");
-  const custom = groups.filter((one) => one.kind === "custom");
-  const shown = custom.filter((one) => one.name.toLowerCase().includes(text.toLowerCase()));
-  const flip = (id) => (on) => onChange(on ? [...chosen, id] : chosen.filter((one) => one !== id));
-  if (!custom.length) return html`<p class="small quiet">${why || t("There are no groups yet. Everybody is in All users anyway.")}</p>`;
-  return html`<div class="stack tight">${custom.length > 7 ? html`<${Search} label=${t("Search groups")} value=${text} onInput=${setText} />` : null}
-    <div class="choices list" role="group" aria-label=${t("Groups")}>${shown.map((one) => html`<${Check} key=${one.id} flat label=${one.name} note=${one.suspended ? t("Suspended by the plan") : tn(one.members, "{n} person", "{n} people")} checked=${chosen.includes(one.id)} onChange=${flip(one.id)} disabled=${Boolean(why) && !chosen.includes(one.id)} />`)}</div></div>`;
-}
-
-export function RoleAndGroups({ id, onClose }) {
-  const user = useLoad(() => get(`/v1/users/${id}`), id);
-  const groups = useLoad(() => whole("/v1/groups"), "groups");
-  if (!user.data || !groups.data) return html`<${Dialog} title=${t("Role & groups")} onClose=${() => onClose(false)}><${Loaded} from=${user.error ? user : groups} lines=${5}>${() => null}<//><//>`;
-  return html`<${RoleForm} key=${user.etag} user=${user.data} etag=${user.etag} groups=${groups.data} onClose=${onClose} reload=${user.reload} />`;
-}
-
-function RoleForm({ user, etag, groups, onClose, reload }) {
-  const before = user.groups.filter((one) => one.kind === "custom").map((one) => one.id);
-  const [role, setRole] = useState(user.role);
-  const [chosen, setChosen] = useState(before);
-  const named = (id) => groups.find((one) => one.id === id)?.name ?? id;
-  const changes = [
-    role !== user.role ? `${ROLES()[user.role]} → ${ROLES()[role]}` : null,
-    ...chosen.filter((one) => !before.includes(one)).map((one) => `+ ${named(one)}`),
-    ...before.filter((one) => !chosen.includes(one)).map((one) => `− ${named(one)}`),
-  ].filter(Boolean);
-  const sending = useSend(async (body, options) => {
-    await put(`/v1/users/${user.id}/role-and-groups`, body, { ...options, etag });
-    say(t("{name} is changed.", { name: user.name }));
-    onClose(true);
-  });
-  const stale = sending.error?.code === "precondition_failed";
-  const why = changes.length ? "" : t("Nothing is changed yet");
-  return html`<${Dialog} large title=${t("Role & groups of {name}", { name: user.name })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run({ role, group_ids: chosen })}
-    footer=${html`<span class="note" role="status">${changes.length ? changes.join("  ·  ") : t("No change")}</span><${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Save")}<//>`}>
-    ${stale ? html`<${Notice} kind="warn" icon="warn" title=${t("Somebody else changed this meanwhile")} role="alert"><${Button} onClick=${reload}>${t("Show what is there now")}<//><//>` : html`<${FormError} sending=${sending} />`}
-    <div class="columns"><${Choices} legend=${t("Role")} value=${role} onInput=${setRole} options=${roleOptions()} />
-      <div class="stack tight"><p class="label small">${t("Groups")}</p><${GroupPicker} groups=${groups} chosen=${chosen} onChange=${setChosen} /></div></div><//>`;
-}
-
-function Invited({ open, close, fresh, invite }) {
-  const [text, setText, query] = useSearch();
-  const list = useList(`/v1/invitations?status=pending${query.get("q") ? `&q=${encodeURIComponent(query.get("q"))}` : ""}`);
-  const groups = useLoad(() => whole("/v1/groups"), "groups");
-  const named = (id) => ({ id, kind: "custom", name: groups.data?.find?.((one) => one.id === id)?.name ?? "…" });
-  const resend = (one) => async () => {
-    try {
-      await post(`/v1/invitations/${one.id}/resends`);
-      say(t("The invitation to {email} is on its way again.", { email: one.email }));
-      close(true, one.id);
-    } catch (refusal) {
-      open(html`<${Dialog} title=${t("Not sent again")} onClose=${() => close(false)} footer=${html`<${Button} onClick=${() => close(false)}>${t("Close")}<//>`}><p>${refusal.detail}</p><//>`);
-    }
-  };
-  const columns = [
-    { key: "email", label: t("E-mail"), cell: (one) => html`<${Person} name="" email=${one.email} />` },
-    { key: "role", label: t("Role"), cell: (one) => ROLES()[one.role] },
-    { key: "groups", label: t("Groups"), secondary: true, cell: (one) => html`<${GroupNames} groups=${one.group_ids.map(named)} />` },
-    { key: "sent", label: t("Sent"), secondary: true, cell: (one) => html`<${When} at=${one.sent_at} />` },
-    { key: "expires", label: t("Valid until"), secondary: true, cell: (one) => one.status === "expired" ? html`<${Badge} kind="warn" icon="clock">${t("Expired")}<//>` : html`<time datetime=${one.expires_at}>${day(one.expires_at)}</time>` },
-    { key: "act", label: t("Actions"), act: true, cell: (one) => html`<${Menu} label=${t("Actions for {name}", { name: one.email })} items=${[
-      { label: t("Send again"), note: t("The link sent before stops working"), why: whyNot("invitations.manage"), act: resend(one) }, null,
-      { label: t("Revoke…"), danger: true, why: whyNot("invitations.revoke"), act: () => open(html`<${Revoke} invitation=${one} onClose=${close} />`) }]} />` },
-  ];
-  return html`<${Card} plain><div class="toolbar"><${Search} label=${t("Search by e-mail")} value=${text} onInput=${setText} /></div>
-    <${Table} label=${t("Invitations")} list=${list} columns=${columns} fresh=${fresh} empty=${html`<${Nothing} filtered=${query.get("q")} clear=${() => { setText(""); refine({ q: "" }); }} icon="mail" title=${t("No invitation is open")} action=${invite}>${t("Invited people appear here until they accept.")}<//>`} /><//>`;
-}
-
-function Revoke({ invitation, onClose }) {
-  const act = async (options) => {
-    await remove(`/v1/invitations/${invitation.id}`, options);
-    say(t("The invitation to {email} is revoked.", { email: invitation.email }));
-  };
-  return html`<${Confirm} title=${t("Revoke the invitation to {email}?", { email: invitation.email })} verb=${t("Revoke invitation")} danger act=${act} onClose=${onClose}>
-    <p>${t("The link in the mail stops working at once, and the reserved slot is free again.")}</p><//>`;
+      empty=${html`<${Nothing} filtered=${query.get("q") || query.get("role") || query.get("group_id")} clear=${clear} icon="users" title=${status === "active" ? t("You are the only one here") : t("Nobody is inactive")}>${t("Deactivated people keep their place in groups and come back as they were.")}<//>`} />
+    <${BulkBar} chosen=${chosen} status=${status} groups=${custom} open=${open} close=${close} clear=${() => setChosen(new Map())} /><//>`;
 }
 
 export function UserPage({ id }) {
@@ -217,11 +106,11 @@ export function UserPage({ id }) {
   const user = useLoad(() => get(`/v1/users/${id}`), id);
   const close = (done) => {
     open(null);
-    if (done) user.reload();
+    if (done) get(`/v1/users/${id}`).then(user.reload, () => go("/users"));
   };
   const one = user.data;
   return html`<${Page} title=${one?.name ?? t("User")} org=${who.organization.name} crumbs=${html`<a href="${ROOT}/users">${t("Users")}</a>`} lead=${one?.email}
-    actions=${one ? html`<${Button} why=${whyNot("users.manage")} onClick=${() => open(html`<${RoleAndGroups} id=${id} onClose=${close} />`)}>${t("Role & groups…")}<//><${Menu} label=${t("Actions for {name}", { name: one.name })} kind="square" items=${actions(one, who, open, close).slice(one.status === "active" ? 2 : 0)} />` : null}>
+    actions=${one ? html`<${Button} why=${whyNot("users.manage")} onClick=${() => open(html`<${RoleAndGroups} id=${id} onClose=${close} />`)}>${t("Role & groups…")}<//><${Menu} label=${t("Actions for {name}", { name: one.name })} kind="square" items=${actions(one, who, open, close).slice(one.status === "active" ? 1 : 0)} />` : null}>
     <${Loaded} from=${user}>${(found) => html`
       ${found.status === "inactive" ? html`<${Notice} kind="warn" icon="warn" title=${t("Deactivated on {day}", { day: day(found.deactivated_at) })}>${t("Can't sign in to this organization. Role and groups are kept.")}<//>` : null}
       ${found.effective_role !== found.role ? html`<${Notice} kind="warn" icon="lock" title=${t("Acts as {role} for now", { role: ROLES()[found.effective_role] })}>${t("The plan has no author slot left. The role {role} comes back with a free slot.", { role: ROLES()[found.role] })}<//>` : null}

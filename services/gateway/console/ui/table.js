@@ -11,7 +11,7 @@ export function Table({ label, list, columns, empty, sort, onSort, fresh }) {
   return html`${list.error ? html`<div class="skeleton"><${Refused} error=${list.error} retry=${list.reload} /></div>` : null}
     <div class="scroll" role="region" aria-label=${label} tabindex="0"><table aria-busy=${list.busy ? "true" : undefined}><thead><tr>
       ${columns.map((one) => html`<th scope="col" class=${one.secondary ? "secondary" : ""} aria-sort=${order(one, sort)}>${head(one, sort, onSort)}</th>`)}</tr></thead>
-      <tbody>${list.rows.map((row) => html`<tr key=${row.id} class=${fresh === row.id ? "fresh" : ""}>${columns.map((one) => html`<td class="${one.secondary ? "secondary" : ""} ${one.act ? "act" : ""}">${one.cell(row)}</td>`)}</tr>`)}</tbody></table></div>
+      <tbody>${list.rows.map((row) => html`<tr key=${row.id} class=${fresh === row.id ? "fresh" : ""}>${columns.map((one) => html`<td class="${one.secondary ? "secondary" : ""} ${one.act ? "act" : ""} ${one.pick ? "pick" : ""}">${one.cell(row)}</td>`)}</tr>`)}</tbody></table></div>
     ${list.more || list.total !== null ? html`<div class="table-foot row">${list.more ? html`<${Button} onClick=${list.more} busy=${list.loadingMore}>${t("Load more")}<//>` : null}
       ${list.total !== null ? html`<span class="small quiet number">${tn(list.total, "{n} in all", "{n} in all")}${list.capped ? "+" : ""}</span>` : null}</div>` : null}`;
 }
