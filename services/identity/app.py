@@ -9,6 +9,7 @@ from services.identity.routes import ROUTES
 from services.identity.usecases.api_key_endings import project_entitlements, tell_of_endings
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opens
+from services.identity.usecases.provisioned import take_name
 from services.identity.usecases.requirements import require_two_factor
 from shared.events import billing, org
 from shared.events.courier import MailRequested
@@ -22,6 +23,7 @@ service = Service(
     publishes=[*PUBLISHED, MailRequested],
     consumers=[
         on(billing.EntitlementsChanged, project_entitlements),
+        on(org.ProvisionedNameChanged, take_name),
         on(org.OrganizationCreated, consumers.project_organization),
         on(org.OrganizationChanged, consumers.project_organization),
         on(org.MemberJoined, consumers.project_joined),

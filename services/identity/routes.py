@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.identity.store import projections
 from services.identity.store.api_keys import exists as api_key_exists
+from services.identity.store.scim_tokens import exists as scim_token_exists
 from services.identity.usecases import (
     api_key_standings,
     api_keys,
@@ -16,8 +17,10 @@ from services.identity.usecases import (
     password_resets,
     passwords,
     profile,
+    provisioned,
     recovery_codes,
     requirements,
+    scim_tokens,
     session_revocations,
     sessions,
     signing_in,
@@ -82,6 +85,10 @@ ROUTES = [
     patch("/v1/api-keys/{key_id}", api_keys.change_api_key, admin("api_keys.edit"), known_by=api_key_exists),
     post("/v1/api-keys/{key_id}/rotations", api_keys.rotate_api_key, admin("api_keys.edit"), known_by=api_key_exists, fresh=True, unrecorded=True),
     delete("/v1/api-keys/{key_id}", api_keys.revoke_api_key, admin("api_keys.edit"), known_by=api_key_exists),
+    get("/v1/scim-tokens", scim_tokens.list_scim_tokens, admin("scim_tokens.read")),
+    post("/v1/scim-tokens", scim_tokens.create_scim_token, admin("scim_tokens.create"), status=201, fresh=True, unrecorded=True),
+    delete("/v1/scim-tokens/{token_id}", scim_tokens.revoke_scim_token, admin("scim_tokens.edit"), known_by=scim_token_exists),
+    post("/internal/provisioned-accounts", provisioned.provision_account, service("accounts.provision")),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
     post("/internal/api-key-standings", api_key_standings.api_key_standing, service("sessions.introspect"), unrecorded=True),

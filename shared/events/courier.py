@@ -65,6 +65,9 @@ class MailRequested(Event):
         "sessions_revoked",
         "api_key_created",
         "api_key_expiring",
+        "scim_token_created",
+        "account_provisioned",
+        "removals_held",
         "webhook_disabled",
     ]
     values: dict[str, str]

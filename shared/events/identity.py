@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, PersonEvent, Shape
 from shared.events.identity_shapes import ApiKey as ApiKey
-from shared.ids import ApiKeyId, OrgId, SessionId
+from shared.ids import ApiKeyId, OrgId, ScimTokenId, SessionId
 
 
 class Person(Shape):
@@ -213,6 +213,23 @@ class ApiKeysResumed(OrgEvent):
     plan: str
 
 
+class ScimTokenCreated(OrgEvent):
+    """The organization's identity provider may create, change and deactivate its users and groups."""
+
+    TYPE: ClassVar[str] = "identity.scim_token.created.v1"
+    token_id: ScimTokenId
+    name: str
+
+
+class ScimTokenRevoked(OrgEvent):
+    """A token of the identity provider is gone. What it provisioned stays."""
+
+    TYPE: ClassVar[str] = "identity.scim_token.revoked.v1"
+    token_id: ScimTokenId
+    name: str
+
+
+SCIM_TOKENS = (ScimTokenCreated, ScimTokenRevoked)
 API_KEYS = (
     ApiKeyCreated,
     ApiKeyChanged,
@@ -238,4 +255,5 @@ PUBLISHED = (
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
     *API_KEYS,
+    *SCIM_TOKENS,
 )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events import OrgEvent, Shape
+from shared.events import OrgEvent
+from shared.events.org_shapes import Domain as Domain
 from shared.events.org_shapes import Group as Group
 from shared.events.org_shapes import Invitation as Invitation
 from shared.events.org_shapes import Member as Member
 from shared.events.org_shapes import Organization as Organization
 from shared.events.org_shapes import Role as Role
+from shared.events.org_shapes import SecurityPolicy as SecurityPolicy
 from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 
@@ -28,16 +30,6 @@ class OrganizationChanged(OrgEvent):
     TYPE: ClassVar[str] = "org.organization.changed.v1"
     organization: Organization
     previous: dict[str, str | bool | None]
-
-
-class Domain(Shape):
-    """An e-mail domain's state. `stands`: it is the organization's, whatever the plan makes of it; only `verified` and `at_risk` are proven."""
-
-    domain_id: DomainId
-    name: str
-    status: Literal["claimed", "verified", "at_risk", "lapsed", "removed"]
-    origin: Literal["sign_up", "claimed", "affirmed"]
-    stands: bool
 
 
 class DomainClaimed(OrgEvent):
@@ -95,13 +87,6 @@ class DomainsResumed(OrgEvent):
     TYPE: ClassVar[str] = "org.domain.resumed.v1"
     domain_ids: list[DomainId]
     plan: str
-
-
-class SecurityPolicy(Shape):
-    """What an organization asks of its members' accounts; with `two_factor_required` from `two_factor_deadline` on."""
-
-    two_factor_required: bool
-    two_factor_deadline: datetime | None = None
 
 
 class SecurityPolicyChanged(OrgEvent):
@@ -302,6 +287,46 @@ class GroupMemberRemoved(OrgEvent):
     user_id: UserId
 
 
+class GroupHandedOver(OrgEvent):
+    """A group is managed by the identity provider from now on, or by hand again."""
+
+    TYPE: ClassVar[str] = "org.group.handed_over.v1"
+    group: Group
+    managed_by: Literal["provider", "hand"]
+
+
+class ProvisionedNameChanged(OrgEvent):
+    """The identity provider says that a user goes by another name. Identity takes it where the account is the organization's own."""
+
+    TYPE: ClassVar[str] = "org.provisioning.name_changed.v1"
+    user_id: UserId
+    name: str
+
+
+class RemovalHeld(OrgEvent):
+    """The identity provider asks to remove more users than it may within an hour: this one keeps their access until an Admin decides."""
+
+    TYPE: ClassVar[str] = "org.provisioning.removal_held.v1"
+    user_id: UserId
+    kind: Literal["deactivation", "deletion"]
+
+
+class RemovalsDecided(OrgEvent):
+    """An Admin approved or rejected removals that were held; or the identity provider took one back."""
+
+    TYPE: ClassVar[str] = "org.provisioning.removals_decided.v1"
+    user_ids: list[UserId]
+    decision: Literal["approved", "rejected", "taken_back"]
+
+
+class ProvisioningChanged(OrgEvent):
+    """What new users become, and how many an identity provider may remove within an hour."""
+
+    TYPE: ClassVar[str] = "org.provisioning.changed.v1"
+    default_role: Literal["analyst", "viewer"]
+    removals_per_hour: int
+
+
 class GroupsSuspended(OrgEvent):
     """The plan no longer includes custom groups: they grant nothing until it does again. One event for all of them.
 
@@ -360,4 +385,9 @@ PUBLISHED = (
     GroupMemberRemoved,
     GroupsSuspended,
     GroupsResumed,
+    GroupHandedOver,
+    ProvisionedNameChanged,
+    RemovalHeld,
+    RemovalsDecided,
+    ProvisioningChanged,
 )

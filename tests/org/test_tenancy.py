@@ -11,6 +11,7 @@ import pytest
 from shared.db import Read
 from shared.ids import new_id
 from tests.org.house import House, founded
+from tests.org.provider import Provider
 from tests.world import World
 
 TABLES = (
@@ -26,6 +27,9 @@ TABLES = (
     "deleted_groups",
     "slot_entries",
     "security_policies",
+    "scim_users",
+    "scim_removals",
+    "scim_settings",
 )
 
 
@@ -44,6 +48,9 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
+        (await house.ask("PATCH", "/v1/provisioning", {"removals_per_hour": 0}, headers={"If-Match": "*"})).ok()
+        off = {"op": "replace", "value": {"active": False, "title": "Canary"}}
+        (await Provider(house).patches(f"/Users/{ben.user_id}", off)).ok()
         houses.append(house)
     return houses[0], houses[1]
 

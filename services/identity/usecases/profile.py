@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.identity.store import accounts, plans, projections
-from services.identity.store.plans import Plan
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
+from services.identity.usecases.scim_tokens import PLAN_WITH_SCIM
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -25,7 +25,15 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
-ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions", "api_keys.read", "api_keys.edit")
+ON_OTHERS = (
+    "users.remove_two_factor",
+    "two_factor.roster",
+    "users.end_sessions",
+    "api_keys.read",
+    "api_keys.edit",
+    "scim_tokens.read",
+    "scim_tokens.edit",
+)
 SWITCH = "active_organization.choose"
 
 
@@ -63,7 +71,8 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     listed = [
         *on_oneself,
         *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
-        _create_key(plan, ctx.actor.role),
+        _by_plan("api_keys.create", PLAN_WITH_API_KEYS, plan is not None and plan.api_keys, ctx.actor.role),
+        _by_plan("scim_tokens.create", PLAN_WITH_SCIM, plan is not None and plan.scim, ctx.actor.role),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
@@ -71,12 +80,12 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
 
 
-def _create_key(plan: Plan | None, role: Role | None) -> Capability:
-    may = _of_admins("api_keys.create", role)
-    if not may.allowed or (plan is not None and plan.api_keys):
+def _by_plan(action: str, smallest: str, included: bool, role: Role | None) -> Capability:
+    may = _of_admins(action, role)
+    if not may.allowed or included:
         return may
-    because = Because(kind="plan", plan=PLAN_WITH_API_KEYS, detail="The plan doesn't include API keys.")
-    return Capability(action=may.action, allowed=False, because=because)
+    because = Because(kind="plan", plan=smallest, detail="The plan doesn't include this.")
+    return Capability(action=action, allowed=False, because=because)
 
 
 def _of_admins(action: str, role: Role | None) -> Capability:
