@@ -89,6 +89,17 @@ async def test_the_provider_takes_a_removal_back(idp: Provider) -> None:
     assert await held(idp) == []
 
 
+async def test_who_is_created_again_before_an_admin_looked_was_never_away(idp: Provider) -> None:
+    a = (await idp.creates("back"))["id"]
+    await limited(idp, 0)
+    await idp.ask("DELETE", f"/Users/{a}")
+    assert await idp.finds("Users", 'externalId eq "ext-back"') == []
+    again = await idp.ask("POST", "/Users", idp.user("back", title="Back"))
+    assert (again.status, again.json["id"], again.json["title"]) == (201, a, "Back")
+    assert await held(idp) == []
+    assert await statuses(idp, [a]) == ["active"]
+
+
 async def test_after_an_hour_the_provider_may_remove_as_many_again(world: World, idp: Provider) -> None:
     users = [(await idp.creates())["id"] for _ in range(2)]
     await limited(idp, 1)

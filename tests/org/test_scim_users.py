@@ -195,6 +195,15 @@ async def test_a_deleted_user_is_no_member_any_more_and_can_be_made_again(idp: P
     assert (await idp.creates("again"))["id"] == made["id"], "the account is the same"
 
 
+async def test_who_was_removed_by_hand_leaves_their_name_free_and_nothing_that_was_said_of_them(idp: Provider) -> None:
+    made = await idp.creates("gone", nickName="Secret nick")
+    assert (await idp.house.ask("DELETE", f"/v1/users/{made['id']}")).status == 204
+    async with idp.house.world.started["org"].env.database.read(idp.house.org_id) as read:
+        assert await read.value("select count(*) from scim_users where org_id = $1", idp.house.org_id) == 0
+    other = idp.user("other", userName=made["userName"])
+    assert (await idp.ask("POST", "/Users", other)).status == 201
+
+
 async def test_the_last_admin_cannot_be_taken_away(idp: Provider) -> None:
     path = f"/Users/{idp.house.admin.user_id}"
     assert is_refused(await idp.patches(path, {"op": "replace", "path": "active", "value": False}), 403)

@@ -138,9 +138,16 @@ async def link(
         raise Problem("already_exists", f"{user_name} is another user's userName.") from None
 
 
-async def unlink(tx: Tx, org_id: str, user_id: str) -> None:
-    await tx.run("delete from scim_users where org_id = $1 and user_id = $2", org_id, user_id)
-    await let_go(tx, org_id, [user_id])
+async def deletion_held(read: Read, org_id: str, user_name: str, email_key: str) -> str | None:
+    """The id of a member whose deletion is held: to the provider there is nobody of that name or address."""
+    found: str | None = await read.value(
+        "select m.user_id from members m join scim_removals r using (org_id, user_id) left join scim_users s using (org_id, user_id)"
+        " where org_id = $1 and m.status <> 'removed' and r.kind = 'deletion' and (m.email_key = $3 or s.user_name_key = $2) limit 1",
+        org_id,
+        key_of(user_name),
+        email_key,
+    )
+    return found
 
 
 # -- removals

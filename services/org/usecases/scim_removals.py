@@ -30,7 +30,6 @@ async def take_away(held: Held, linked: Linked, kind: Kind) -> None:
 async def carry_out(held: Held, member: rules.Member, kind: Kind) -> None:
     if kind == "deletion":
         await remove(held, member)
-        await store.unlink(held.tx, held.id, member.user_id)
     else:
         await deactivate(held, member)
         await store.let_go(held.tx, held.id, [member.user_id])

@@ -77,7 +77,12 @@ async def create_scim_user(ctx: Ctx, sent: Sent) -> Resource:
     wanted = scim.read(ProvisionedUser, sent.document, Context.RESOURCE_CREATION_REQUEST)
     facts = facts_of(wanted)
     async with ctx.read() as read:
-        await _check_new(ctx, read, facts)
+        email_key = canonical_email(facts.email)
+        waiting = await store.deletion_held(read, ctx.actor.org(), facts.user_name, email_key)
+        if waiting is None:
+            await _check_new(ctx, read, facts)
+    if waiting is not None:
+        return await _take_back(ctx, sent, wanted, waiting)
     asked = {"org_id": ctx.actor.org(), "email": facts.email, "name": facts.name}
     account = await ctx.env.internal.call("identity", "POST", "/internal/provisioned-accounts", body=asked)
     async with ctx.tx() as tx:
@@ -94,6 +99,16 @@ async def create_scim_user(ctx: Ctx, sent: Sent) -> Resource:
             )
             linked = await store.one(tx, held.id, person.user_id)
             return answer(await _resource(ctx, tx, linked), sent, 201)
+
+
+async def _take_back(ctx: Ctx, sent: Sent, wanted: Any, user_id: str) -> Resource:
+    """Who was deleted and created again before an Admin looked, was never away."""
+    async with administering(ctx, "scim.write") as held:
+        await store.let_go(held.tx, held.id, [user_id])
+        await held.tx.emit(RemovalsDecided(org_id=held.id, user_ids=[user_id], decision="taken_back"))
+        linked = await store.one(held.tx, held.id, user_id)
+        await _apply(held, linked, await _resource(ctx, held.tx, linked), wanted)
+        return answer(await _resource(ctx, held.tx, await store.one(held.tx, held.id, user_id)), sent, 201)
 
 
 async def replace_scim_user(ctx: Ctx, sent: SentUser) -> Resource:
