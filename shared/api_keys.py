@@ -1,6 +1,6 @@
 """API keys as every part of the house must know them: what they look like, what they may be given, and which versions they can be pinned to.
 
-A token is `tky_`, the key's number, 256 random bits and a CRC-32 of all that, so that scanners of source code can tell a real one from
+A token is `tky_` (`tsc_` for one that an identity provider provisions with), the key's number, 256 random bits and a CRC-32 of all that, so that scanners of source code can tell a real one from
 a look-alike without asking anybody.
 """
 
@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-PREFIX = "tky_"
+PREFIXES = {"tky": "key", "tsc": "sct"}
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SECRET_LETTERS = 43
 CHECKSUM_LETTERS = 6
 TOKEN = re.compile(
-    rf"{PREFIX}([0-9a-hjkmnp-tv-z]{{26}})([0-9A-Za-z]{{{SECRET_LETTERS}}})([0-9A-Za-z]{{{CHECKSUM_LETTERS}}})"
+    rf"({'|'.join(PREFIXES)})_([0-9a-hjkmnp-tv-z]{{26}})([0-9A-Za-z]{{{SECRET_LETTERS}}})([0-9A-Za-z]{{{CHECKSUM_LETTERS}}})"
 )
 
 Access = Literal["view", "manage"]
@@ -26,6 +26,7 @@ Area = Literal["access", "audit", "billing", "dashboards", "events", "groups", "
 VIEW_ONLY: frozenset[Area] = frozenset({"access", "audit", "billing", "events", "organization"})
 
 ApiVersion = Literal["2026-11-01"]
+PROVISIONING = "scim:provision"
 NEWEST_VERSION: ApiVersion = "2026-11-01"
 
 
@@ -40,16 +41,23 @@ class ReadToken:
 def new_token(key_id: str) -> str:
     """A fresh token of a key."""
     secret = "".join(secrets.choice(ALPHABET) for _ in range(SECRET_LETTERS))
-    body = f"{PREFIX}{key_id.removeprefix('key_')}{secret}"
+    kind, _, number = key_id.partition("_")
+    prefix = next(prefix for prefix, known in PREFIXES.items() if known == kind)
+    body = f"{prefix}_{number}{secret}"
     return body + _checksum(body)
 
 
 def read_token(token: str) -> ReadToken | None:
     """None for what can be no key: nobody needs to be asked about that."""
     match = TOKEN.fullmatch(token)
-    if match is None or _checksum(token[:-CHECKSUM_LETTERS]) != match[3]:
+    if match is None or _checksum(token[:-CHECKSUM_LETTERS]) != match[4]:
         return None
-    return ReadToken(f"key_{match[1]}", token)
+    return ReadToken(f"{PREFIXES[match[1]]}_{match[2]}", token)
+
+
+def looks_like_one(credential: str) -> bool:
+    """Whether it begins as a token does: then it is one, or nothing."""
+    return credential[:3] in PREFIXES and credential[3:4] == "_"
 
 
 def scopes_of(access: Access, areas: Iterable[Area]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from shared.errors import KINDS, Problem
 from shared.events import Event
 from shared.service import ANY_KEY, Answer, Consumer, Route, Service
+from shared.web.scim import MEDIA as SCIM
 
 REF = "#/components/schemas/{model}"
 JSON = "application/json"
@@ -52,7 +53,11 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
                 "Problem": {
                     "description": "Refused (RFC 9457); `code` is stable and explained at `type`",
                     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-                }
+                },
+                "ScimError": {
+                    "description": "Refused (RFC 7644, 3.12)",
+                    "content": {SCIM: {"schema": SCIM_ERROR}},
+                },
             },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
@@ -61,7 +66,7 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "tky_…",
-                    "description": "An API key of the organization (`POST /v1/api-keys`) that has the scope named.",
+                    "description": "An API key of the organization (`POST /v1/api-keys`) that has the scope named; for `scim:provision`, a provisioning token (`POST /v1/scim-tokens`).",
                 },
             },
         },
@@ -177,6 +182,18 @@ PROBLEM: dict[str, Any] = {
 }
 
 
+SCIM_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["schemas", "status"],
+    "properties": {
+        "schemas": {"type": "array", "items": {"type": "string"}},
+        "status": {"type": "string"},
+        "scimType": {"type": "string"},
+        "detail": {"type": "string"},
+    },
+}
+
+
 def _operation(service: Service, route: Route, references: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     in_path = re.findall(r"{(\w+)}", route.path)
     shape = schemas[references[route.message, "validation"]["$ref"].rpartition("/")[2]]
@@ -199,7 +216,7 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         ],
         "responses": {
             str(route.status): _success(route, references),
-            "default": {"$ref": "#/components/responses/Problem"},
+            "default": {"$ref": f"#/components/responses/{'ScimError' if route.media == SCIM else 'Problem'}"},
         },
         "security": [] if route.may.anyone else [{"bearer": []}, {"session": []}, *_by_key(route)],
         "x-tenantry": {"service": service.name, "action": route.may.action, "roles": _who(route), "fresh": route.fresh},
@@ -218,14 +235,15 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         operation["description"] = " ".join(description.split())
     if route.signed_by:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
-    elif in_body:
+    elif in_body or (route.writes and shape.get("additionalProperties")):
         body = {
             "type": "object",
-            "additionalProperties": route.lenient,
+            "additionalProperties": route.lenient or bool(shape.get("additionalProperties", False)),
             "properties": {n: properties[n] for n in in_body},
             "required": [n for n in in_body if n in required],
         }
-        media = "application/merge-patch+json" if route.method == "PATCH" else JSON
+        media = "application/merge-patch+json" if route.method == "PATCH" and route.media != SCIM else JSON
+        media = SCIM if route.media == SCIM else media
         content = {JSON: {"schema": body}} | ({media: {"schema": body}} if media != JSON else {})
         if route.form:
             content = {"application/x-www-form-urlencoded": {"schema": body}}

@@ -30,7 +30,8 @@ from shared.refusals import note_refusal
 from shared.routing import RouteTable
 from shared.service import Answer, Ctx, Environment, RequestFacts, Route
 from shared.web.json import parse
-from shared.web.problems import problem_response
+from shared.web.scim import MEDIA as SCIM
+from shared.web.scim import refusal
 from shared.web.server import Request
 
 log = structlog.get_logger()
@@ -59,10 +60,10 @@ class Endpoints:
             name = f"{route.method} {route.path}"
             response = await self._pass(request, route, message, path)
         except Problem as problem:
-            response = problem_response(problem, request.id)
+            response = refusal(problem, request.safe_path, request.id)
         except ValidationError as wrong:
             log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
-            response = problem_response(Problem("internal"), request.id)
+            response = refusal(Problem("internal"), request.safe_path, request.id)
         took = time.perf_counter() - began
         REQUESTS.labels(self._env.service.name, name, str(response.status)).observe(took)
         log.debug(
@@ -215,7 +216,11 @@ def read_message(
         values |= _read_form(body, content_type)
     elif body:
         media_type = content_type.partition(";")[0].strip().lower()
-        if media_type not in ("application/json", "application/merge-patch+json"):
+        if media_type not in (
+            "application/json",
+            "application/merge-patch+json",
+            route.media if route.media == SCIM else "",
+        ):
             raise Problem("unsupported_media_type")
         content = parse(body)
         if not isinstance(content, dict):

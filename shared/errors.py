@@ -33,6 +33,7 @@ class FieldError:
 
 
 KINDS: dict[str, Kind] = {
+    "scim_refused": Kind(400, "This SCIM request can't be carried out", "Read scimType and detail (RFC 7644, 3.12)."),
     "malformed_request": Kind(
         400,
         "The request can't be read",
@@ -127,6 +128,11 @@ KINDS: dict[str, Kind] = {
         409, "This is suspended by the plan", "Change to a plan that includes it; everything returns as it was."
     ),
     "built_in": Kind(409, "Built-in groups maintain themselves", "Create a group of your own."),
+    "managed_by_provider": Kind(
+        409,
+        "Your identity provider manages this group",
+        "Change it there, or let go of it with POST /v1/groups/{group_id}/detachment.",
+    ),
     "name_taken": Kind(409, "That name is taken", "Choose another; names are compared regardless of case."),
     "already_exists": Kind(409, "That exists already", "Use the one that exists."),
     "by_contract": Kind(409, "This plan is agreed by contract", "Write to your contact, or to the operator."),

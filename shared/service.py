@@ -76,6 +76,11 @@ def admin(action: str) -> Permission:
     return Permission(action, frozenset({"admin"}))
 
 
+def nobody(action: str) -> Permission:
+    """No person, whatever their role: what is for keys alone."""
+    return Permission(action)
+
+
 def service(action: str) -> Permission:
     """Other services only: an internal endpoint, which the gateway never routes."""
     return Permission(action, service=True)

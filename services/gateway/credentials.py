@@ -35,7 +35,7 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """An organization's API key."""
+    """An organization's API key, or the token of its identity provider."""
 
     token: str
 
@@ -61,7 +61,7 @@ def credential_of(headers: Headers) -> Credential:
         offered = headers.getall("Authorization")
         scheme, _, token = offered[0].partition(" ")
         good = len(offered) == 1 and scheme.lower() == "bearer" and token != ""
-        if good and token.startswith(api_keys.PREFIX):
+        if good and api_keys.looks_like_one(token):
             return ApiKey(token) if api_keys.read_token(token) is not None else Unreadable()
         return Bearer(token) if good else Unreadable()
     if "Cookie" not in headers:

@@ -24,7 +24,8 @@ from shared.errors import Problem
 from shared.metrics import REQUESTS
 from shared.routing import RouteTable
 from shared.service import Route, UseCase
-from shared.web.problems import close_after, problem_response
+from shared.web.problems import close_after
+from shared.web.scim import refusal
 from shared.web.server import Request
 
 log = structlog.get_logger()
@@ -80,12 +81,12 @@ class Door:
                 name = operation.name
                 response = await self._pass(request, operation, own, path, headers, began)
         except Problem as problem:
-            response = problem_response(problem, request.id)
+            response = refusal(problem, request.safe_path, request.id)
             if not request._payload.is_eof():
                 close_after(response)
         except ValidationError as wrong:
             log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
-            response = problem_response(Problem("internal"), request.id)
+            response = refusal(Problem("internal"), request.safe_path, request.id)
         if POLICY in response.headers:
             del headers[POLICY]
         response.headers.update(headers)

@@ -11,7 +11,7 @@ import structlog
 from services.gateway.possibilities import Possibilities
 from services.gateway.standing import Standing
 from shared.events import Envelope
-from shared.events.identity import AllSessionsEnded, ApiKeyRevoked, SessionEnded, UserClosed
+from shared.events.identity import AllSessionsEnded, ApiKeyRevoked, ScimTokenRevoked, SessionEnded, UserClosed
 
 log = structlog.get_logger()
 
@@ -22,6 +22,7 @@ KEYS = (
     "identity.password.#",
     "identity.two_factor.#",
     "identity.api_key.#",
+    "identity.scim_token.#",
     "org.#",
     "billing.#",
     "sharing.#",
@@ -89,6 +90,8 @@ class Feed:
             self._standing.end_all(told.user_id, int(envelope.time.timestamp()), told.except_session_id)
         elif envelope.type == ApiKeyRevoked.TYPE:
             self._standing.keys.end(ApiKeyRevoked.read(envelope).key.key_id)
+        elif envelope.type == ScimTokenRevoked.TYPE:
+            self._standing.keys.end(ScimTokenRevoked.read(envelope).token_id)
         elif envelope.type == UserClosed.TYPE:
             self._standing.end_all(envelope.subject, float("inf"))
         self._standing.drop(envelope.subject)

@@ -12,6 +12,7 @@ from services.identity.usecases.erasing import let_everybody_out
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opening
 from services.identity.usecases.plans import project_closing, project_entitlements
+from services.identity.usecases.provisioned import take_name
 from services.identity.usecases.requirements import require_two_factor
 from services.identity.usecases.sso_warnings import warn_of_certificates
 from shared.erasure import Erasing, erase_organization
@@ -28,6 +29,7 @@ service = Service(
     publishes=[*PUBLISHED, MailRequested],
     consumers=[
         on(billing.EntitlementsChanged, project_entitlements),
+        on(org.ProvisionedNameChanged, take_name),
         on(org.OrganizationCreated, consumers.project_organization),
         on(org.OrganizationChanged, consumers.project_organization),
         on(org.MemberJoined, consumers.project_joined),

@@ -7,6 +7,7 @@ from typing import Any
 from services.identity.rules.flows import COOKIE
 from services.identity.store import projections, sso_connections
 from services.identity.store.api_keys import exists as api_key_exists
+from services.identity.store.scim_tokens import exists as scim_token_exists
 from services.identity.usecases import (
     api_key_standings,
     api_keys,
@@ -20,10 +21,12 @@ from services.identity.usecases import (
     password_resets,
     passwords,
     profile,
+    provisioned,
     recovery_codes,
     requirements,
     saml_answers,
     saml_requests,
+    scim_tokens,
     session_revocations,
     sessions,
     signing_in,
@@ -120,6 +123,10 @@ ROUTES = [
     get("/v1/sso-connections/{connection_id}/login-attempts", sso.list_attempts, admin("sso.read"), **CONNECTION),
     get("/v1/sso-enforcement", sso_activation.read_enforcement, admin("sso.read"), emergency=True),
     put("/v1/sso-enforcement", sso_activation.set_enforcement, admin("sso.switch_off"), if_match=True, fresh=True, emergency=True),
+    get("/v1/scim-tokens", scim_tokens.list_scim_tokens, admin("scim_tokens.read")),
+    post("/v1/scim-tokens", scim_tokens.create_scim_token, admin("scim_tokens.create"), status=201, fresh=True, unrecorded=True),
+    delete("/v1/scim-tokens/{token_id}", scim_tokens.revoke_scim_token, admin("scim_tokens.edit"), known_by=scim_token_exists),
+    post("/internal/provisioned-accounts", provisioned.provision_account, service("accounts.provision")),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
     post("/internal/api-key-standings", api_key_standings.api_key_standing, service("sessions.introspect"), unrecorded=True),

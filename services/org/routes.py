@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from services.org.rules import ACTIONS
-from services.org.store import approvals, deleted_groups, domains, groups, invitations, legal, members
+from services.org.store import approvals, deleted_groups, domains, groups, invitations, legal, members, scim
+from services.org.usecases import scim_discovery, scim_groups, scim_users
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
 from services.org.usecases.arrivals import approve_arrival, decline_arrival, list_approvals
 from services.org.usecases.bulk import act_on_many
@@ -48,6 +51,14 @@ from services.org.usecases.organization import change_organization, read_organiz
 from services.org.usecases.preferences import change_preferences, read_preferences, read_preset
 from services.org.usecases.previews import preview_deletion, preview_departure, preview_role_and_groups
 from services.org.usecases.product_mails import unsubscribe
+from services.org.usecases.provisioning import (
+    change_provisioning,
+    decide_removals,
+    detach_group,
+    list_held_removals,
+    preview_provisioning,
+    read_provisioning,
+)
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.slots import list_slot_spells, read_slot_usage
@@ -60,7 +71,15 @@ from services.org.usecases.users import (
     read_user,
     remove_user,
 )
-from shared.service import Permission, anyone, delete, get, patch, person, post, put, service
+from shared.api_keys import PROVISIONING
+from shared.service import Permission, anyone, delete, get, nobody, patch, person, post, put, service
+from shared.web.scim import MEDIA
+
+SCIM = nobody("scim.provision")
+SHOWN: dict[str, Any] = {"media": MEDIA, "key": PROVISIONING}
+SENT: dict[str, Any] = {**SHOWN, "query": ("attributes", "excludedAttributes"), "unrecorded": True}
+SCIM_USER = "/scim/v2/Users/{user_id}"
+SCIM_GROUP = "/scim/v2/Groups/{group_id}"
 
 
 def may(action: str) -> Permission:
@@ -228,6 +247,29 @@ ROUTES = (
         known_by=group_and_member_exist,
         key="groups:manage",
     ),
+    post("/v1/groups/{group_id}/detachment", detach_group, may("groups.edit"), known_by=groups.exists),
+    get("/v1/provisioning", read_provisioning, may("provisioning.read")),
+    patch("/v1/provisioning", change_provisioning, may("provisioning.manage"), if_match=True),
+    get("/v1/provisioning/removals", list_held_removals, may("provisioning.read")),
+    post("/v1/provisioning/removals/decisions", decide_removals, may("provisioning.manage")),
+    post("/v1/provisioning/previews", preview_provisioning, may("provisioning.manage")),
+    get("/scim/v2/ServiceProviderConfig", scim_discovery.read_service_provider_config, SCIM, **SHOWN),
+    get("/scim/v2/ResourceTypes", scim_discovery.list_resource_types, SCIM, **SHOWN),
+    get("/scim/v2/ResourceTypes/{name}", scim_discovery.read_resource_type, SCIM, **SHOWN),
+    get("/scim/v2/Schemas", scim_discovery.list_schemas, SCIM, **SHOWN),
+    get("/scim/v2/Schemas/{schema_id}", scim_discovery.read_schema, SCIM, **SHOWN),
+    get("/scim/v2/Users", scim_users.list_scim_users, SCIM, **SHOWN),
+    post("/scim/v2/Users", scim_users.create_scim_user, SCIM, status=201, **SENT),
+    get(SCIM_USER, scim_users.read_scim_user, SCIM, known_by=scim.exists, **SHOWN),
+    put(SCIM_USER, scim_users.replace_scim_user, SCIM, known_by=scim.exists, **SENT),
+    patch(SCIM_USER, scim_users.patch_scim_user, SCIM, known_by=scim.exists, **SENT),
+    delete(SCIM_USER, scim_users.delete_scim_user, SCIM, known_by=scim.exists, **SENT),
+    get("/scim/v2/Groups", scim_groups.list_scim_groups, SCIM, **SHOWN),
+    post("/scim/v2/Groups", scim_groups.create_scim_group, SCIM, status=201, **SENT),
+    get(SCIM_GROUP, scim_groups.read_scim_group, SCIM, known_by=scim.group_exists, **SHOWN),
+    put(SCIM_GROUP, scim_groups.replace_scim_group, SCIM, known_by=scim.group_exists, **SENT),
+    patch(SCIM_GROUP, scim_groups.patch_scim_group, SCIM, known_by=scim.group_exists, **SENT),
+    delete(SCIM_GROUP, scim_groups.delete_scim_group, SCIM, known_by=scim.group_exists, **SENT),
     get("/internal/standings/{user_id}", standing_of, service("standings.read")),
     get("/internal/departures/{user_id}", preview_leaving, service("departures.read")),
     post("/internal/departures/{user_id}", leave_everywhere, service("departures.begin"), status=204),

@@ -9,7 +9,7 @@ from shared.events import OrgEvent, PersonEvent, Shape
 from shared.events.identity_shapes import ApiKey as ApiKey
 from shared.events.identity_sso import PUBLISHED_SSO
 from shared.events.refusals import Refusal
-from shared.ids import ApiKeyId, OrgId, SessionId
+from shared.ids import ApiKeyId, OrgId, ScimTokenId, SessionId
 
 
 class Person(Shape):
@@ -216,6 +216,23 @@ class ApiKeysResumed(OrgEvent):
     plan: str
 
 
+class ScimTokenCreated(OrgEvent):
+    """The organization's identity provider may create, change and deactivate its users and groups."""
+
+    TYPE: ClassVar[str] = "identity.scim_token.created.v1"
+    token_id: ScimTokenId
+    name: str
+
+
+class ScimTokenRevoked(OrgEvent):
+    """A token of the identity provider is gone. What it provisioned stays."""
+
+    TYPE: ClassVar[str] = "identity.scim_token.revoked.v1"
+    token_id: ScimTokenId
+    name: str
+
+
+SCIM_TOKENS = (ScimTokenCreated, ScimTokenRevoked)
 API_KEYS = (
     ApiKeyCreated,
     ApiKeyChanged,
@@ -259,4 +276,5 @@ PUBLISHED = (
     RecoveryCodeUsed,
     *API_KEYS,
     *PUBLISHED_SSO,
+    *SCIM_TOKENS,
 )

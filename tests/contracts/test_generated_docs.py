@@ -67,7 +67,8 @@ def test_every_operation_says_what_it_does_who_may_and_how_it_refuses() -> None:
             name = f"{method.upper()} {path}"
             if not operation["summary"].endswith((".", "?")):
                 found.append(f"{name}: its summary isn't a sentence: {operation['summary']!r}")
-            if operation["responses"].get("default") != {"$ref": "#/components/responses/Problem"}:
+            refusals = "ScimError" if path.startswith("/scim/") else "Problem"
+            if operation["responses"].get("default") != {"$ref": f"#/components/responses/{refusals}"}:
                 found.append(f"{name}: nothing is said about refusals")
             if not operation["x-tenantry"]["action"]:
                 found.append(f"{name}: its action has no name")

@@ -17,7 +17,7 @@ from shared.events.org import OrganizationCreated
 from shared.fields import Message
 from shared.ids import new_id
 from shared.links import link_token
-from shared.service import Ctx, Service, get, service
+from shared.service import Ctx, Service, get, post, service
 from tests.world import Reply, World
 
 counter = itertools.count(1)
@@ -173,6 +173,12 @@ class WhichSession(Message):
     session_id: str
 
 
+class ProvisionAccount(Message):
+    org_id: str
+    email: str
+    name: str
+
+
 def identity_with(folder: Path, sessions: dict[str, dict[str, Any]]) -> Service:
     """A stand-in for identity that knows these sessions."""
 
@@ -189,11 +195,25 @@ def identity_with(folder: Path, sessions: dict[str, dict[str, Any]]) -> Service:
             "name": None,
         }
 
+    accounts: dict[str, dict[str, Any]] = {}
+
+    async def provision(ctx: Ctx, wanted: ProvisionAccount) -> dict[str, Any]:
+        """The account of an address."""
+        made = wanted.email.lower() not in accounts
+        user_id = sessions.get(f"account {wanted.email.lower()}", {}).get("user_id") or new_id("usr")
+        account = accounts.setdefault(
+            wanted.email.lower(), {"user_id": user_id, "email": wanted.email, "name": wanted.name}
+        )
+        return account | {"created": made}
+
     folder.mkdir(exist_ok=True)
     return Service(
         name="identity",
         migrations=folder,
-        routes=[get("/internal/sessions/{session_id}", session, service("sessions.read"))],
+        routes=[
+            get("/internal/sessions/{session_id}", session, service("sessions.read")),
+            post("/internal/provisioned-accounts", provision, service("accounts.provision")),
+        ],
         sources=["org"],  # the bus takes nothing that nobody listens to
     )
 

@@ -11,6 +11,7 @@ import pytest
 from shared.db import Read
 from shared.ids import new_id
 from tests.org.house import House, founded
+from tests.org.provider import Provider
 from tests.org.test_arrivals import arrives
 from tests.world import World
 
@@ -32,6 +33,9 @@ TABLES = (
     "legal_news",
     "erasure_confirmations",
     "approvals",
+    "scim_users",
+    "scim_removals",
+    "scim_settings",
 )
 
 
@@ -52,6 +56,9 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
         await note_closure(house)
         await arrives(house, new_users="approval")
+        (await house.ask("PATCH", "/v1/provisioning", {"removals_per_hour": 0}, headers={"If-Match": "*"})).ok()
+        off = {"op": "replace", "value": {"active": False, "title": "Canary"}}
+        (await Provider(house).patches(f"/Users/{ben.user_id}", off)).ok()
         houses.append(house)
     return houses[0], houses[1]
 

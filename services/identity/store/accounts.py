@@ -77,6 +77,13 @@ async def set_home(tx: Tx, user_id: str, org_id: str) -> None:
     await tx.run("update accounts set invited_by_org = $2 where user_id = $1", user_id, org_id)
 
 
+async def is_at_home(read: Read, user_id: str, org_id: str) -> bool:
+    """Whether this organization opened the account."""
+    return bool(
+        await read.value("select true from accounts where user_id = $1 and invited_by_org = $2", user_id, org_id)
+    )
+
+
 async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> bool:
     """False when the address has another account; the transaction can then only be given up."""
     try:

@@ -9,10 +9,10 @@ from typing import Literal
 from pydantic import SecretStr
 
 from services.identity import rules
-from services.identity.store import api_keys, plans, projections
+from services.identity.store import api_keys, plans, projections, scim_tokens
 from services.identity.store.api_keys import Key
 from services.identity.usecases.api_keys import digest_of
-from shared.api_keys import read_token, scopes_of
+from shared.api_keys import PROVISIONING, ReadToken, read_token, scopes_of
 from shared.db import EVERY_ORG
 from shared.fields import Message, View
 from shared.service import Ctx
@@ -43,6 +43,8 @@ async def api_key_standing(ctx: Ctx, asked: AskedKey) -> KeyStanding:
     read_as = read_token(asked.token.get_secret_value())
     if read_as is None:
         return UNKNOWN
+    if read_as.key_id.startswith("sct_"):
+        return await _of_provider(ctx, read_as, asked.source_ip)
     async with ctx.read(EVERY_ORG) as read:
         key = await api_keys.by_id(read, read_as.key_id)
         plan = await plans.find(read, key.org_id) if key is not None else None
@@ -68,6 +70,18 @@ async def api_key_standing(ctx: Ctx, asked: AskedKey) -> KeyStanding:
         async with ctx.tx(key.org_id) as tx:
             await api_keys.touch(tx, key, asked.source_ip, ctx.now)
     return standing
+
+
+async def _of_provider(ctx: Ctx, read_as: ReadToken, source_ip: str | None) -> KeyStanding:
+    """An identity provider's token counts on any plan: a lapse must not keep it from taking access away."""
+    async with ctx.read(EVERY_ORG) as read:
+        token = await scim_tokens.by_id(read, read_as.key_id)
+    if token is None or not hmac.compare_digest(digest_of(read_as.token), token.digest):
+        return UNKNOWN
+    if token.last_used_at is None or ctx.now - token.last_used_at >= rules.TOUCHED_EVERY:
+        async with ctx.tx(token.org_id) as tx:
+            await scim_tokens.touch(tx, token, source_ip, ctx.now)
+    return KeyStanding(key_id=token.token_id, org_id=token.org_id, scopes=(PROVISIONING,))
 
 
 def _ends_of(key: Key, digest: bytes, now: datetime) -> tuple[datetime | None] | None:

@@ -35,7 +35,7 @@ KeyName = Annotated[Name, Field(max_length=80)]
 Areas = Annotated[
     list[Area], Field(min_length=1, max_length=20, description="What the key is for; nothing else is open to it.")
 ]
-Template = Literal["api_key_created", "api_key_expiring"]
+Template = Literal["api_key_created", "api_key_expiring", "scim_token_created"]
 
 
 class ApiKeyItem(View):

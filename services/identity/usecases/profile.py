@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.identity.rules.sso import SMALLEST_PLAN
 from services.identity.store import accounts, plans, projections
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
+from services.identity.usecases.scim_tokens import PLAN_WITH_SCIM
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -34,6 +35,8 @@ ON_OTHERS = (
     "sso.read",
     "sso.switch_off",
     "sso.unlink",
+    "scim_tokens.read",
+    "scim_tokens.edit",
 )
 SWITCH = "active_organization.choose"
 
@@ -74,6 +77,7 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
         *(_of_admins(action, role) for action in ON_OTHERS),
         _by_plan("api_keys.create", role, plan is not None and plan.api_keys, PLAN_WITH_API_KEYS, "API keys"),
         _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
+        _by_plan("scim_tokens.create", role, plan is not None and plan.scim, PLAN_WITH_SCIM, "provisioning"),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])

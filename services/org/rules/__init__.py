@@ -56,6 +56,8 @@ ACTIONS: Mapping[str, frozenset[str]] = {
     "groups.read_members": ADMINS,
     "groups.manage": ADMINS,
     "groups.edit": ADMINS,
+    "provisioning.read": ADMINS,
+    "provisioning.manage": ADMINS,
 }
 NEEDS_DOMAINS = frozenset({"domains.manage"})
 PLAN_WITH_DOMAINS = "pro"
@@ -108,7 +110,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Group:
-    """A group as stored, without its members."""
+    """A group as stored, without its members. With origin `scim` it is the identity provider's."""
 
     group_id: str
     kind: GroupKind
@@ -118,6 +120,7 @@ class Group:
     version: int
     changed_by: str | None
     changed_at: datetime
+    origin: Literal["hand", "scim"] = "hand"
 
     def state(self) -> said.Group:
         return said.Group(group_id=self.group_id, kind=self.kind, name=self.name, description=self.description)
@@ -283,6 +286,17 @@ def check_may_gain_members(group_kinds: Collection[GroupKind], plan: Plan) -> No
                 "plan_required": PLAN_WITH_GROUPS,
             },
         )
+
+
+def check_by_hand(groups: Iterable[Group]) -> None:
+    """Refuses to change by hand what the identity provider manages."""
+    for group in groups:
+        if group.origin == "scim":
+            raise Problem(
+                "managed_by_provider",
+                f"{group.name} is managed by the identity provider.",
+                meta={"group_id": group.group_id},
+            )
 
 
 def check_groups_known(asked: Collection[str], known: Collection[str]) -> None:

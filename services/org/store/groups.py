@@ -14,7 +14,7 @@ from services.org.rules import Group, GroupKind, key_of
 from shared.db import Read, Tx
 from shared.errors import Problem
 
-COLUMNS = "group_id, kind, name, description, created_at, version, changed_by, changed_at"
+COLUMNS = "group_id, kind, name, description, created_at, version, changed_by, changed_at, origin"
 
 
 async def find(read: Read, org_id: str, group_id: str) -> Group | None:
@@ -167,7 +167,7 @@ async def sizes(read: Read, org_id: str, groups: Sequence[Group], slotless: froz
 async def held(read: Read, org_id: str, user_ids: Sequence[str]) -> dict[str, list[Group]]:
     """The custom groups of each of these members, by name."""
     rows = await read.rows(
-        "select user_id, group_id, kind, name, description, groups.created_at, version, changed_by, changed_at"
+        "select user_id, group_id, kind, name, description, groups.created_at, version, changed_by, changed_at, origin"
         " from group_members join groups using (org_id, group_id) where org_id = $1 and user_id = any($2) order by name_key",
         org_id,
         list(user_ids),

@@ -98,7 +98,9 @@ async def reactivate(tx: Tx, org_id: str, user_id: str, by: str, now: datetime) 
 
 
 async def remove(tx: Tx, org_id: str, user_id: str, by: str | None, now: datetime) -> Member:
-    """The row stays, so that the record keeps its names; the group memberships go."""
+    """The row stays, so that the record keeps its names; the group memberships go, and what an identity provider said of them."""
+    await tx.run("delete from scim_users where org_id = $1 and user_id = $2", org_id, user_id)
+    await tx.run("delete from scim_removals where org_id = $1 and user_id = $2", org_id, user_id)
     await tx.run("delete from group_members where org_id = $1 and user_id = $2", org_id, user_id)
     return await _changed(tx, org_id, user_id, "status = 'removed'", by, now)
 

@@ -63,6 +63,7 @@ class Desk:
     def _check(self, wanted: Invite, email_key: str) -> None:
         rules.check_registered(email_key.rpartition("@")[2], self.domains)
         rules.check_groups_known(wanted.group_ids, self.groups)
+        rules.check_by_hand(self.groups[group_id] for group_id in wanted.group_ids)
         rules.check_may_gain_members([self.groups[group_id].kind for group_id in wanted.group_ids], self.plan)
         if (status := self.members.get(email_key)) is not None:
             way_out = (

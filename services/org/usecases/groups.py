@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -28,7 +28,7 @@ Description = Annotated[Paragraph, StringConstraints(max_length=500)]
 
 
 class GroupItem(View):
-    """`members` counts the active ones. `suspended` is null while the group grants."""
+    """`members` counts the active ones. `suspended` is null while the group grants. With origin `scim` the identity provider manages it."""
 
     id: str
     kind: GroupKind
@@ -36,6 +36,7 @@ class GroupItem(View):
     description: str
     members: int
     suspended: Suspension | None
+    origin: Literal["hand", "scim"]
     created_at: datetime
 
 
@@ -157,6 +158,7 @@ async def add_group_member(ctx: Ctx, wanted: WhichGroupMember) -> None:
 
 async def put_in_group(held: Held, group: rules.Group, member: rules.Member) -> bool:
     """False when they were in it already."""
+    rules.check_by_hand([group])
     rules.check_may_gain_members([group.kind], held.plan)
     if not await groups.put_in(held.tx, held.id, [group.group_id], member.user_id, held.by, held.now):
         return False
@@ -183,6 +185,7 @@ async def _custom(held: Held, group_id: str) -> rules.Group:
     group = await groups.one(held.tx, held.id, group_id)
     if group.kind != "custom":
         raise Problem("built_in")
+    rules.check_by_hand([group])
     return group
 
 
@@ -208,5 +211,6 @@ def _view(overlay: rules.Overlay, group: rules.Group, size: int) -> GroupItem:
         description=group.description,
         members=size,
         suspended=suspended,
+        origin=group.origin,
         created_at=group.created_at,
     )

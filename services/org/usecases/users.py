@@ -257,6 +257,7 @@ async def check_role_and_groups(
     rules.check_may_gain_members([group.kind for group in joins], plan)
     await _check_may_become(read, org_id, plan, now, member, role)
     leaves = [group for group in had.values() if group.group_id not in known]
+    rules.check_by_hand([*joins, *leaves])
     return Regrouping(list(had.values()), joins, leaves)
 
 
