@@ -9,8 +9,17 @@ from typing import Any
 
 from services.billing import store
 from services.billing.catalogue import DEFAULT, Shelf, read_catalogue
-from services.billing.consumers import count_invitation, count_member, keep_organization, start_subscription
+from services.billing.consumers import (
+    close_organization,
+    count_invitation,
+    count_member,
+    keep_organization,
+    reopen_organization,
+    start_subscription,
+)
 from services.billing.routes import ROUTES
+from services.billing.store.records import RECORDS
+from services.billing.usecases.closing import forget_kept_invoices, keep_invoices
 from services.billing.usecases.collecting import collect
 from services.billing.usecases.own import Own, provider_of
 from services.billing.usecases.providers import Provider
@@ -18,8 +27,10 @@ from services.billing.usecases.reconciling import reconcile
 from services.billing.usecases.time import dun, keep_time
 from shared.config import Misconfigured
 from shared.db import EVERY_ORG
+from shared.erasure import Erasing, erase_organization
 from shared.events import Envelope, billing, org
 from shared.events.courier import MailRequested
+from shared.events.refusals import BillingActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -59,7 +70,7 @@ service = Service(
     name="billing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*billing.PUBLISHED, MailRequested),
+    publishes=(*billing.PUBLISHED, BillingActionRefused, MailRequested),
     sources=("org",),
     consumers=(
         on(org.OrganizationCreated, start_subscription),
@@ -74,12 +85,18 @@ service = Service(
         on(org.InvitationAccepted, count_invitation),
         on(org.InvitationRevoked, count_invitation),
         on(org.InvitationExpired, count_invitation),
+        on(org.OrganizationClosed, close_organization),
+        on(org.OrganizationReopened, reopen_organization),
+        on(org.OrganizationErasureStarted, erase_organization),
     ),
     jobs=(
         Job(keep_time, every_seconds=1),
         Job(dun, every_seconds=60),
         Job(collect, every_seconds=5),
         Job(reconcile, every_seconds=60),
+        Job(forget_kept_invoices, every_seconds=3600),
     ),
+    erasing=Erasing(billing.OrganizationErased, first=keep_invoices),
+    records=RECORDS,
     opens=opening(lambda env: provider_of(env.settings)),
 )

@@ -6,6 +6,7 @@ from services.billing.store import invoices
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
 from services.billing.usecases.clocks import advance_test_clock, list_test_clocks, start_test_clock
+from services.billing.usecases.closing import list_kept_invoices
 from services.billing.usecases.details import change_billing_details, read_billing_details
 from services.billing.usecases.invoices import (
     list_all_invoices,
@@ -30,21 +31,24 @@ from shared.service import admin, anyone, delete, get, person, post, put, servic
 
 ROUTES = (
     get("/v1/plans", list_plans, anyone("plans.read")),
-    get("/v1/subscription", read_subscription, admin("billing.manage")),
+    get("/v1/subscription", read_subscription, admin("billing.manage"), key="billing:view"),
     post("/v1/subscription/trial", start_trial, admin("trial.start"), status=201),
     post("/v1/subscription/change-previews", preview_change, admin("plan.change")),
     post("/v1/subscription/changes", change_plan, admin("plan.change"), status=201, needs_key=True),
     delete("/v1/subscription/changes/scheduled", cancel_scheduled_change, admin("plan.change")),
-    get("/v1/billing-details", read_billing_details, admin("billing.manage")),
+    get("/v1/billing-details", read_billing_details, admin("billing.manage"), key="billing:view"),
     put("/v1/billing-details", change_billing_details, admin("billing.manage"), if_match=True),
-    get("/v1/invoices", list_invoices, admin("billing.manage")),
-    get("/v1/invoices/{invoice_id}", read_invoice, admin("billing.manage"), known_by=invoices.exists),
+    get("/v1/invoices", list_invoices, admin("billing.manage"), key="billing:view"),
+    get(
+        "/v1/invoices/{invoice_id}", read_invoice, admin("billing.manage"), known_by=invoices.exists, key="billing:view"
+    ),
     get(
         "/v1/invoices/{invoice_id}/pdf",
         read_invoice_pdf,
         admin("billing.manage"),
         known_by=invoices.exists,
         media="application/pdf",
+        key="billing:view",
     ),
     get("/v1/payment-method", read_payment_method, admin("billing.manage")),
     post("/v1/payment-method-sessions", open_page, admin("payment_method.manage"), status=201, unrecorded=True),
@@ -56,8 +60,9 @@ ROUTES = (
         signed_by="Stripe-Signature",
         unrecorded=True,
     ),
-    get("/v1/usage/slots", read_slot_usage, admin("billing.manage")),
-    get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage")),
+    get("/v1/usage/slots", read_slot_usage, admin("billing.manage"), key="billing:view"),
+    get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage"), key="billing:view"),
+    get("/internal/kept-invoices", list_kept_invoices, service("invoices.read")),
     get("/internal/invoices", list_all_invoices, service("invoices.read")),
     post("/internal/payments", record_payment, service("payments.record"), status=201),
     post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),

@@ -24,6 +24,7 @@ LINK_PATHS: Mapping[str, str] = {
     "password_reset": "/reset/{token}",
     "email_change": "/confirm-email/{token}",
     "email_change_undo": "/undo-email/{token}",
+    "break_glass": "/break-glass/{token}",
 }
 PICTURE_PATH = "/v1/dashboard-pictures/{token}"
 PAGES: Mapping[str, str] = {
@@ -46,11 +47,24 @@ PAGES: Mapping[str, str] = {
     "domain_at_risk": "/domains",
     "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
+    "api_key_created": "/developers",
+    "api_key_expiring": "/developers",
+    "organization_closed": "/organization",
+    "organization_reopened": "/organization",
+    "organization_erased_soon": "/organization",
+    "organization_erased": "/me/security",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",
     "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
+    "sso_activated": "/sso",
+    "sso_switched_off": "/sso",
+    "sso_certificate_expiring": "/sso",
+    "sso_approval_requested": "/users",
+    "sso_approved": "/dashboards",
+    "sso_linked": "/me/security",
+    "break_glass_used": "/audit",
 }
 
 FILES: Mapping[str, str] = {"invoice_issued": "/v1/invoices/{invoice_id}/pdf"}

@@ -268,6 +268,13 @@ class SubscriptionLapsed(OrgEvent):
     invoices: list[str]
 
 
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in billing, but invoices that must be kept, under no organization. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "billing.organization.erased.v1"
+    rows: int
+
+
 class TestClockStarted(OrgEvent):
     """An operator made this a test organization, whose time in billing can be moved ahead."""
 
@@ -284,6 +291,7 @@ class TestClockAdvanced(OrgEvent):
 
 
 PUBLISHED = (
+    OrganizationErased,
     TestClockStarted,
     TestClockAdvanced,
     SubscriptionPastDue,
