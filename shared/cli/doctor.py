@@ -14,6 +14,7 @@ import orjson
 
 from shared.cli.doctor_broker import broker
 from shared.cli.doctor_databases import database
+from shared.cli.doctor_payments import payments
 from shared.cli.findings import Finding, Installation, doubtful, well, wrong
 from shared.cli.place import Place
 from shared.config import Misconfigured, Secrets, settings_from
@@ -85,7 +86,8 @@ def configured(product: Product, place: Place) -> tuple[Installation | None, lis
         settings.mail,
         Path(os.environ["TENANTRY_SECRETS_FILE"]),
     )
-    return installation, [well("variables", "the TENANTRY_… variables are complete")]
+    found = [well("variables", "the TENANTRY_… variables are complete")]
+    return installation, [*found, *payments(settings.stripe, settings.public_url)]
 
 
 async def carried_out(check: Check, installation: Installation) -> Sequence[Finding]:

@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from services.launcher import PRODUCT
 from shared.events import billing as told
 from shared.events.courier import MailRequested
@@ -85,9 +83,9 @@ async def test_time_goes_on_from_where_it_was_moved_to(stage: Stage) -> None:
     assert (await stage.subscription())["plan"] == "free"
 
 
-@pytest.mark.parametrize(("start", "months"), [("2028-01-31", 3), ("2027-12-31", 3), ("2028-02-29", 13)])
-async def test_periods_end_on_the_same_day_or_on_the_months_last(stage: Stage, start: str, months: int) -> None:
-    """Through leap days and months of 28 to 31 days, in one go."""
+async def test_periods_end_on_the_same_day_or_on_the_months_last(stage: Stage) -> None:
+    """Into a leap year: the 31st of January, the 29th of February, the 31st of March."""
+    start, months = "2027-12-31", 3
     await a_test_organization(stage)
     ahead = datetime.fromisoformat(f"{start}T12:00:00+00:00") - stage.world.clock.now()
     while ahead > timedelta(seconds=1):

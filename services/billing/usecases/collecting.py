@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -178,10 +178,10 @@ async def _fail(ctx: Ctx, tx: Tx, attempt: Attempt, payment: Payment) -> None:
     await tx.emit(
         InvoicePaymentFailed(org_id=attempt.org_id, invoice=as_told(invoice), reason=payment.reason, next_try_at=again)
     )
-    await _mail(ctx, tx, attempt, invoice)
+    await _mail(tx, attempt, invoice, again)
 
 
-async def _mail(ctx: Ctx, tx: Tx, attempt: Attempt, invoice: Row) -> None:
+async def _mail(tx: Tx, attempt: Attempt, invoice: Row, again: datetime | None) -> None:
     details = await invoices.details(tx, attempt.org_id)
     organization = await store.organization(tx, attempt.org_id)
     payer = await payments.payer(tx, attempt.org_id)
@@ -193,6 +193,7 @@ async def _mail(ctx: Ctx, tx: Tx, attempt: Attempt, invoice: Row) -> None:
         "amount": written_amount(open_amount(invoice), attempt.currency),
         "method": f"{(payer['brand'] or '').title()} •••• {payer['last4']}" if payer and payer["last4"] else "",
         "due_at": invoice["due_at"].isoformat(),
+        "next_try_at": again.isoformat() if again is not None else "",
     }
     await tx.emit(
         MailRequested(
