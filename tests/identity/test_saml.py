@@ -142,9 +142,10 @@ async def test_certificates_overlap_while_a_provider_changes_over(house: SamlHou
     await house.set_up()
     now = house.world.clock.now()
     coming = Signer.make(rsa_signer("next").key, now, now + timedelta(days=600))
+    (await house.ask("PATCH", house.path(), {"allow_idp_initiated": True})).ok()
     both = (await house.imports(document=metadata_of(coming), keep_certificates=True)).ok()
     assert len(both["certificates"]) == 2
-    assert both["status"] == "active"
+    assert (both["status"], both["allow_idp_initiated"]) == ("active", True), "nobody is interrupted, nothing is lost"
     (await house.signs_in("", f"ivy@{house.domain}")).ok()
     old, house.signer = house.signer, coming
     (await house.signs_in("", f"ivy@{house.domain}")).ok()
@@ -169,6 +170,7 @@ async def test_requests_are_signed_where_the_provider_wants_it(house: SamlHouse)
     (await house.ask("POST", house.path("/activation"))).ok()
     url = await house.leaves(Browser(house.world))
     assert {"SAMLRequest", "SigAlg", "Signature"} == set(parse_qs(urlsplit(url).query))
+    assert (await house.imports()).ok()["sign_requests"], "as before"
     unsigned = (await house.imports(sign_requests=False)).ok()
     assert (unsigned["status"], unsigned["sign_requests"]) == ("active", False)
     assert set(parse_qs(urlsplit(await house.leaves(Browser(house.world))).query)) == {"SAMLRequest"}

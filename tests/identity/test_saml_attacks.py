@@ -10,6 +10,8 @@ from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 from signxml.algorithms import SignatureMethod
 
@@ -162,9 +164,34 @@ def other_namespace() -> etree._Element:
     return root
 
 
+def polluted_attribute() -> etree._Element:
+    """An evil assertion whose id is in a namespace, where one reader looks and another doesn't."""
+    root = answer()
+    signed = assertion_of(root)
+    outer = evil(signed)
+    del outer.attrib["ID"]
+    outer.set(f"{SAMLP}ID", "_a1")
+    outer.insert(1, deepcopy(signature_of(signed)))
+    root.replace(signed, outer)
+    extensions = etree.SubElement(root, f"{SAMLP}Extensions")
+    extensions.append(without_signature(signed))
+    return root
+
+
+def confused_namespace() -> etree._Element:
+    """The evil assertion's signature is one by its prefix alone, the real one stands beside it."""
+    root = answer()
+    signed = assertion_of(root)
+    outer = evil(signed)
+    outer.insert(1, etree.fromstring('<ds:Signature xmlns:ds="urn:not-xmldsig"/>'))
+    root.replace(signed, outer)
+    outer.append(deepcopy(signature_of(signed)))
+    return root
+
+
 WRAPPED = [
     xsw1, xsw2, xsw3, xsw4, xsw5, xsw6, xsw7, xsw8,
-    same_id_twice, other_spelling_of_id, assertion_in_advice, other_namespace,
+    same_id_twice, other_spelling_of_id, assertion_in_advice, other_namespace, polluted_attribute, confused_namespace,
 ]  # fmt: skip
 
 
@@ -230,6 +257,32 @@ def test_a_reference_to_anything_but_its_parent_is_refused(uri: str | None) -> N
     del reference.attrib["URI"]
     if uri is not None:
         reference.set("URI", uri)
+    with pytest.raises(StepFailed, match="signature"):
+        judge(root)
+
+
+@pytest.mark.parametrize("namespace", ["1", "../x", "urn:x"])
+def test_a_canonical_form_of_nothing_proves_nothing(namespace: str) -> None:
+    """Some canonicalizers give up at a namespace that isn't absolute, and what they return is empty. The digest of that is signed here."""
+    text = (
+        Answer(name_id="eve@northwind.test")
+        .text()
+        .replace("<saml:Assertion ", f'<saml:Assertion xmlns:x="{namespace}" x:y="" ')
+    )
+    root = etree.fromstring(text)
+    signature = deepcopy(signature_of(assertion_of(answer())))
+    told, digest, value = (
+        signature.find(f".//ds:{name}", NAMESPACES) for name in ("SignedInfo", "DigestValue", "SignatureValue")
+    )
+    assert told is not None
+    assert digest is not None
+    assert value is not None
+    digest.text = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+    key = rsa_signer().key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    canonical = etree.tostring(told, method="c14n", exclusive=True)
+    value.text = base64.b64encode(key.sign(canonical, padding.PKCS1v15(), hashes.SHA256())).decode()
+    assertion_of(root).insert(1, signature)
     with pytest.raises(StepFailed, match="signature"):
         judge(root)
 

@@ -21,7 +21,7 @@ class ImportSaml(Message):
     """Of a SAML provider: the address of its metadata (https, read once, now), or the document itself.
 
     With `keep_certificates` those that were known stay beside the new ones while they are valid: for the time of a change-over.
-    `sign_requests`: whether our requests are signed; without it, as the metadata wants it.
+    `sign_requests`: whether our requests are signed; without it they are when the metadata wants it, or they were.
     """
 
     url: Annotated[str, StringConstraints(min_length=9, max_length=2048)] | None = None
@@ -52,12 +52,13 @@ def settings_after(ctx: Ctx, before: Connection, wanted: ImportSaml, said: Provi
         certificates |= {one.fingerprint: one for one in known.certificates if one.expires_at > ctx.now}
     if len(certificates) > MOST_CERTIFICATES:
         raise invalid("/saml/keep_certificates", "too_many", f"would make more than {MOST_CERTIFICATES} certificates")
+    signs = said.wants_signed_requests or (known is not None and known.sign_requests)
     return SamlSettings(
         entity_id=said.entity_id,
         sso_url=said.sso_url,
         certificates=tuple(certificates.values()),
         allow_idp_initiated=known.allow_idp_initiated if known else False,
-        sign_requests=said.wants_signed_requests if wanted.sign_requests is None else wanted.sign_requests,
+        sign_requests=signs if wanted.sign_requests is None else wanted.sign_requests,
     )
 
 
