@@ -111,3 +111,20 @@ async def test_the_amendment_is_declined_then_accepted_and_leaves_receipts(admin
     await admin.page.keyboard.press("Escape")
     await admin.button("Read Privacy Policy").click()
     await admin.page.locator("dialog .text li").first.wait_for()
+
+
+async def test_a_new_version_wants_an_answer_and_who_was_slower_is_told(admin: Window) -> None:
+    async def renewed(route: Route) -> None:
+        answer = await route.fetch()
+        body = await answer.json()
+        for one in body["data"]:
+            one["awaits_answer"] = one["kind"] == "terms"
+        await route.fulfill(response=answer, body=json.dumps(body))
+
+    await admin.page.route("**/v1/legal/documents?*", renewed)
+    await admin.go("/legal", "Legal & compliance")
+    await admin.button("Accept…").click()
+    await admin.page.get_by_label("I have read it, and accept it for the organization").check()
+    assert await admin.flaws() == []
+    await admin.button("Accept").click()
+    await admin.page.locator("dialog").get_by_role("alert").wait_for()

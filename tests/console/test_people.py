@@ -163,3 +163,24 @@ async def test_a_second_factor_is_required_by_who_has_one_and_the_roster_says_wh
         await it.page.get_by_text("1 of 1 have a second factor").wait_for()
         await it.page.get_by_label("Second factor", exact=True).select_option("false")
         await it.page.get_by_role("heading", name="Nothing matches").wait_for()
+
+
+async def test_who_is_in_two_organizations_switches_between_them(
+    opens: Opens, cast: Cast, product: WholeProduct
+) -> None:
+    domain = cast.admin.email.partition("@")[2]
+    bea = await sign_up(product.gateway, f"bea-{secrets.token_hex(3)}@{domain}", "Bea", "Second Home")
+    wanted = {"email": cast.viewer.email, "role": "viewer", "group_ids": []}
+    (await bea.write("POST", "/v1/invitations", wanted, after=bea.last_change[-1])).ok()
+    token = await product.gateway.mailed_token(cast.viewer.email, "Second Home")
+    (await cast.viewer.write("POST", f"/v1/invitation-tokens/{token}/acceptance")).ok()
+    async with opens() as it:
+        await it.sign_in(cast.viewer.email, PASSWORD)
+        before = await it.page.locator(".side .org").inner_text()
+        other = "Cast" if "Second Home" in before else "Second Home"
+        await it.button("Your account").first.click()
+        await it.page.get_by_role("menuitem", name=f"Switch to {other}").click()
+        await it.page.locator(".side .org", has_text=other).wait_for()
+        for path, heading in (("/domains", "Domains"), ("/legal", "Legal & compliance"), ("/two-factor", "Two-factor")):
+            await it.go(path, heading)
+            assert await it.page.get_by_role("heading", name="You can't see this").count() == 1

@@ -1,9 +1,10 @@
 // The beginning: the words, who is signed in, and the screen that the address names.
 import { html, render, useEffect, useSignal, useState } from "./lib/dom.js";
 import { language, preferred, speak, t } from "./lib/i18n.js";
-import { go, here, me, recognize, ROOT, route } from "./lib/state.js";
+import { can, go, here, may, me, recognize, ROOT, route } from "./lib/state.js";
 import { AddressChange, Forgot, Invitation, ResetPassword, SignIn, SignUp, Verify } from "./screens/door.js";
-import { Empty, Page, Refused } from "./ui/basics.js";
+import { Card, Empty, Forbidden, Page, Refused } from "./ui/basics.js";
+import { SECTIONS } from "./screens/map.js";
 import { lazy } from "./ui/lazy.js";
 import { Shell } from "./ui/shell.js";
 import { paint, painted } from "./ui/theme.js";
@@ -66,6 +67,7 @@ function App() {
   const who = useSignal(me);
   const { path } = useSignal(route);
   useSignal(language);
+  useSignal(may);
   const outside = screenOf(OUTSIDE, path);
   useEffect(() => {
     if (!who && !outside) go(`/sign-in${path === "/" ? "" : `?to=${encodeURIComponent(path + location.search)}`}`, { replace: true });
@@ -74,9 +76,18 @@ function App() {
   if (outside) return html`<${outside.screen} id=${outside.id} key=${path} />`;
   if (!who) return null;
   if (!who.organization) return html`<${Waiting} who=${who} />`;
+  const closed = refusedByRole(path);
   const inside = screenOf(INSIDE, path);
   if (path === "/" && who.organization.effective_role !== "admin") return null;
+  if (closed) return html`<${Shell}><${Page} key=${closed.path} title=${t(closed.title)} org=${who.organization.name}><${Card} plain><${Forbidden} /><//><//><//>`;
   return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.key} />` : html`<${Lost} />`}<//>`;
+}
+
+/** The page of the map that this path belongs to, when the role alone keeps one out. */
+function refusedByRole(path) {
+  const pages = SECTIONS.flatMap((one) => one.pages);
+  const page = pages.find((one) => path === one.path || (!one.exact && path.startsWith(`${one.path}/`)));
+  return page?.action && can(page.action).because?.kind === "role" ? page : null;
 }
 
 function follow(event) {

@@ -2,6 +2,8 @@ export const words = {
 "This page couldn't be loaded": "Diese Seite konnte nicht geladen werden",
 "Tenantry was renewed meanwhile, or can't be reached.": "Tenantry wurde inzwischen erneuert oder ist nicht erreichbar.",
 "Load it anew": "Neu laden",
+"Switch to {name}": "Zu {name} wechseln",
+"All in the audit log": "Alles im Audit-Log",
 "Change role…": "Rolle ändern…",
 "Change role": "Rolle ändern",
 "Change the role of {n} person": "Rolle von {n} Person ändern",

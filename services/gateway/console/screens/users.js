@@ -1,6 +1,7 @@
 // Users: who is in, who is invited, who was; what one can do about each.
 import { get } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
+import { inWords } from "../lib/events.js";
 import { day, t } from "../lib/i18n.js";
 import { ROLES, roleOptions, whyNot } from "../lib/may.js";
 import { go, me, refine, ROOT, route, useList, useLoad, whole } from "../lib/state.js";
@@ -115,6 +116,15 @@ export function UserPage({ id }) {
       ${found.status === "inactive" ? html`<${Notice} kind="warn" icon="warn" title=${t("Deactivated on {day}", { day: day(found.deactivated_at) })}>${t("Can't sign in to this organization. Role and groups are kept.")}<//>` : null}
       ${found.effective_role !== found.role ? html`<${Notice} kind="warn" icon="lock" title=${t("Acts as {role} for now", { role: ROLES()[found.effective_role] })}>${t("The plan has no author slot left. The role {role} comes back with a free slot.", { role: ROLES()[found.role] })}<//>` : null}
       <${Card} title=${t("Membership")}><dl class="facts"><div><dt>${t("Role")}</dt><dd>${ROLES()[found.role]}</dd></div><div><dt>${t("Joined")}</dt><dd>${day(found.joined_at)}</dd></div><div><dt>${t("Id")}</dt><dd><code>${found.id}</code></dd></div></dl><//>
-      <${Card} title=${t("Groups")} plain><ul class="lines">${found.groups.map((group) => html`<li><a class="name-link" href="${ROOT}/groups/${group.id}">${group.name}</a>${group.kind === "custom" ? null : html`<${Badge}>${t("Built-in")}<//>`}</li>`)}</ul><//>`}<//>
+      <${Card} title=${t("Groups")} plain><ul class="lines">${found.groups.map((group) => html`<li><a class="name-link" href="${ROOT}/groups/${group.id}">${group.name}</a>${group.kind === "custom" ? null : html`<${Badge}>${t("Built-in")}<//>`}</li>`)}</ul><//>
+      <${Told} id=${id} />`}<//>
     ${dialog}<//>`;
+}
+
+/** The last that happened to somebody, out of the audit log. */
+function Told({ id }) {
+  const found = useLoad(() => get(`/v1/audit-entries?target=${id}&limit=6`), id);
+  return html`<${Card} plain title=${t("What happened")} footer=${html`<a class="button" href="${ROOT}/audit?target=${id}">${t("All in the audit log")}</a>`}><${Loaded} from=${found} lines=${3}>${({ data }) => (data.length
+    ? html`<ul class="lines">${data.map((one) => html`<li key=${one.id}><span><b>${inWords(one.action)}</b><br /><small class="quiet">${one.actor?.name ?? one.actor?.email ?? t("the system")}</small></span><small class="quiet"><${When} at=${one.at} /></small></li>`)}</ul>`
+    : html`<div class="body"><p class="quiet">${t("Nothing has happened yet")}</p></div>`)}<//><//>`;
 }

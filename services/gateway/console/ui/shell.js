@@ -1,8 +1,9 @@
 // The frame of every page: where you can go, who you are, what holds everything up.
+import { post } from "../lib/api.js";
 import { html, useEffect, useRef, useState } from "../lib/dom.js";
 import { useSignal } from "../lib/dom.js";
 import { choose, LANGUAGES, language, t } from "../lib/i18n.js";
-import { asked, can, go, me, may, offline, ROOT, route, signOut } from "../lib/state.js";
+import { asked, can, go, me, may, offline, ROOT, route, say, signOut } from "../lib/state.js";
 import { SECTIONS } from "../screens/map.js";
 import { Icon, Notice, Person, Toasts } from "./basics.js";
 import { Menu } from "./overlays.js";
@@ -30,7 +31,10 @@ function Account({ up }) {
   const who = useSignal(me);
   useSignal(language);
   const themes = [["", t("System theme")], ["light", t("Light theme")], ["dark", t("Dark theme")]];
+  const others = who.organizations.filter((one) => one.status === "active" && one.id !== who.organization?.id);
   const items = [
+    ...others.map((one) => ({ label: t("Switch to {name}", { name: one.name }), act: () => change(one) })),
+    others.length ? null : undefined,
     { label: t("Profile & preferences"), href: `${ROOT}/me` },
     { label: t("Security"), href: `${ROOT}/me/security` },
     null,
@@ -39,8 +43,18 @@ function Account({ up }) {
     ...Object.entries(LANGUAGES).map(([key, label]) => ({ label, note: language.value === key ? t("chosen") : undefined, act: () => choose(key) })),
     null,
     { label: t("Sign out"), act: signOut },
-  ];
+  ].filter((one) => one !== undefined);
   return html`<${Menu} label=${t("Your account")} up=${up} kind="plain" items=${items} button=${html`<${Person} name=${who.user.name} email=${who.user.email} />`} />`;
+}
+
+/** The session speaks for another organization from now on; nothing of this one stays on the page. */
+async function change(organization) {
+  try {
+    await post("/v1/me/active-organization", { org_id: organization.id });
+    location.assign(ROOT);
+  } catch (refusal) {
+    say(refusal.detail || refusal.message);
+  }
 }
 
 export function Shell({ children }) {
