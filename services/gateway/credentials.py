@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,7 +66,7 @@ def credential_of(headers: Headers) -> Credential:
         return Bearer(token) if good else Unreadable()
     if "Cookie" not in headers:
         return None
-    values = _cookies(headers.getall("Cookie"))
+    values = cookies_named(COOKIE, headers.getall("Cookie"))
     if not values:
         return None
     good = len(values) == 1 and COOKIE_VALUE.fullmatch(values[0]) is not None
@@ -108,6 +108,7 @@ def _weight(parameters: list[str]) -> float:
     return 1.0
 
 
-def _cookies(headers: list[str]) -> list[str]:
+def cookies_named(name: str, headers: Sequence[str]) -> list[str]:
+    """All values that a browser sent under a name."""
     pairs = (pair.partition("=") for header in headers for pair in header.split(";"))
-    return [value.strip() for name, _, value in pairs if name.strip() == COOKIE]
+    return [value.strip() for offered, _, value in pairs if offered.strip() == name]

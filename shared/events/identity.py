@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, PersonEvent, Shape
 from shared.events.identity_shapes import ApiKey as ApiKey
+from shared.events.identity_sso import PUBLISHED_SSO
 from shared.ids import ApiKeyId, OrgId, ScimTokenId, SessionId
 
 
@@ -196,17 +197,17 @@ class ApiKeyRevoked(OrgEvent):
 
 
 class ApiKeysSuspended(OrgEvent):
-    """The plan no longer includes API keys: none is accepted until it does again. One event for all of them."""
+    """The plan no longer includes API keys, or the organization is closed: none is accepted until that has changed. One event for all of them."""
 
     TYPE: ClassVar[str] = "identity.api_key.suspended.v1"
     key_ids: list[ApiKeyId]
-    cause: Literal["plan"]
+    cause: Literal["plan", "organization_closed"]
     plan: str
     suspended_at: datetime
 
 
 class ApiKeysResumed(OrgEvent):
-    """The plan includes API keys again: all of them work as before."""
+    """The plan includes API keys again, or the organization is open again: all of them work as before."""
 
     TYPE: ClassVar[str] = "identity.api_key.resumed.v1"
     key_ids: list[ApiKeyId]
@@ -239,7 +240,17 @@ API_KEYS = (
     ApiKeysSuspended,
     ApiKeysResumed,
 )
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in identity. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "identity.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,
@@ -256,4 +267,5 @@ PUBLISHED = (
     RecoveryCodeUsed,
     *API_KEYS,
     *SCIM_TOKENS,
+    *PUBLISHED_SSO,
 )

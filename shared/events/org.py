@@ -6,6 +6,13 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent
+from shared.events.org_approvals import APPROVALS
+from shared.events.org_provisioning import PROVISIONING
+from shared.events.org_provisioning import GroupHandedOver as GroupHandedOver
+from shared.events.org_provisioning import ProvisionedNameChanged as ProvisionedNameChanged
+from shared.events.org_provisioning import ProvisioningChanged as ProvisioningChanged
+from shared.events.org_provisioning import RemovalHeld as RemovalHeld
+from shared.events.org_provisioning import RemovalsDecided as RemovalsDecided
 from shared.events.org_shapes import Domain as Domain
 from shared.events.org_shapes import Group as Group
 from shared.events.org_shapes import Invitation as Invitation
@@ -30,6 +37,36 @@ class OrganizationChanged(OrgEvent):
     TYPE: ClassVar[str] = "org.organization.changed.v1"
     organization: Organization
     previous: dict[str, str | bool | None]
+
+
+class OrganizationClosed(OrgEvent):
+    """An Admin closed the organization: nobody works in it, and it is erased at `erased_at` unless an Admin takes it back."""
+
+    TYPE: ClassVar[str] = "org.organization.closed.v1"
+    closed_by: UserId
+    closed_at: datetime
+    erased_at: datetime
+
+
+class OrganizationReopened(OrgEvent):
+    """An Admin took the closing back: everything is as it was."""
+
+    TYPE: ClassVar[str] = "org.organization.reopened.v1"
+    reopened_by: UserId
+
+
+class OrganizationErasureStarted(OrgEvent):
+    """The grace is over: whoever holds anything of the organization erases it. Said again to those who haven't confirmed."""
+
+    TYPE: ClassVar[str] = "org.organization.erasure_started.v1"
+    closed_at: datetime
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left, here and in every service that confirmed. `rows` counts what was erased here."""
+
+    TYPE: ClassVar[str] = "org.organization.erased.v1"
+    rows: int
 
 
 class DomainClaimed(OrgEvent):
@@ -287,46 +324,6 @@ class GroupMemberRemoved(OrgEvent):
     user_id: UserId
 
 
-class GroupHandedOver(OrgEvent):
-    """A group is managed by the identity provider from now on, or by hand again."""
-
-    TYPE: ClassVar[str] = "org.group.handed_over.v1"
-    group: Group
-    managed_by: Literal["provider", "hand"]
-
-
-class ProvisionedNameChanged(OrgEvent):
-    """The identity provider says that a user goes by another name. Identity takes it where the account is the organization's own."""
-
-    TYPE: ClassVar[str] = "org.provisioning.name_changed.v1"
-    user_id: UserId
-    name: str
-
-
-class RemovalHeld(OrgEvent):
-    """The identity provider asks to remove more users than it may within an hour: this one keeps their access until an Admin decides."""
-
-    TYPE: ClassVar[str] = "org.provisioning.removal_held.v1"
-    user_id: UserId
-    kind: Literal["deactivation", "deletion"]
-
-
-class RemovalsDecided(OrgEvent):
-    """An Admin approved or rejected removals that were held; or the identity provider took one back."""
-
-    TYPE: ClassVar[str] = "org.provisioning.removals_decided.v1"
-    user_ids: list[UserId]
-    decision: Literal["approved", "rejected", "taken_back"]
-
-
-class ProvisioningChanged(OrgEvent):
-    """What new users become, and how many an identity provider may remove within an hour."""
-
-    TYPE: ClassVar[str] = "org.provisioning.changed.v1"
-    default_role: Literal["analyst", "viewer"]
-    removals_per_hour: int
-
-
 class GroupsSuspended(OrgEvent):
     """The plan no longer includes custom groups: they grant nothing until it does again. One event for all of them.
 
@@ -352,6 +349,10 @@ PUBLISHED = (
     SecurityPolicyChanged,
     OrganizationCreated,
     OrganizationChanged,
+    OrganizationClosed,
+    OrganizationReopened,
+    OrganizationErasureStarted,
+    OrganizationErased,
     DomainClaimed,
     DomainVerified,
     DomainAtRisk,
@@ -385,9 +386,6 @@ PUBLISHED = (
     GroupMemberRemoved,
     GroupsSuspended,
     GroupsResumed,
-    GroupHandedOver,
-    ProvisionedNameChanged,
-    RemovalHeld,
-    RemovalsDecided,
-    ProvisioningChanged,
+    *PROVISIONING,
+    *APPROVALS,
 )

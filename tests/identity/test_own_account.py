@@ -12,6 +12,7 @@ from services.identity.routes import ROUTES
 from services.identity.usecases.api_key_endings import tell_of_endings
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.requirements import require_two_factor
+from services.identity.usecases.sso_warnings import warn_of_certificates
 from shared.auth import ANONYMOUS, Actor
 from shared.events.identity import (
     AllSessionsEnded,
@@ -253,6 +254,7 @@ async def test_expired_things_are_cleared_away_and_sessions_are_said_to_be_over(
         forget_the_past,
         tell_of_endings,
         require_two_factor,
+        warn_of_certificates,
     }
     assert [(e.data["session_id"], e.data["reason"]) for e in await world.said("identity", SessionEnded)] == [
         (cookie.session_id, "expired")
@@ -294,11 +296,13 @@ async def test_what_a_person_may_do_is_named_like_the_routes_and_says_why_not(wo
     assert [(c["action"], c["because"]["kind"]) for c in listed if not c["allowed"]] == [
         ("api_keys.create", "plan"),
         ("scim_tokens.create", "plan"),
+        ("sso.manage", "plan"),
         ("active_organization.choose", "state"),
     ]
     await joins(world, two, ana.user_id)
     listed = (await world.ask("identity", "GET", "/internal/capabilities", actor=mine)).ok()["capabilities"]
-    assert [c["action"] for c in listed if not c["allowed"]] == ["api_keys.create", "scim_tokens.create"]
+    refused = [c["action"] for c in listed if not c["allowed"]]
+    assert refused == ["api_keys.create", "scim_tokens.create", "sso.manage"], "that is the plan's"
 
 
 async def test_only_persons_reach_what_is_theirs_and_only_services_what_is_internal(world: World) -> None:

@@ -12,6 +12,7 @@ from shared.db import Read
 from shared.ids import new_id
 from tests.org.house import House, founded
 from tests.org.provider import Provider
+from tests.org.test_arrivals import arrives
 from tests.world import World
 
 TABLES = (
@@ -30,6 +31,9 @@ TABLES = (
     "scim_users",
     "scim_removals",
     "scim_settings",
+    "closures",
+    "erasure_confirmations",
+    "approvals",
 )
 
 
@@ -51,8 +55,20 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/provisioning", {"removals_per_hour": 0}, headers={"If-Match": "*"})).ok()
         off = {"op": "replace", "value": {"active": False, "title": "Canary"}}
         (await Provider(house).patches(f"/Users/{ben.user_id}", off)).ok()
+        await note_closure(house)
+        await arrives(house, new_users="approval")
         houses.append(house)
     return houses[0], houses[1]
+
+
+async def note_closure(house: House) -> None:
+    """What a closing would leave, without closing."""
+    async with house.world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:
+        await tx.run(
+            "insert into closures (org_id, closed_by, email, name, next_at) values ($1, 'usr_x', 'canary', 'Canary', 'infinity')",
+            house.org_id,
+        )
+        await tx.run("insert into erasure_confirmations values ($1, 'audit', 1, now())", house.org_id)
 
 
 @pytest.fixture(params=["both", "queries alone"])
@@ -187,7 +203,7 @@ async def test_every_table_of_an_organization_is_under_row_level_security(world:
             "select relname, relrowsecurity and relforcerowsecurity as held from pg_class join pg_attribute on attrelid = pg_class.oid"
             " where relkind = 'r' and attname = 'org_id' and relnamespace = 'public'::regnamespace"
         )
-    kernel = {"outbox", "inbox", "operations", "operation_files"}
+    kernel = {"outbox", "inbox", "operations", "operation_files", "refusals"}
     assert {row["relname"] for row in rows} - kernel == set(TABLES)
     assert all(row["held"] for row in rows if row["relname"] not in kernel)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.identity.rules.sso import SMALLEST_PLAN
 from services.identity.store import accounts, plans, projections
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from services.identity.usecases.scim_tokens import PLAN_WITH_SCIM
@@ -33,6 +34,9 @@ ON_OTHERS = (
     "api_keys.edit",
     "scim_tokens.read",
     "scim_tokens.edit",
+    "sso.read",
+    "sso.switch_off",
+    "sso.unlink",
 )
 SWITCH = "active_organization.choose"
 
@@ -67,12 +71,13 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
         plan = await plans.find(read, ctx.actor.org_id or "")
-    on_oneself = [Capability(action=action) for action in ON_ONESELF]
+    role = ctx.actor.role
     listed = [
-        *on_oneself,
-        *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
-        _by_plan("api_keys.create", PLAN_WITH_API_KEYS, plan is not None and plan.api_keys, ctx.actor.role),
-        _by_plan("scim_tokens.create", PLAN_WITH_SCIM, plan is not None and plan.scim, ctx.actor.role),
+        *(Capability(action=action) for action in ON_ONESELF),
+        *(_of_admins(action, role) for action in ON_OTHERS),
+        _by_plan("api_keys.create", role, plan is not None and plan.api_keys, PLAN_WITH_API_KEYS, "API keys"),
+        _by_plan("scim_tokens.create", role, plan is not None and plan.scim, PLAN_WITH_SCIM, "SCIM"),
+        _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
@@ -80,11 +85,11 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
 
 
-def _by_plan(action: str, smallest: str, included: bool, role: Role | None) -> Capability:
+def _by_plan(action: str, role: Role | None, included: bool, smallest: str, what: str) -> Capability:
     may = _of_admins(action, role)
     if not may.allowed or included:
         return may
-    because = Because(kind="plan", plan=smallest, detail="The plan doesn't include this.")
+    because = Because(kind="plan", plan=smallest, detail=f"The plan doesn't include {what}.")
     return Capability(action=action, allowed=False, because=because)
 
 
