@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.org.rules import scim
 from shared.ids import new_id
 from tests.org.provider import ENTERPRISE, ERROR, USER, Provider, provided
 from tests.world import Reply, World
@@ -248,6 +249,43 @@ async def test_lists_are_paged_filtered_and_cut_to_what_was_asked_for(idp: Provi
     }.items():
         found = await idp.finds("Users", filter)
         assert [one["id"] for one in found] == [made[place]["id"] for place in names], filter
+
+
+async def test_a_filter_that_would_look_at_too_many_is_refused_and_one_that_names_somebody_is_not(
+    idp: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.org.usecases.scim_users.MOST_LOOKED_AT", 2)
+    made = [await idp.creates(f"many{place}") for place in range(4)]
+    address = f"MANY2@{idp.house.domain}"
+    for filter in (
+        f'emails.value eq "{address}"',
+        f'emails[type eq "work"].value eq "{address}"',
+        f'emails[type eq "work" and value eq "{address}"]',
+    ):
+        assert [one["id"] for one in await idp.finds("Users", filter)] == [made[2]["id"]], filter
+    for filter in ("active eq true", 'userName co "many"', f'emails.value eq "{address}" or title pr'):
+        assert is_refused(await idp.ask("GET", "/Users", filter=filter), 400, "tooMany"), filter
+
+
+@pytest.mark.parametrize(
+    ("filter", "needle"),
+    [
+        ('displayName eq "Ann B"', "ann b"),
+        ('emails[type eq "work" and value co "x@y"] and active eq true', "x@y"),
+        ('title eq "a" and nickName sw "LONGER"', "longer"),
+        ('title eq "a" or nickName eq "b"', None),
+        ('not (title eq "a")', None),
+        ('title eq "x or y"', "x or y"),
+        ("title pr", None),
+        ('title gt "a"', None),
+        ('groups.display eq "Sales"', None),
+        ('meta.version eq "x"', None),
+        ('title eq "q\\"uote"', None),
+        ('title eq "Zoë"', None),
+    ],
+)
+def test_what_whoever_fits_must_hold_is_read_from_the_filter_or_nothing_is(filter: str, needle: str | None) -> None:
+    assert scim.needle(filter) == needle
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,11 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
-        await note_closure(house)
-        await arrives(house, new_users="approval")
         (await house.ask("PATCH", "/v1/provisioning", {"removals_per_hour": 0}, headers={"If-Match": "*"})).ok()
         off = {"op": "replace", "value": {"active": False, "title": "Canary"}}
         (await Provider(house).patches(f"/Users/{ben.user_id}", off)).ok()
+        await note_closure(house)
+        await arrives(house, new_users="approval")
         houses.append(house)
     return houses[0], houses[1]
 

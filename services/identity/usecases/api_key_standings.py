@@ -76,8 +76,11 @@ async def _of_provider(ctx: Ctx, read_as: ReadToken, source_ip: str | None) -> K
     """An identity provider's token counts on any plan: a lapse must not keep it from taking access away."""
     async with ctx.read(EVERY_ORG) as read:
         token = await scim_tokens.by_id(read, read_as.key_id)
+        closed = token is not None and await projections.is_closed(read, token.org_id)
     if token is None or not hmac.compare_digest(digest_of(read_as.token), token.digest):
         return UNKNOWN
+    if closed:
+        return KeyStanding(key_id=token.token_id, org_id=token.org_id, refused="organization_closed")
     if token.last_used_at is None or ctx.now - token.last_used_at >= rules.TOUCHED_EVERY:
         async with ctx.tx(token.org_id) as tx:
             await scim_tokens.touch(tx, token, source_ip, ctx.now)

@@ -76,8 +76,8 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
         *(Capability(action=action) for action in ON_ONESELF),
         *(_of_admins(action, role) for action in ON_OTHERS),
         _by_plan("api_keys.create", role, plan is not None and plan.api_keys, PLAN_WITH_API_KEYS, "API keys"),
-        _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
         _by_plan("scim_tokens.create", role, plan is not None and plan.scim, PLAN_WITH_SCIM, "provisioning"),
+        _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])

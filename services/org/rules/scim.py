@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -35,6 +36,11 @@ POLICY = ScimPolicy(
     remove_value_as_filter=ScimPolicy.RemoveValue.apply,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
+
+LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
+ALTERNATIVES = re.compile(r"\b(or|not)\b", re.IGNORECASE)
+COMPARED = re.compile(r'([\w$.:]+)\s+(?:eq|co|sw|ew)\s+"([\x20\x21\x23-\x5b\x5d-\x7e]+)"', re.IGNORECASE)
+NOT_IN_TEXT = frozenset({"id", "type", "groups", "meta", "schemas", "display", "$ref"})
 
 R = TypeVar("R", bound="Resource[Any]")
 T = TypeVar("T")
@@ -102,6 +108,18 @@ def looked_up(written: str) -> tuple[str, str] | None:
     ):
         return None
     return attribute.lower(), value[1:-1]
+
+
+def needle(written: str) -> str | None:
+    """A text in lower case that whoever fits the filter must hold somewhere; None when the filter says nothing of the kind."""
+    if ALTERNATIVES.search(LITERAL.sub('""', written)):
+        return None
+    found = [
+        value.lower()
+        for attribute, value in COMPARED.findall(written)
+        if not NOT_IN_TEXT & set(re.split(r"[.:]", attribute.lower())[-2:])
+    ]
+    return max(found, key=len, default=None)
 
 
 def shown(resource: Resource[Any], attributes: str | None = None, excluded: str | None = None) -> dict[str, Any]:

@@ -40,6 +40,7 @@ USERS = (
     " from members m left join scim_users s using (org_id, user_id) left join scim_removals r using (org_id, user_id)"
     " where m.org_id = $1 and m.status <> 'removed' and r.kind is distinct from 'deletion'"
 )
+HOLDS = "($2::text is null or strpos(lower(concat_ws(' ', m.email, m.name, s.user_name, s.external_id, s.resource::text)), $2) > 0)"
 LOOK_UPS = {
     "id": "m.user_id = $2",
     "externalid": "s.external_id = $2",
@@ -101,13 +102,16 @@ async def look_up(read: Read, org_id: str, attribute: str, value: str) -> Linked
     return _linked(row) if row else None
 
 
-async def listed(read: Read, org_id: str, offset: int, limit: int) -> list[Linked]:
-    rows = await read.rows(f"{USERS} order by m.joined_at, m.user_id offset $2 limit $3", org_id, offset, limit)
+async def listed(read: Read, org_id: str, offset: int, limit: int, needle: str | None = None) -> list[Linked]:
+    """In the order in which they joined; with a needle only who holds that text in anything that is told of them."""
+    rows = await read.rows(
+        f"{USERS} and {HOLDS} order by m.joined_at, m.user_id offset $3 limit $4", org_id, needle, offset, limit
+    )
     return [_linked(row) for row in rows]
 
 
-async def counted(read: Read, org_id: str) -> int:
-    return int(await read.value(f"select count(*) from ({USERS}) as found", org_id))
+async def counted(read: Read, org_id: str, needle: str | None = None) -> int:
+    return int(await read.value(f"select count(*) from ({USERS} and {HOLDS}) as found", org_id, needle))
 
 
 async def link(

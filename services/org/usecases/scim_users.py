@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scim2_models import Context
@@ -36,6 +36,7 @@ from shared.ids import UserId
 from shared.service import Ctx
 
 AT_ONCE = 200
+MOST_LOOKED_AT = 2000
 
 
 class WhichScimUser(Shown):
@@ -59,7 +60,7 @@ async def list_scim_users(ctx: Ctx, query: Listing) -> Resource:
             one = await store.look_up(read, org_id, *asked)
             matches = await _resources(ctx, read, [one]) if one is not None else []
         else:
-            matches = await _matching(ctx, read, fits)
+            matches = await _matching(ctx, read, fits, scim.needle(query.filter))
     return page(query, len(matches), matches[query.offset : query.offset + query.limit])
 
 
@@ -212,15 +213,26 @@ async def _join(held: Held, person: Person, facts: Facts) -> None:
     )
 
 
-async def _matching(ctx: Ctx, read: Read, fits: Callable[[Any], bool]) -> list[Any]:
-    """All users that fit. Others are answered in between."""
+async def _matching(ctx: Ctx, read: Read, fits: Callable[[Any], bool], needle: str | None) -> list[Any]:
+    """All users that fit. Looking at one takes most of a millisecond, so a thread does it, and others are answered meanwhile."""
+    if await store.counted(read, ctx.actor.org(), needle) > MOST_LOOKED_AT:
+        raise scim.refused(
+            "tooMany", "This filter looks at too many users: compare userName, externalId or emails.value."
+        )
     matches: list[Any] = []
     offset = 0
-    while found := await store.listed(read, ctx.actor.org(), offset, AT_ONCE):
-        matches += [one for one in await _resources(ctx, read, found) if fits(one)]
+    while found := await store.listed(read, ctx.actor.org(), offset, AT_ONCE, needle):
+        held = await groups.held(read, ctx.actor.org(), [one.member.user_id for one in found])
+        matches += await asyncio.to_thread(_fitting, ctx, found, held, fits)
         offset += AT_ONCE
-        await asyncio.sleep(0)
     return matches
+
+
+def _fitting(
+    ctx: Ctx, found: list[Linked], held: Mapping[str, list[rules.Group]], fits: Callable[[Any], bool]
+) -> list[Any]:
+    users = (user_of(ctx, one, held.get(one.member.user_id, ())) for one in found)
+    return [one for one in users if fits(one)]
 
 
 async def _resource(ctx: Ctx, read: Read, linked: Linked) -> Any:
