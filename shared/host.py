@@ -23,6 +23,7 @@ from shared.internal import Internal
 from shared.jobs import keep_running
 from shared.operations import forget_old_operations, keep_working
 from shared.outbox import Relay
+from shared.refusals import tell_refusals
 from shared.service import Environment, Job, Service
 from shared.web.address import Address
 from shared.web.server import Limits, serve
@@ -30,7 +31,7 @@ from shared.web.server import Limits, serve
 log = structlog.get_logger()
 
 GRACE_SECONDS = 15.0
-KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600))
+KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600), Job(tell_refusals, 60))
 ERASING = Job(erase_what_waits, 1)
 
 

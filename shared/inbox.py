@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,7 +45,12 @@ with head as (
     ) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
 )
 select *, set_config('tenantry.org_id', coalesce(org_id, $3), true),
-    handler <> $4 and exists (select from erasures where erasures.subject = head.org_id) as erased from head
+    handler <> $4 and exists (select from erasures where erasures.subject = head.org_id) as erased,
+    (
+        select replayed >= head.sequence from inbox_cursors as cursor
+        where cursor.source = head.source and cursor.subject = head.subject
+    ) as is_again
+from head
 """
 # One step along the index per subject that has something open, however much that is.
 HEADS = """
@@ -103,6 +108,7 @@ class Inbox:
         handlers: Sequence[Handler],
         *,
         workers: int = 4,
+        states_only: bool = False,
     ) -> None:
         self.service = service
         self.sources = frozenset(sources)
@@ -110,7 +116,7 @@ class Inbox:
         for handler in handlers:
             self._handlers[handler.name].append(handler)
         heard = {name: frozenset[str]().union(*(one.types for one in same)) for name, same in self._handlers.items()}
-        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready)
+        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready, states_only=states_only)
         self._database = database
         self._bus = bus
         self._workers = workers
@@ -200,7 +206,7 @@ class Inbox:
                 if row["erased"]:
                     await tx.run(PASSED_OVER, row["id"], row["handler"])
                     return True
-                envelope = Envelope.parse(row["body"])
+                envelope = replace(Envelope.parse(row["body"]), replayed=bool(row["is_again"]))
                 handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
                 await handler.handle(tx, envelope)

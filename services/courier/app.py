@@ -18,6 +18,7 @@ from shared.events.audit import HeadSigned
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import WEBHOOKS, MailRequested, OrganizationErased
 from shared.events.identity import UserClosed, UserRegistered
+from shared.events.refusals import CourierActionRefused
 from shared.outbound import Outbound
 from shared.service import Environment, Job, Service, on, on_everything
 
@@ -32,7 +33,7 @@ service = Service(
     name="courier",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*WEBHOOKS, OrganizationErased),
+    publishes=(*WEBHOOKS, OrganizationErased, CourierActionRefused),
     sources=("identity", "org", "sharing", "billing", "audit"),
     consumers=(
         on(MailRequested, consumers.store_mail),

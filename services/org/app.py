@@ -9,6 +9,7 @@ from pathlib import Path
 from services.org import consumers
 from services.org.routes import ROUTES
 from services.org.store.records import RECORDS
+from services.org.usecases.arrivals import take_in
 from services.org.usecases.dns import LookUp, txt_records
 from services.org.usecases.domain_checks import check_domains, end_unproven_claims
 from services.org.usecases.erasing import ERASING, mind_closures
@@ -32,7 +33,9 @@ from shared.events.identity import (
     UserNameChanged,
     UserRegistered,
 )
+from shared.events.identity_sso import SsoUserArrived
 from shared.events.org import PUBLISHED
+from shared.events.refusals import OrgActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -52,7 +55,7 @@ service = Service(
     name="org",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, OrgActionRefused, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),
@@ -65,6 +68,7 @@ service = Service(
             on(one.OrganizationErased, consumers.note_confirmation)
             for one in (identity, sharing, billing, audit, courier)
         ),
+        on(SsoUserArrived, take_in),
     ),
     sources=("identity", "billing", "sharing", "audit", "courier"),
     jobs=(

@@ -11,9 +11,11 @@ from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expi
 from services.sharing.usecases.embedding import forget_refusals
 from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
+from services.sharing.usecases.reviews import OPERATIONS
 from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
+from shared.events.refusals import SharingActionRefused
 from shared.events.sharing import PUBLISHED, OrganizationErased
 from shared.service import Job, Service, on
 
@@ -21,7 +23,7 @@ service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, SharingActionRefused, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),
@@ -55,5 +57,6 @@ service = Service(
     ),
     erasing=Erasing(OrganizationErased),
     records=RECORDS,
+    operations=OPERATIONS,
     opens=opens,
 )

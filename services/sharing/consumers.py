@@ -84,7 +84,7 @@ async def let_member_go(ctx: Ctx, told: MemberRemoved) -> None:
 
 async def keep_group(ctx: Ctx, told: GroupCreated | GroupChanged) -> None:
     async with ctx.tx() as tx:
-        await store.keep_group(tx, told.org_id, told.group)
+        await store.keep_group(tx, told.org_id, told.group, _cause(ctx)[1])
 
 
 async def delete_group(ctx: Ctx, told: GroupDeleted) -> None:

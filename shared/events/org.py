@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent
+from shared.events.org_approvals import APPROVALS
 from shared.events.org_shapes import Domain as Domain
 from shared.events.org_shapes import Group as Group
 from shared.events.org_shapes import Invitation as Invitation
@@ -379,4 +380,5 @@ PUBLISHED = (
     GroupMemberRemoved,
     GroupsSuspended,
     GroupsResumed,
+    *APPROVALS,
 )

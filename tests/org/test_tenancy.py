@@ -11,6 +11,7 @@ import pytest
 from shared.db import Read
 from shared.ids import new_id
 from tests.org.house import House, founded
+from tests.org.test_arrivals import arrives
 from tests.world import World
 
 TABLES = (
@@ -30,6 +31,7 @@ TABLES = (
     "digests",
     "legal_news",
     "erasure_confirmations",
+    "approvals",
 )
 
 
@@ -49,6 +51,7 @@ async def two(world: World) -> tuple[House, House]:
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
         await note_closure(house)
+        await arrives(house, new_users="approval")
         houses.append(house)
     return houses[0], houses[1]
 
@@ -195,7 +198,7 @@ async def test_every_table_of_an_organization_is_under_row_level_security(world:
             "select relname, relrowsecurity and relforcerowsecurity as held from pg_class join pg_attribute on attrelid = pg_class.oid"
             " where relkind = 'r' and attname = 'org_id' and relnamespace = 'public'::regnamespace"
         )
-    kernel = {"outbox", "inbox", "operations", "operation_files"}
+    kernel = {"outbox", "inbox", "operations", "operation_files", "refusals"}
     assert {row["relname"] for row in rows} - kernel == set(TABLES)
     assert all(row["held"] for row in rows if row["relname"] not in kernel)
 

@@ -24,8 +24,8 @@ from tests.system.whole import Cast, WholeProduct, a_cast, whole_product
 from tests.world import Databases
 
 NAME = "Canary Kestrel Ltd"
-CANARIES = ("canary-board", "Canary dashboard", "Canary group", "canary-guest", "canary-hook")
-# What may still name an erased organization, by its id alone, and why: docs/decisions/0033.
+CANARIES = ("canary-board", "Canary dashboard", "Canary group", "canary-guest", "canary-hook", "Canary key")
+# What may still name an erased organization, by its id alone, and why: docs/decisions/0024.
 EXPECTED = {
     "erasures": "that it was erased",
     "outbox": "events without content, orders and confirmations",
@@ -57,8 +57,16 @@ async def a_full_house(product: WholeProduct, bird: str = "canary") -> tuple[Cas
     (await admin.write("POST", "/v1/invitations", guest)).ok()
     board = {"id": f"{bird}-board", "title": f"{bird.title()} dashboard", "parameters": ["region"]}
     (await admin.write("POST", "/v1/dashboards", board)).ok()
+    await a_key(cast, f"{bird.title()} key")
     link = await admin.write("POST", f"/v1/dashboards/{bird}-board/links", {"name": bird})
     return cast, f"/v1/shared/{bird}-board?sharingToken={link.ok()['token']}"
+
+
+async def a_key(cast: Cast, name: str) -> dict[str, str]:
+    """The credential of a program."""
+    wanted = {"name": name, "access": "view", "areas": ["users"]}
+    made = (await cast.admin.write("POST", "/v1/api-keys", wanted, after=cast.trial)).ok()
+    return {"Authorization": f"Bearer {made['token']}"}
 
 
 async def organization_of(person: Person) -> str:
@@ -73,6 +81,12 @@ async def test_a_closed_organization_serves_nobody_and_its_admin_takes_it_back(p
     cast, link = await a_full_house(product, "heron")
     admin, viewer = cast.admin, cast.viewer
     assert (await product.gateway.send("GET", link)).status == 200
+    key = await a_key(cast, "Heron's program")
+
+    async def by_key() -> Reply:
+        return await product.gateway.send("GET", "/v1/users", headers=key)
+
+    assert (await by_key()).status == 200
     assert (await close(admin, "Canary")).code == "invalid"
     assert (await admin.ask("GET", "/v1/organization")).ok()["closure"] is None
     preview = (await admin.ask("GET", "/v1/organization/closure-preview")).ok()
@@ -90,6 +104,7 @@ async def test_a_closed_organization_serves_nobody_and_its_admin_takes_it_back(p
     assert me["organization"] is None
     assert me["organizations"][0]["closed"] is True
     await until(lambda: product.gateway.send("GET", link), lambda reply: reply.code == "link_refused")
+    await until(by_key, lambda reply: reply.code == "organization_closed")
     assert (await admin.ask("GET", "/v1/users")).ok()["page"]["total"] == 3
     assert (await admin.write("POST", "/v1/groups", {"name": "Late"})).code == "organization_closed"
     assert (await close(admin)).code == "organization_closed"
@@ -102,6 +117,7 @@ async def test_a_closed_organization_serves_nobody_and_its_admin_takes_it_back(p
     assert (await admin.write("POST", "/v1/groups", {"name": "Late"})).status == 201
     assert (await viewer.ask("GET", "/v1/dashboards", after=admin.last_change[-1])).status == 200
     await until(lambda: product.gateway.send("GET", link), lambda reply: reply.status == 200)
+    await until(by_key, lambda reply: reply.status == 200)
     assert await _subjects(product, admin.email) >= {f"{NAME} was closed", f"{NAME} is open again"}
 
 
