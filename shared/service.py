@@ -101,6 +101,7 @@ class Route:
     `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
     `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
     unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
+    `ignores_body`: whatever is in the body, of whatever type, says nothing.
     `emergency`: also open to who signed in by break-glass, which nothing else is.
     """
 

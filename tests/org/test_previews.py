@@ -62,12 +62,18 @@ async def test_a_departure_names_what_is_owned_what_is_lost_and_what_becomes_fre
     await board(house, "bens", by=ben)
     await board(house, "shared", finance)
     await board(house, "open", mode="all_users")
+    made = (await ask_sharing(house, "POST", "/v1/dashboards/bens/links", {"name": "For the board"}, by=ben)).ok()
+    (await ask_sharing(house, "POST", "/v1/dashboards/shared/links", {"name": "Another's"})).ok()
     (await house.ask("POST", "/v1/invitations", {"email": f"eve@{house.domain}", "role": "viewer"}, by=ben)).ok()
     read = await house.ask("GET", f"/v1/users/{ben.user_id}/departure-preview")
     told = read.ok()
     assert (told["last_admin"], told["slot"], told["open_invitations"]) == (False, "author", 1)
     assert [group["name"] for group in told["groups"]] == ["Finance"]
     assert told["owns"] == {"count": 1, "dashboards": [{"id": "bens", "title": "Bens"}]}
+    assert told["links"] == {
+        "count": 1,
+        "links": [{"id": made["id"], "name": "For the board", "dashboard_id": "bens"}],
+    }
     assert named(told["loses"]) == {"bens", "shared", "open"} == await sees(house, ben)
     gone = await house.ask("POST", f"/v1/users/{ben.user_id}/deactivation", headers={"If-Match": read.headers["etag"]})
     gone.ok()

@@ -22,10 +22,8 @@ async def set_closed(tx: Tx, org_id: str, *, closed: bool) -> None:
 
 
 async def keep_invoices(tx: Tx, org_id: str) -> None:
-    """Moves all invoices to where they belong to no organization any more."""
+    """Writes all invoices down where they belong to no organization, once, before they go with everything else."""
     await tx.run(KEEP, org_id)
-    await tx.run("delete from payments where org_id = $1", org_id)
-    await tx.run("delete from invoices where org_id = $1", org_id)
 
 
 async def kept_invoices(read: Read, limit: int) -> list[Row]:

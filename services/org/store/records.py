@@ -64,6 +64,12 @@ RECORDS = (
         {"position": "bigint"},
     ),
     Records("digests", "digests", ("next_at",), ("org_id",)),
+    Records(
+        "approvals",
+        "approvals",
+        ("role", "group_ids", "connection_id", "reason", "requested_at", "declined_at"),
+        ("user_id",),
+    ),
     Records("legal_news", "legal_news", ("told_at",), ("document", "version")),
     Records("closure", "closures", ("closed_by", "email", "name"), ("org_id",)),
 )

@@ -34,10 +34,23 @@ class Colleague(View):
     name: str
 
 
+class LinkRef(View):
+    id: str
+    name: str
+    dashboard_id: str
+
+
+class LinksCounted(View):
+    """All counted, the first 500 by name."""
+
+    count: int
+    links: list[LinkRef]
+
+
 class DeparturePreview(Composed):
     """What somebody's departure means, with the ETag that deactivation and removal take.
 
-    `owns` stays theirs until it is handed over; `loses` is what they see of it and of others. `slot` becomes free.
+    `owns` stays theirs until it is handed over, and the `links` that they made go on opening; `loses` is what they see of it and of others. `slot` becomes free.
     Invitations that they sent stay open. While `last_admin` is true they can't leave.
     """
 
@@ -46,6 +59,7 @@ class DeparturePreview(Composed):
     slot: Kind | None
     groups: list[GroupRef]
     owns: DashboardsCounted
+    links: LinksCounted
     loses: DashboardsCounted
     open_invitations: int
 
@@ -110,6 +124,13 @@ async def preview_departure(ctx: Ctx, which: WhichUser) -> DeparturePreview:
         slot=rules.kind_of(member.role) if member.status == "active" else None,
         groups=_refs(held),
         owns=_dashboards(effects["owns"]),
+        links=LinksCounted(
+            count=effects["links"]["count"],
+            links=[
+                LinkRef(id=one["link_id"], name=one["name"], dashboard_id=one["dashboard_id"])
+                for one in effects["links"]["links"]
+            ],
+        ),
         loses=_dashboards(effects["losing"]),
         open_invitations=sent,
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.sharing.store.effects import DASHBOARDS_NAMED, PEOPLE_NAMED
-from shared.db import Read
+from shared.db import Read, Row
 
 # Every path by which the person sees a dashboard before or after; what differs is gained or lost.
 MOVED = """
@@ -97,6 +97,17 @@ class Lost:
     people: int = 0
     dashboards: int = 0
     first: tuple[Losing, ...] = ()
+
+
+async def links_made_by(read: Read, org_id: str, user_id: str) -> list[Row]:
+    """The first by name, each with how many there are in all."""
+    return await read.rows(
+        "select link_id, name, dashboard_id, count(*) over () as how_many from links where org_id = $1 and created_by = $2"
+        " order by name_key, link_id limit $3",
+        org_id,
+        user_id,
+        DASHBOARDS_NAMED,
+    )
 
 
 async def owned(read: Read, org_id: str, user_id: str) -> Some:

@@ -46,8 +46,24 @@ class Dashboards(View):
     dashboards: Sequence[NamedDashboard]
 
 
+class NamedLink(View):
+    link_id: str
+    name: str
+    dashboard_id: str
+
+
+class Links(View):
+    """All counted, the first 500 by name."""
+
+    count: int
+    links: Sequence[NamedLink]
+
+
 class MemberEffects(View):
+    """`links` are those that the person made, on whosever dashboards."""
+
     owns: Dashboards
+    links: Links
     gaining: Dashboards
     losing: Dashboards
 
@@ -86,7 +102,10 @@ async def member_effects(ctx: Ctx, asked: AskMemberEffects) -> MemberEffects:
 
         gaining, losing = await store.moved(read, asked.org_id, asked.user_id, side(asked.before), side(asked.after))
         owns = await store.owned(read, asked.org_id, asked.user_id)
-    return MemberEffects(owns=_some(owns), gaining=_some(gaining), losing=_some(losing))
+        links = await store.links_made_by(read, asked.org_id, asked.user_id)
+    made = [NamedLink(**{name: row[name] for name in NamedLink.model_fields}) for row in links]
+    told = Links(count=links[0]["how_many"] if links else 0, links=made)
+    return MemberEffects(owns=_some(owns), links=told, gaining=_some(gaining), losing=_some(losing))
 
 
 async def group_effects(ctx: Ctx, asked: AskGroupEffects) -> GroupEffects:
