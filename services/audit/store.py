@@ -15,7 +15,12 @@ from shared.audit_chain import ADDED, BEGINNING, CONTENT, hash_of
 from shared.db import Read, Row, Tx
 from shared.ids import new_id
 from shared.paging import TOTAL_CAP
+from shared.records import Records
 
+RECORDS = (
+    Records("audit_entries", "audit_entries", (*CONTENT, "previous_hash", "hash"), ("number",), {"number": "bigint"}),
+    Records("people", "people", ("user_id", "name", "email", "status"), ("user_id",)),
+)
 COLUMNS = (*CONTENT, "previous_hash", "hash", *ADDED)
 PLACES = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
 INSERT = f"insert into audit_entries ({', '.join(COLUMNS)}) values ({PLACES})"  # noqa: S608

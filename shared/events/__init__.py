@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.ids import OrgId, UserId
 
 CONTENT_TYPE = "application/cloudevents+json"
+ERASED_EVENT = "{}.event.erased.v1"  # stands, without data, where an event of an erased organization was
 
 
 class Shape(BaseModel):

@@ -12,7 +12,13 @@ from shared.events.refusals import Refusal
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
-    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture"
+    "signup",
+    "invitation",
+    "password_reset",
+    "email_change",
+    "email_change_undo",
+    "dashboard_picture",
+    "break_glass",
 ]
 
 
@@ -51,6 +57,8 @@ class MailRequested(Event):
         "two_factor_removed_for_another",
         "recovery_codes_renewed",
         "recovery_code_used",
+        "invoice_issued",
+        "payment_failed",
         "invoice_overdue",
         "plan_lapsed",
         "domain_at_risk",
@@ -64,7 +72,21 @@ class MailRequested(Event):
         "email_changed",
         "account_closed",
         "sessions_revoked",
+        "api_key_created",
+        "api_key_expiring",
         "webhook_disabled",
+        "organization_closed",
+        "organization_reopened",
+        "organization_erased_soon",
+        "organization_erased",
+        "sso_activated",
+        "sso_switched_off",
+        "sso_linked",
+        "sso_certificate_expiring",
+        "sso_approval_requested",
+        "sso_approved",
+        "break_glass",
+        "break_glass_used",
     ]
     values: dict[str, str]
     link: MailLink | None = None
@@ -169,5 +191,14 @@ WEBHOOKS = (
     WebhookTested,
     WebhookDeleted,
 )
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in courier. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "courier.organization.erased.v1"
+    rows: int
+
+
 MAIL = (AddressFoundDead, AddressReleased)
-PUBLISHED = (MailRequested, *WEBHOOKS, *MAIL, ActionRefused)
+PUBLISHED = (MailRequested, *WEBHOOKS, *MAIL, OrganizationErased, ActionRefused)

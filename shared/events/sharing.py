@@ -182,8 +182,16 @@ class ActionRefused(Refusal):
     TYPE: ClassVar[str] = "sharing.action.refused.v1"
 
 
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in sharing. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "sharing.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
     ActionRefused,
+    OrganizationErased,
     DashboardRegistered,
     DashboardChanged,
     DashboardRemoved,

@@ -21,6 +21,8 @@ TARGETS: tuple[tuple[str, str, str], ...] = (
     ("webhook", "webhook_id", "host"),
     ("invoice", "invoice_id", "number"),
     ("person", "user_id", "name"),
+    ("approval", "user_id", "name"),
+    ("connection", "connection_id", "name"),
 )
 TARGET_IDS = ("secret_id", "session_id")
 

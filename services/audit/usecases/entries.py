@@ -17,7 +17,7 @@ from shared.capabilities import Because, Capabilities, Capability
 from shared.db import Read, Row
 from shared.errors import Problem
 from shared.fields import Message, Nothing, View
-from shared.ids import AuditId, UserId
+from shared.ids import ApiKeyId, AuditId, UserId
 from shared.paging import Cursors, ListQuery, Page
 from shared.service import Ctx
 
@@ -74,7 +74,7 @@ class Filter(Message):
     action: Annotated[Action | None, Field(description="An event type, or the beginning of some: `org.member.*`.")] = (
         None
     )
-    actor: UserId | None = None
+    actor: UserId | ApiKeyId | None = None
     target: Annotated[str | None, StringConstraints(max_length=200)] = None
     since: Annotated[Moment, Field(alias="from")] = None
     until: Annotated[Moment, Field(alias="to")] = None

@@ -38,7 +38,7 @@ def previews(public_url: str) -> list[MailPreview]:
     for language, wording in every_wording().items():
         for template in wording.templates:
             values = {**samples["any"], **samples.get(template, {})}
-            url = rules.url_of(public_url, template, None, None)
+            url = rules.url_of(public_url, template, None, None, values)
             words = wording.words(template, values, url)
             found.append(MailPreview(template=template, language=language, **vars(words)))
     return sorted(found, key=lambda preview: (preview.template, preview.language))
