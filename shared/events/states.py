@@ -9,12 +9,14 @@ from __future__ import annotations
 STATES: dict[str, tuple[str, ...]] = {
     r"^org\.organization\.changed\.": (),
     r"^org\.security_policy\.changed\.": (),
-    r"^org\.member\.": ("member.user_id",),
+    r"^org\.member\.(joined|role_changed|slot_suspended|slot_resumed|renamed|email_changed|deactivated|reactivated|removed)\.": (
+        "member.user_id",
+    ),
     r"^org\.invitation\.": ("invitation.invitation_id",),
     r"^org\.group\.(created|changed|deleted|restored)\.": ("group.group_id",),
     r"^org\.group\.member_(added|removed)\.": ("group.group_id", "user_id"),
     r"^org\.domain\.(claimed|verified|at_risk|lapsed|removed)\.": ("domain.domain_id",),
-    r"^sharing\.dashboard\.": ("dashboard.dashboard_id",),
+    r"^sharing\.dashboard\.(registered|changed|removed|shared|transferred)\.": ("dashboard.dashboard_id",),
     r"^sharing\.link\.(created|changed|token_rotated|removed)\.": ("link.link_id",),
     r"^billing\.(subscription|trial)\.": ("subscription.subscription_id",),
     r"^billing\.(entitlements|details)\.changed\.": (),

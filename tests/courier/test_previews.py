@@ -35,8 +35,8 @@ def test_a_preview_says_in_both_parts_what_it_says_and_leads_somewhere() -> None
         which = f"{preview.template} ({preview.language})"
         assert preview.subject, which
         assert "\n" not in preview.subject, which
-        assert f"{PUBLIC}/console" in preview.text, which
-        assert f'href="{PUBLIC}/console' in preview.html, which
+        assert f"{PUBLIC}/" in preview.text, which
+        assert f'href="{PUBLIC}/' in preview.html, which
         assert f'lang="{preview.language}"' in preview.html, which
         assert "<2026>" not in preview.html, f"{which} doesn't escape"
         assert "{{" not in preview.text + preview.html, which

@@ -25,6 +25,8 @@ KINDS = {
     "sh shown": "not run: it needs a machine of the reader's; its commands exist (test_docs)",
     "python": "a file of docs/guides/examples, which a test runs",
     "js": "a file of docs/guides/examples, which a test runs",
+    "python shown": "not run: what it does is in a test of that matter",
+    "text": "no program",
     "json": "read here",
     "http": "the form of an address",
 }
@@ -63,7 +65,12 @@ async def test_what_a_guide_asks_the_product_is_answered(product: WholeProduct, 
     admin = cast.admin
     made = await admin.write("POST", "/v1/groups", {"name": "Finance"}, after=cast.trial)
     for text in (text for kind, text in blocks(guide) if kind == "sh example"):
-        given = {"ACCESS": admin.token, "GROUP": made.ok()["id"], "CHANGE": made.headers["tenantry-change"]}
+        given = {
+            "KEY": admin.token,
+            "ACCESS": admin.token,
+            "GROUP": made.ok()["id"],
+            "CHANGE": made.headers["tenantry-change"],
+        }
         script = CURL + text.replace(HERE, product.gateway.url.removeprefix("http://"))
         done = await asyncio.to_thread(
             subprocess.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ class MailPreviews(View):
 
 async def list_previews(ctx: Ctx, _: Nothing) -> MailPreviews:
     """Every mail in every language. Raises `LookupError` or a template's error where a value has no sample."""
-    return MailPreviews(data=previews(ctx.env.settings.public_url))
+    return MailPreviews(data=await asyncio.to_thread(previews, ctx.env.settings.public_url))
 
 
 def previews(public_url: str) -> list[MailPreview]:
@@ -38,7 +39,7 @@ def previews(public_url: str) -> list[MailPreview]:
     for language, wording in every_wording().items():
         for template in wording.templates:
             values = {**samples["any"], **samples.get(template, {})}
-            url = rules.url_of(public_url, template, None, None)
+            url = rules.url_of(public_url, template, None, None, values)
             words = wording.words(template, values, url)
             found.append(MailPreview(template=template, language=language, **vars(words)))
     return sorted(found, key=lambda preview: (preview.template, preview.language))

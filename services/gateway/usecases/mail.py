@@ -20,6 +20,7 @@ from shared.service import Answer
 from shared.web.server import Request
 
 MOST_LISTED = 1000
+PREVIEW_SECONDS = 25.0
 AS_MAIL = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src http: https:; base-uri 'none'; form-action 'none'",
@@ -97,7 +98,7 @@ async def read_preview(ctx: Ctx, which: WhichPreview) -> Answer[Any]:
 
 async def _previews(ctx: Ctx) -> list[MailPreview]:
     _mailbox(ctx)
-    answer = await ctx.house.internal.call("courier", "GET", "/internal/mail-previews")
+    answer = await ctx.house.internal.call("courier", "GET", "/internal/mail-previews", seconds=PREVIEW_SECONDS)
     return MailPreviews.model_validate(answer).data
 
 
