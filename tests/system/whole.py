@@ -8,14 +8,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from services.launcher import PRODUCT
-from services.org.app import opening
-from services.org.usecases.dns import LookUp
 from shared.cli.demo.api import Gateway, Person, sign_up
 from shared.cli.embedded import free_port
 from shared.clock import MovableClock
@@ -43,10 +41,10 @@ async def whole_product(
     secrets: Secrets | None = None,
     clock: MovableClock | None = None,
     host: str = "127.0.0.1",
-    look_up: LookUp | None = None,
+    product: Product = PRODUCT,
     **more: Any,
 ) -> AsyncIterator[WholeProduct]:
-    """The product in one process; with other settings than the usual ones where they are given."""
+    """The product in one process; with other settings than the usual ones, or services that reach elsewhere, where they are given."""
     sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
@@ -62,17 +60,8 @@ async def whole_product(
         **more,
     )
     clock = clock or MovableClock()
-    async with (
-        process(asking_dns(look_up) if look_up else PRODUCT, settings, clock=clock),
-        Gateway(settings.public_url) as gateway,
-    ):
+    async with process(product, settings, clock=clock), Gateway(settings.public_url) as gateway:
         yield WholeProduct(gateway, settings, clock)
-
-
-def asking_dns(look_up: LookUp) -> Product:
-    """The product, whose org asks DNS this way."""
-    asking = replace(PRODUCT.service("org"), opens=opening(look_up))
-    return replace(PRODUCT, service=lambda name: asking if name == "org" else PRODUCT.service(name))
 
 
 @dataclass
