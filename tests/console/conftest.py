@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser
 
+from services.launcher import PRODUCT
+from services.org.app import opening
 from shared.cli.demo.api import PASSWORD
+from shared.process import Product
 from tests.console.browser import Window, started_browser, window
 from tests.org.dns_server import DnsServer, dns_server
 from tests.system.whole import Cast, WholeProduct, a_cast, whole_product
@@ -24,13 +28,19 @@ async def dns() -> AsyncIterator[DnsServer]:
         yield server
 
 
+def asking(dns: DnsServer) -> Product:
+    """The product, whose org asks this server."""
+    org = replace(PRODUCT.service("org"), opens=opening(dns.look_up))
+    return replace(PRODUCT, service=lambda name: org if name == "org" else PRODUCT.service(name))
+
+
 @pytest.fixture(scope="module")
 async def product(
     databases: Databases, dns: DnsServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[WholeProduct]:
     folder = tmp_path_factory.mktemp("product")
     # A passkey belongs to a name, never to an address (WebAuthn, RP ID).
-    async with whole_product(databases, folder, host="localhost", look_up=dns.look_up) as running:
+    async with whole_product(databases, folder, host="localhost", product=asking(dns)) as running:
         yield running
 
 

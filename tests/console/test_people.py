@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from shared.cli.demo.api import PASSWORD, Person, sign_up
+from shared.cli.demo.api import PASSWORD, Person, sign_up, until
 from tests.console.browser import Window
 from tests.console.conftest import Opens
 from tests.console.test_second_step import with_an_app
@@ -18,6 +18,7 @@ async def invited(product: WholeProduct, cast: Cast, name: str, role: str = "ana
     wanted = {"email": person.email, "role": role, "group_ids": []}
     (await cast.admin.write("POST", "/v1/invitations", wanted, after=cast.admin.last_change[-1])).ok()
     await person.accept(await product.gateway.mailed_token(person.email))
+    await until(lambda: person.ask("GET", "/v1/dashboards"), lambda answer: answer.status == 200)
     cast.admin.last_change.append(person.last_change[-1])
     return person
 

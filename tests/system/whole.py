@@ -8,14 +8,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 from services.launcher import PRODUCT
-from services.org.app import opening
-from services.org.usecases.dns import LookUp
 from shared.cli.demo.api import Gateway, Person, sign_up
 from shared.cli.embedded import free_port
 from shared.clock import MovableClock
@@ -68,12 +66,6 @@ async def whole_product(
         Gateway(settings.public_url) as gateway,
     ):
         yield WholeProduct(gateway, settings, clock)
-
-
-def asking_dns(look_up: LookUp) -> Product:
-    """The product, whose org asks DNS this way."""
-    asking = replace(PRODUCT.service("org"), opens=opening(look_up))
-    return replace(PRODUCT, service=lambda name: asking if name == "org" else PRODUCT.service(name))
 
 
 @dataclass

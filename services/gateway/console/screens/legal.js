@@ -60,9 +60,9 @@ function Texts({ all, record, open, close }) {
   const answered = (one) => record.find((entry) => entry.document === one.kind && entry.version === one.version);
   const read = (one) => () => open(html`<${Read} id=${one.id} onClose=${close} />`);
   const accept = (one) => () => open(html`<${Accept} id=${one.id} onClose=${close} />`);
-  return html`<ul class="lines">${current.map((one) => html`<li key=${one.id}><span class="person"><span class="avatar" aria-hidden="true"><${Icon} name="file" /></span><span><span class="row"><b>${one.title}</b>${one.awaits_answer ? html`<${Badge} kind="warn" icon="clock">${t("Wants your answer")}<//>` : html`<${Badge} kind="ok" icon="check">${t("Accepted")}<//>`}</span>
+  return html`<ul class="lines">${current.map((one) => html`<li key=${one.id}><span class="person"><span class="avatar" aria-hidden="true"><${Icon} name="file" /></span><span><span class="row"><b>${KINDS()[one.kind]}</b>${one.awaits_answer ? html`<${Badge} kind="warn" icon="clock">${t("Wants your answer")}<//>` : html`<${Badge} kind="ok" icon="check">${t("Accepted")}<//>`}</span>
     <small>${t("Version {version}", { version: one.version })}${answered(one) ? ` · ${t("accepted on {day} by {name}", { day: day(answered(one).accepted_at), name: answered(one).name || answered(one).email })}` : ""}</small></span></span>
-    <span class="row"><${Button} onClick=${read(one)} aria-label=${t("Read {title}", { title: one.title })}>${t("Read")}<//>${one.awaits_answer ? html`<${Button} kind="primary" why=${whyNot("legal.accept")} onClick=${accept(one)}>${t("Accept…")}<//>` : null}</span></li>`)}</ul>`;
+    <span class="row"><${Button} onClick=${read(one)} aria-label=${t("Read {title}", { title: KINDS()[one.kind] })}>${t("Read")}<//>${one.awaits_answer ? html`<${Button} kind="primary" why=${whyNot("legal.accept")} onClick=${accept(one)}>${t("Accept…")}<//>` : null}</span></li>`)}</ul>`;
 }
 
 function Record({ list, open }) {
@@ -85,7 +85,7 @@ function Verified({ entry, onClose }) {
 
 function Read({ id, onClose }) {
   const text = useLoad(() => get(`/v1/legal/documents/${id}`), id);
-  return html`<${Dialog} large title=${text.data?.title ?? t("Read")} onClose=${() => onClose(false)} footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Close")}<//>`}>
+  return html`<${Dialog} large title=${text.data ? KINDS()[text.data.kind] : t("Read")} onClose=${() => onClose(false)} footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Close")}<//>`}>
     <${Loaded} from=${text}>${(one) => html`<p class="small quiet">${t("Version {version}", { version: one.version })} · <code>${one.sha256.slice(0, 16)}…</code></p><${Text} source=${withoutTitle(one.text)} />`}<//><//>`;
 }
 
@@ -100,7 +100,7 @@ function Accept({ id, onClose }) {
     onClose(true);
   });
   const why = !text.data || !read ? t("Say first that you have read it") : "";
-  return html`<${Dialog} large title=${t("Accept {title}", { title: text.data?.title ?? "" })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run({ document_id: text.data.id, sha256: text.data.sha256 })}
+  return html`<${Dialog} large title=${t("Accept {title}", { title: KINDS()[text.data?.kind] ?? "" })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run({ document_id: text.data.id, sha256: text.data.sha256 })}
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Accept")}<//>`}>
     <${Loaded} from=${text}>${(one) => html`<${Text} boxed source=${withoutTitle(one.text)} label=${one.title} />`}<//><${Check} label=${t("I have read it, and accept it for the organization")} checked=${read} onChange=${setRead} /><${FormError} sending=${sending} /><//>`;
 }

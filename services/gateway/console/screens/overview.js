@@ -49,7 +49,7 @@ export function Overview() {
 
 function Attention({ items }) {
   if (!items.length) return html`<${Card} title=${t("Attention")}><div class="row"><${Badge} kind="ok" icon="check">${t("All is well")}<//><span class="quiet">${t("Nothing waits for you.")}</span></div><//>`;
-  return html`<${Card} plain title=${t("Attention")} lead=${tn(items.length, "{n} thing, the most urgent first.", "{n} things, the most urgent first.")}><ul class="lines">${items.map((one) => html`<li key=${one.key}><span class="person"><span class="avatar ${one.kind}" aria-hidden="true"><${Icon} name=${one.icon} /></span>
+  return html`<${Card} plain title=${t("Attention")} lead=${tn(items.length, "{n} thing.", "{n} things, the most urgent first.")}><ul class="lines">${items.map((one) => html`<li key=${one.key}><span class="person"><span class="avatar ${one.kind}" aria-hidden="true"><${Icon} name=${one.icon} /></span>
     <span><b>${one.title}</b><small>${one.why}</small></span></span><a class="button" href="${ROOT}${one.to}">${one.verb}</a></li>`)}</ul><//>`;
 }
 
