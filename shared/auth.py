@@ -18,15 +18,20 @@ from shared.errors import Problem
 TOKEN_SECONDS = 60
 CACHE_SIZE = 10_000
 FRESH_SECONDS = 600
+LISTS = ("amr", "scopes")
+BREAK_GLASS = "break_glass"
 
 Role = Literal["admin", "analyst", "viewer"]
 
 
 @dataclass(frozen=True)
 class Actor:
-    """On whose behalf a message is handled. `role` is the effective one; `auth_time` is when the person last proved themselves (epoch seconds)."""
+    """On whose behalf a message is handled. `role` is the effective one; `auth_time` is when the person last proved themselves (epoch seconds).
 
-    kind: Literal["person", "anonymous", "service", "system"]
+    An organization's API key is nobody in particular: it has no role, and may do what its `scopes` name on routes that take keys.
+    """
+
+    kind: Literal["person", "key", "anonymous", "service", "system"]
     user_id: str | None = None
     org_id: str | None = None
     role: Role | None = None
@@ -34,10 +39,14 @@ class Actor:
     amr: tuple[str, ...] = ()
     auth_time: int = 0
     service: str | None = None
+    key_id: str | None = None
+    scopes: tuple[str, ...] = ()
+    api_version: str | None = None
+    closed: bool = False
 
     @property
     def id(self) -> str | None:
-        return self.user_id or (f"service:{self.service}" if self.service else None)
+        return self.user_id or self.key_id or (f"service:{self.service}" if self.service else None)
 
     def person(self) -> str:
         if self.user_id is None:
@@ -128,13 +137,13 @@ def private_key(seed: str) -> Ed25519PrivateKey:
 
 def _pack(actor: Actor) -> dict[str, object]:
     packed = {name: value for name, value in vars(actor).items() if value}
-    return packed | ({"amr": list(actor.amr)} if actor.amr else {})
+    return packed | {name: list(packed[name]) for name in LISTS if name in packed}
 
 
 def _unpack(packed: dict[str, object]) -> Actor:
     """What a newer gateway says besides is ignored."""
     known = {name: value for name, value in packed.items() if name in Actor.__dataclass_fields__}
-    return Actor(**known | {"amr": tuple(packed.get("amr", ()))})  # type: ignore[arg-type]
+    return Actor(**known | {name: tuple(packed.get(name, ())) for name in LISTS})  # type: ignore[arg-type]
 
 
 def _keep_bounded(cache: dict) -> None:  # type: ignore[type-arg]

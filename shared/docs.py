@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.errors import KINDS, Problem
 from shared.events import Event
-from shared.service import Answer, Consumer, Route, Service
+from shared.service import ANY_KEY, Answer, Consumer, Route, Service
 
 REF = "#/components/schemas/{model}"
 JSON = "application/json"
@@ -57,6 +57,12 @@ def openapi(services: Sequence[Service]) -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "session": {"type": "apiKey", "in": "cookie", "name": "__Host-session"},
+                "api_key": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "tky_…",
+                    "description": "An API key of the organization (`POST /v1/api-keys`) that has the scope named.",
+                },
             },
         },
     }
@@ -135,7 +141,9 @@ def event_schema(event: type[Event]) -> dict[str, Any]:
             "dataschema": text,
             "sequence": {"type": "integer", "minimum": 1, "description": "gapless per (source, subject)"},
             "orgid": text,
-            "actorid": text,
+            "actorid": {**text, "description": "a person, or `service:…`"},
+            "actoramr": {**text, "description": "how the person had signed in: words of RFC 8176, with spaces between"},
+            "sourceip": {**text, "description": "the address that the person acted from"},
             "correlationid": text,
             "causationid": text,
             "traceparent": text,
@@ -193,24 +201,42 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
             str(route.status): _success(route, references),
             "default": {"$ref": "#/components/responses/Problem"},
         },
-        "security": [] if route.may.anyone else [{"bearer": []}, {"session": []}],
+        "security": [] if route.may.anyone else [{"bearer": []}, {"session": []}, *_by_key(route)],
         "x-tenantry": {"service": service.name, "action": route.may.action, "roles": _who(route), "fresh": route.fresh},
     }
+    if route.key is not None:
+        operation["x-tenantry"]["key"] = route.key
+    if route.signed_by:
+        operation["x-tenantry"]["signed_by"] = route.signed_by
+    if route.cookie is not None:
+        operation["x-tenantry"]["cookie"] = route.cookie
     if route.body_bytes != Route.body_bytes:
         operation["x-tenantry"]["body_bytes"] = route.body_bytes
+    if route.while_closed:
+        operation["x-tenantry"]["while_closed"] = True
     if description:
         operation["description"] = " ".join(description.split())
-    if in_body:
+    if route.signed_by:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
+    elif in_body:
         body = {
             "type": "object",
-            "additionalProperties": False,
+            "additionalProperties": route.lenient,
             "properties": {n: properties[n] for n in in_body},
             "required": [n for n in in_body if n in required],
         }
         media = "application/merge-patch+json" if route.method == "PATCH" else JSON
         content = {JSON: {"schema": body}} | ({media: {"schema": body}} if media != JSON else {})
+        if route.form:
+            content = {"application/x-www-form-urlencoded": {"schema": body}}
         operation["requestBody"] = {"required": bool(body["required"]), "content": content}
     return operation
+
+
+def _by_key(route: Route) -> list[dict[str, list[str]]]:
+    if route.key is None:
+        return []
+    return [{"api_key": [] if route.key == ANY_KEY else [route.key]}]
 
 
 def _who(route: Route) -> str | list[str]:
@@ -229,6 +255,8 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "A repetition with the same key has one effect and gets the same answer; kept 7 days.",
             )
         )
+    if route.signed_by:
+        headers.append((route.signed_by, True, "The sender's signature of the body, byte by byte."))
     if route.writes and route.if_match:
         headers.append(("If-Match", True, "The ETag that was read."))
     if not route.writes:

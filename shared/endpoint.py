@@ -6,10 +6,12 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
@@ -23,8 +25,10 @@ from shared.metrics import REQUESTS
 from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
+from shared.records import ROUTES as RECORDS
+from shared.refusals import note_refusal
 from shared.routing import RouteTable
-from shared.service import Answer, Ctx, Environment, RequestFacts, Route, forbidden
+from shared.service import Answer, Ctx, Environment, RequestFacts, Route
 from shared.web.json import parse
 from shared.web.problems import problem_response
 from shared.web.server import Request
@@ -33,6 +37,7 @@ log = structlog.get_logger()
 
 CONSISTENT_SECONDS = 2.0
 MOST_RUNS = 3
+MOST_FIELDS = 50
 
 
 class Endpoints:
@@ -43,7 +48,7 @@ class Endpoints:
         self._keyring = keyring
         self._inbox = inbox
         self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
-        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS):
+        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS, *RECORDS):
             self._table.add(route.method, route.path, (route, route.message))
 
     async def answer(self, request: Request) -> web.StreamResponse:
@@ -77,11 +82,6 @@ class Endpoints:
             after, CONSISTENT_SECONDS
         ):
             raise Problem("not_yet_consistent", meta={"waiting_for": after}, retry_after=1)
-        await self._admit(route, actor, path)
-        body = await request.body(route.body_bytes) if request.can_read_body else b""
-        message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
-        if route.if_match and "If-Match" not in headers:
-            raise Problem("precondition_required")
         facts = RequestFacts(
             id=request.id,
             if_match=headers.get("If-Match"),
@@ -89,7 +89,16 @@ class Endpoints:
             source_ip=headers.get("Tenantry-Source-Ip"),
             user_agent=headers.get("User-Agent"),
             traceparent=headers.get("traceparent"),
+            cookie=_cookie(route, headers.get("Cookie", "")),
         )
+        await self._admit(route, actor, path, facts)
+        body = await request.body(route.body_bytes) if request.can_read_body else b""
+        if route.signed_by:
+            message = shape(body=body, signature=headers.get(route.signed_by, ""))
+        else:
+            message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
+        if route.if_match and "If-Match" not in headers:
+            raise Problem("precondition_required")
         key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
@@ -98,9 +107,10 @@ class Endpoints:
         is_known = kept.headers.get("ETag") is not None and kept.headers["ETag"] == headers.get("If-None-Match")
         if is_known and not route.writes:
             return web.Response(status=304, headers=kept.headers)
-        return web.Response(
-            status=kept.status, headers=kept.headers, body=b"" if request.method == "HEAD" else kept.body
-        )
+        sent = CIMultiDict(kept.headers)
+        for cookie in kept.cookies:
+            sent.add("Set-Cookie", cookie)
+        return web.Response(status=kept.status, headers=sent, body=b"" if request.method == "HEAD" else kept.body)
 
     def _actor(self, authorization: str) -> Actor:
         scheme, _, token = authorization.partition(" ")
@@ -108,7 +118,7 @@ class Endpoints:
             raise Problem("unauthenticated")
         return self._keyring.verify(token)
 
-    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str]) -> None:
+    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str], facts: RequestFacts) -> None:
         may = route.may
         if not may.anyone and actor.kind == "anonymous":
             raise Problem("unauthenticated")
@@ -118,15 +128,21 @@ class Endpoints:
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.known_by(read, actor.org_id or "", **path):
                     raise Problem("not_found")
-        if route.seen_by is not None and actor.kind == "person":
+        if route.seen_by is not None and actor.kind in ("person", "key"):
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
-        if not may.allows(actor):
-            raise forbidden(may, actor)
+        try:
+            route.check_allows(actor)
+        except Problem:
+            if route.writes:
+                await note_refusal(self._env, actor, may.action, facts)
+            raise
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})
+        if actor.closed and route.writes and not (route.while_closed or may.person or may.anyone):
+            raise Problem("organization_closed")
 
     async def _run_until_done(
         self, actor: Actor, facts: RequestFacts, route: Route, message: Any, keyed: IdempotentRequest | None
@@ -160,11 +176,13 @@ class Endpoints:
 def render(result: Any, status: int, ctx: Ctx) -> Kept:
     """The bytes of an answer. A `Problem` that is returned (not raised) commits what was done and is sent all the same."""
     headers: dict[str, str] = {"Cache-Control": "no-store"}
+    cookies: tuple[str, ...] = ()
     if isinstance(result, Problem):
         headers |= {"Content-Type": "application/problem+json", **result.all_headers()}
         return Kept(result.status, headers, orjson.dumps(result.json(ctx.request.id)))
     if isinstance(result, Answer):
         headers |= result.headers
+        cookies = tuple(result.cookies)
         status = result.status or status
         result = result.body
     if ctx.change is not None:
@@ -174,14 +192,14 @@ def render(result: Any, status: int, ctx: Ctx) -> Kept:
     if isinstance(result, Page) and result.page.next_cursor:
         headers["Link"] = f'<?cursor={result.page.next_cursor}>; rel="next"'
     if result is None:
-        return Kept(204 if status == 200 else status, headers, b"")
+        return Kept(204 if status == 200 else status, headers, b"", cookies)
     headers.setdefault("Content-Type", "application/json")
     if isinstance(result, bytes):
-        return Kept(status, headers, result)
+        return Kept(status, headers, result, cookies)
     body = to_json(result) if isinstance(result, BaseModel) else orjson.dumps(result)
     if isinstance(result, Composed):
         headers["ETag"] = f'"{result.version}-{hashlib.sha256(body).hexdigest()[:12]}"'
-    return Kept(status, headers, body)
+    return Kept(status, headers, body, cookies)
 
 
 def read_message(
@@ -192,7 +210,9 @@ def read_message(
     A write's fields come in its body: addresses end up in logs, and an Idempotency-Key stands for the body alone.
     """
     values: dict[str, Any] = {}
-    if body:
+    if body and route.form:
+        values |= _read_form(body, content_type)
+    elif body:
         media_type = content_type.partition(";")[0].strip().lower()
         if media_type not in ("application/json", "application/merge-patch+json"):
             raise Problem("unsupported_media_type")
@@ -204,11 +224,16 @@ def read_message(
                 errors=[FieldError("", "object_expected", "must be an object")],
             )
         values |= content
-    if route.writes and (astray := [name for name in query if name not in route.query]):
+    if route.writes and not route.lenient and (astray := [name for name in query if name not in route.query]):
         faults = [FieldError(f"/{name}", "not_in_query", "doesn't go into the address") for name in astray]
         raise Problem("invalid", errors=faults)
+    known = {field.alias or name for name, field in shape.model_fields.items()} if route.lenient else None
+    if known is not None:
+        values = {name: value for name, value in values.items() if name in known}
     for source in (query, path):
         for name in source:
+            if known is not None and name not in known:
+                continue
             if name in values:
                 raise Problem("invalid", errors=[FieldError(f"/{name}", "repeated", "is given twice")])
             several = source.getall(name) if hasattr(source, "getall") else [source[name]]
@@ -223,6 +248,32 @@ def read_message(
             for e in wrong.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise Problem("invalid", errors=faults) from None
+
+
+def _read_form(body: bytes, content_type: str) -> dict[str, str]:
+    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+        raise Problem("unsupported_media_type", "Send Content-Type: application/x-www-form-urlencoded.")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MOST_FIELDS,
+        )
+    except ValueError:
+        raise Problem("malformed_request", "The body isn't a form.") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise Problem("malformed_request", "A field of the form is there twice.")
+    return fields
+
+
+def _cookie(route: Route, header: str) -> str | None:
+    """The value of the cookie that the route wants; of two with its name, none."""
+    pairs = (pair.partition("=") for pair in header.split(";"))
+    values = [value.strip() for name, _, value in pairs if route.cookie and name.strip() == route.cookie]
+    return values[0] if len(values) == 1 else None
 
 
 def _with_nul(value: Any, pointer: str) -> Iterator[FieldError]:

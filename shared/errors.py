@@ -43,6 +43,11 @@ KINDS: dict[str, Kind] = {
     ),
     "unauthenticated": Kind(401, "Sign in first", "Send a valid access token, console session or API key."),
     "invalid_credentials": Kind(401, "E-mail or password is wrong", "Check both, or reset the password."),
+    "invalid_signature": Kind(
+        400,
+        "The signature doesn't fit",
+        "Sign the exact bytes of the body, with the endpoint's secret, at the time of sending.",
+    ),
     "invalid_code": Kind(
         401, "This code doesn't count", "Each code counts once: wait for the app's next one, and type that."
     ),
@@ -62,6 +67,7 @@ KINDS: dict[str, Kind] = {
         "This link has a password",
         "Send it to POST /v1/shared/{shared_dashboard_id}/unlocks, and come back with `unlock`.",
     ),
+    "api_key_expired": Kind(401, "This API key's time is over", "Ask an Admin of the organization for another one."),
     "csrf": Kind(
         403,
         "This request didn't come from the console",
@@ -72,6 +78,11 @@ KINDS: dict[str, Kind] = {
         403,
         "Your plan doesn't include this",
         "See meta.plan for the smallest plan that does, and change to it under Billing.",
+    ),
+    "emergency_only": Kind(
+        403,
+        "This sign-in may change sign-in configuration only",
+        "Repair or switch off single sign-on, then sign in as usual.",
     ),
     "two_factor_required": Kind(
         403,
@@ -92,6 +103,16 @@ KINDS: dict[str, Kind] = {
     "idempotency_running": Kind(
         409, "The same request is still running", "Wait for Retry-After, then send it again with the same key."
     ),
+    "sso_required": Kind(
+        409,
+        "People of this domain sign in at their organization's provider",
+        "POST /v1/auth/discovery tells where; a password is no use there.",
+    ),
+    "sso_refused": Kind(
+        403,
+        "Your organization's provider knows you, but you can't come in",
+        "See the detail, and ask an Admin of your organization.",
+    ),
     "last_admin": Kind(409, "An organization keeps at least one active Admin", "Make somebody else an Admin first."),
     "fingerprint_mismatch": Kind(
         409,
@@ -99,6 +120,9 @@ KINDS: dict[str, Kind] = {
         "Ask for a new preview, look at it, and confirm that one.",
     ),
     "slots_exhausted": Kind(409, "No slot is left", "Free a slot, or change to a plan with more."),
+    "organization_closed": Kind(
+        409, "The organization is closed", "An Admin takes it back with DELETE /v1/organization/closure."
+    ),
     "suspended": Kind(
         409, "This is suspended by the plan", "Change to a plan that includes it; everything returns as it was."
     ),

@@ -35,6 +35,7 @@ class Kept:
     status: int
     headers: dict[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

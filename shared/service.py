@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
-from shared.auth import Actor
+from shared.auth import BREAK_GLASS, Actor
 from shared.clock import Clock
 from shared.db import Database, Read, Tx
 from shared.errors import Problem
@@ -23,8 +23,10 @@ from shared.ids import new_event_id
 
 if TYPE_CHECKING:
     from shared.config import Settings
+    from shared.erasure import Erasing
     from shared.internal import Internal
     from shared.operations import Operation
+    from shared.records import Records
 
 T = TypeVar("T")
 
@@ -79,12 +81,21 @@ def service(action: str) -> Permission:
     return Permission(action, service=True)
 
 
+ANY_KEY = "*"
+
+
 @dataclass(frozen=True)
 class Route:
     """One endpoint. `known_by(read, org_id, **path)` answers whether what the path names exists for this organization: if not, 404 before anything else.
 
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
+    `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
+    `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
+    `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
+    unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
+    `emergency`: also open to who signed in by break-glass, which nothing else is.
     """
 
     method: str
@@ -99,12 +110,40 @@ class Route:
     fresh: bool = False
     query: tuple[str, ...] = ()
     unrecorded: bool = False
+    while_closed: bool = False
+    signed_by: str = ""
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
+    key: str | None = None
+    form: bool = False
+    lenient: bool = False
+    cookie: str | None = None
+    emergency: bool = False
+
+    def __post_init__(self) -> None:
+        if self.key is not None and (self.fresh or self.may.anyone or self.may.service):
+            raise ValueError(
+                f"{self.method} {self.path}: no API key can give a fresh proof, and none needs to be let in where anyone is"
+            )
+
+    def check_allows(self, actor: Actor) -> None:
+        """403 `forbidden` for who may not, because of their role, or of the scopes of their key; `emergency_only` after break-glass."""
+        if actor.kind == "key" and not self.may.anyone:
+            if self.key is None or (self.key != ANY_KEY and self.key not in actor.scopes):
+                raise out_of_scope(self, actor)
+        elif not self.may.allows(actor):
+            raise forbidden(self.may, actor)
+        if self.is_closed_to(actor):
+            raise Problem("emergency_only")
 
     @property
     def writes(self) -> bool:
         return self.method not in ("GET", "HEAD")
+
+    def is_closed_to(self, actor: Actor) -> bool:
+        """Whether the actor signed in by break-glass and this isn't for that. Internal endpoints are asked by services."""
+        emergency = BREAK_GLASS in actor.amr
+        return emergency and not (self.emergency or self.may.anyone or self.path.startswith("/internal/"))
 
     @property
     def message(self) -> type[Any]:
@@ -143,13 +182,23 @@ def forbidden(may: Permission, actor: Actor) -> Problem:
     return Problem("forbidden", meta=facts)
 
 
+def out_of_scope(route: Route, actor: Actor) -> Problem:
+    """The 403 of an API key that wasn't given what an action needs."""
+    facts = {"action": route.may.action, "because": "scope", "scope": route.key, "scopes": sorted(actor.scopes)}
+    detail = (
+        f"This API key doesn't have the scope {route.key}." if route.key else "This is for people, not for API keys."
+    )
+    return Problem("forbidden", detail, meta=facts)
+
+
 @dataclass(frozen=True)
 class Answer(Generic[T]):
-    """An answer with headers or a status of its own."""
+    """An answer with headers or a status of its own. `cookies` are whole `Set-Cookie` values."""
 
     body: T
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
+    cookies: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -182,7 +231,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Service:
-    """The table of contents of a service. `sources` are the services whose events it hears."""
+    """The table of contents of a service. `sources` are the services whose events it hears.
+
+    `records` is what it gives into an organization's export, `erasing` how it forgets one.
+    """
 
     name: str
     migrations: Path | None
@@ -192,6 +244,8 @@ class Service:
     sources: Sequence[str] = ()
     jobs: Sequence[Job] = ()
     operations: Sequence[Operation] = ()
+    records: Sequence[Records] = ()
+    erasing: Erasing | None = None
     opens: Callable[[Environment], AbstractAsyncContextManager[Any]] | None = None
 
 
@@ -229,6 +283,7 @@ class Ctx:
         self.correlation_id = correlation_id
         self.request = request or RequestFacts()
         self.now: datetime = env.clock.now()
+        self._began_at = self.now
         self._stack = AsyncExitStack()
         self._tx: Tx | None = None
         self._scope: str | None = None
@@ -267,13 +322,15 @@ class Ctx:
             source=source,
             type=event.TYPE,
             subject=event.subject,
-            time=self.now,
+            time=self._began_at,
             data=event.data(),
             org_id=getattr(event, "org_id", None),
             actor_id=self.actor.id,
             correlation_id=self.correlation_id,
             causation_id=self.cause.id if self.cause else None,
             traceparent=self.request.traceparent,
+            actor_amr=self.actor.amr,
+            source_ip=self.request.source_ip if self.actor.user_id else None,
         )
 
     def adopt(self, tx: Tx, scope: str) -> None:
@@ -318,3 +375,4 @@ class RequestFacts:
     source_ip: str | None = None
     user_agent: str | None = None
     traceparent: str | None = None
+    cookie: str | None = None

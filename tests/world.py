@@ -35,7 +35,7 @@ counter = itertools.count()
 
 @dataclass
 class Reply:
-    """An answer as a client sees it."""
+    """An answer as a client sees it. What a header says several times stands in lines."""
 
     status: int
     headers: dict[str, str]
@@ -93,7 +93,11 @@ class World:
         answer = await client.send(
             method, path, [(k.encode(), v.encode()) for k, v in sent.items()], content, deadline=15
         )
-        return Reply(answer.status, {k.decode().lower(): v.decode() for k, v in answer.headers}, answer.body)
+        got: dict[str, str] = {}
+        for name, value in answer.headers:
+            key = name.decode().lower()
+            got[key] = f"{got[key]}\n{value.decode()}" if key in got else value.decode()
+        return Reply(answer.status, got, answer.body)
 
     async def hear(self, source: str, *events: Event) -> str:
         """Lets the running services hear events of a service that isn't running here. Returns the last event's id."""

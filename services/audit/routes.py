@@ -8,9 +8,15 @@ from services.audit.usecases.exports import export_audit_entries
 from shared.service import admin, get, person, post
 
 ROUTES = (
-    get("/v1/audit-entries", list_audit_entries, admin("audit.read")),
-    get("/v1/audit-entries/histogram", count_audit_entries, admin("audit.read")),
-    get("/v1/audit-entries/{entry_id}", read_audit_entry, admin("audit.read"), known_by=store.entry_exists),
+    get("/v1/audit-entries", list_audit_entries, admin("audit.read"), key="audit:view"),
+    get("/v1/audit-entries/histogram", count_audit_entries, admin("audit.read"), key="audit:view"),
+    get(
+        "/v1/audit-entries/{entry_id}",
+        read_audit_entry,
+        admin("audit.read"),
+        known_by=store.entry_exists,
+        key="audit:view",
+    ),
     post("/v1/audit-exports", export_audit_entries, admin("audit.read"), status=202),
     get("/internal/capabilities", read_capabilities, person("me.read")),
 )

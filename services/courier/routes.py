@@ -12,7 +12,7 @@ ONE = "/v1/webhooks/{webhook_id}"
 DELIVERY = f"{ONE}/deliveries/{{delivery_id}}"
 
 ROUTES = (
-    get("/v1/webhooks", webhooks.list_webhooks, admin("webhooks.read")),
+    get("/v1/webhooks", webhooks.list_webhooks, admin("webhooks.read"), key="webhooks:view"),
     post(
         "/v1/webhooks",
         webhooks.create_webhook,
@@ -21,7 +21,7 @@ ROUTES = (
         fresh=True,
         unrecorded=True,
     ),
-    get(ONE, webhooks.read_webhook, admin("webhooks.read"), known_by=exists),
+    get(ONE, webhooks.read_webhook, admin("webhooks.read"), known_by=exists, key="webhooks:view"),
     patch(ONE, webhooks.change_webhook, admin("webhooks.edit"), known_by=exists, fresh=True),
     delete(ONE, webhooks.delete_webhook, admin("webhooks.edit"), known_by=exists),
     post(
@@ -32,10 +32,27 @@ ROUTES = (
         fresh=True,
         unrecorded=True,
     ),
-    get(f"{ONE}/deliveries", deliveries.list_deliveries, admin("webhooks.read"), known_by=exists),
-    get(DELIVERY, deliveries.read_delivery, admin("webhooks.read"), known_by=kept.exists),
-    post(f"{DELIVERY}/retries", deliveries.retry_delivery, admin("webhooks.edit"), status=202, known_by=kept.exists),
-    post(f"{ONE}/retries", deliveries.retry_deliveries, admin("webhooks.edit"), status=202, known_by=exists),
-    get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read")),
+    get(f"{ONE}/deliveries", deliveries.list_deliveries, admin("webhooks.read"), known_by=exists, key="webhooks:view"),
+    get(DELIVERY, deliveries.read_delivery, admin("webhooks.read"), known_by=kept.exists, key="webhooks:view"),
+    post(
+        f"{DELIVERY}/retries",
+        deliveries.retry_delivery,
+        admin("webhooks.edit"),
+        status=202,
+        known_by=kept.exists,
+        key="webhooks:manage",
+    ),
+    post(
+        f"{ONE}/tests", deliveries.send_test, admin("webhooks.edit"), status=202, known_by=exists, key="webhooks:manage"
+    ),
+    post(
+        f"{ONE}/retries",
+        deliveries.retry_deliveries,
+        admin("webhooks.edit"),
+        status=202,
+        known_by=exists,
+        key="webhooks:manage",
+    ),
+    get("/v1/audit-heads", heads.list_audit_heads, admin("audit_heads.read"), key="audit:view"),
     get("/internal/capabilities", read_capabilities, person("me.read")),
 )

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ LINK_PATHS: Mapping[str, str] = {
     "password_reset": "/reset/{token}",
     "email_change": "/confirm-email/{token}",
     "email_change_undo": "/undo-email/{token}",
+    "break_glass": "/break-glass/{token}",
 }
 PICTURE_PATH = "/v1/dashboard-pictures/{token}"
 PAGES: Mapping[str, str] = {
@@ -39,17 +41,33 @@ PAGES: Mapping[str, str] = {
     "two_factor_removed_for_another": "/users",
     "recovery_codes_renewed": "/me/security",
     "recovery_code_used": "/me/security",
+    "payment_failed": "/billing",
     "invoice_overdue": "/billing",
     "plan_lapsed": "/billing",
     "domain_at_risk": "/domains",
     "domain_lapsed": "/domains",
     "webhook_disabled": "/developers",
+    "api_key_created": "/developers",
+    "api_key_expiring": "/developers",
+    "organization_closed": "/organization",
+    "organization_reopened": "/organization",
+    "organization_erased_soon": "/organization",
+    "organization_erased": "/me/security",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",
     "account_closed": "/sign-up",
     "no_account": "/sign-up",
     "password_changed": "/forgot",
+    "sso_activated": "/sso",
+    "sso_switched_off": "/sso",
+    "sso_certificate_expiring": "/sso",
+    "sso_approval_requested": "/users",
+    "sso_approved": "/dashboards",
+    "sso_linked": "/me/security",
+    "break_glass_used": "/audit",
 }
+
+FILES: Mapping[str, str] = {"invoice_issued": "/v1/invoices/{invoice_id}/pdf"}
 
 
 def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime | None:
@@ -59,8 +77,16 @@ def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime 
     return now + BACKOFF[min(attempts, len(BACKOFF)) - 1]
 
 
-def url_of(public_url: str, template: str, purpose: str | None, token: str | None) -> str:
-    """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
+def url_of(
+    public_url: str,
+    template: str,
+    purpose: str | None,
+    token: str | None,
+    values: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The one address that a mail leads to: what its token opens, the file or the page of the console that it speaks of."""
+    if template in FILES:
+        return public_url.rstrip("/") + FILES[template].format_map(values)
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
     return f"{public_url.rstrip('/')}/console{path}"
 

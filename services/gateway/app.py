@@ -85,7 +85,7 @@ async def gateway(
     possibilities = Possibilities(monotonic)
     feed = Feed(standing, possibilities, monotonic)
     tokens = AccessTokens(internal, clock, settings.public_url, monotonic)
-    authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"))
+    authentication = Authentication(tokens, standing, feed, settings.secrets.bytes("csrf"), clock)
     house = House(
         settings=settings,
         clock=clock,

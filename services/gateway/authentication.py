@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from services.gateway.access_tokens import AccessTokens, Claims, bad_token
-from services.gateway.credentials import Bearer, Credential, SessionCookie
+from services.gateway.api_keys import actor_of
+from services.gateway.credentials import ApiKey, Bearer, Credential, SessionCookie
 from services.gateway.feed import Feed
 from services.gateway.standing import Membership, Session, Standing, both, cookie_key, csrf_token, session_ended
+from shared.api_keys import read_token
 from shared.auth import ANONYMOUS, Actor
+from shared.clock import Clock
 from shared.errors import Problem
 from shared.ids import may_come_from
 
@@ -39,11 +42,12 @@ NOBODY = Caller(ANONYMOUS)
 class Authentication:
     """Tells who calls. Says yes only on what the owners say now, or said and haven't taken back while they are heard."""
 
-    def __init__(self, tokens: AccessTokens, standing: Standing, feed: Feed, csrf_key: bytes) -> None:
+    def __init__(self, tokens: AccessTokens, standing: Standing, feed: Feed, csrf_key: bytes, clock: Clock) -> None:
         self._tokens = tokens
         self._standing = standing
         self._feed = feed
         self._csrf_key = csrf_key
+        self._clock = clock
         self._callers: dict[str, Caller] = {}
 
     def at_once(self, credential: Credential, after: str | None) -> Caller | None:
@@ -60,15 +64,20 @@ class Authentication:
             key = cookie_key(credential.value)
             facts = self._standing.remembered_by_cookie(key)
             return self._told(key, *facts, None) if facts is not None else None
+        if isinstance(credential, ApiKey):
+            known = self._standing.keys.remembered(cookie_key(credential.token))
+            return Caller(actor_of(known, self._clock.now())) if known is not None else None
         return None
 
-    async def caller(self, credential: Credential, after: str | None) -> Caller:
+    async def caller(self, credential: Credential, after: str | None, source: str = "") -> Caller:
         """Raises `unauthenticated`, `session_ended` or `auth_unavailable` for who can't be told."""
         asked_after = after if after is not None and bears_on_standing(after) else None
         if isinstance(credential, Bearer):
             return await self._by_token(credential.token, asked_after)
         if isinstance(credential, SessionCookie):
             return await self._by_cookie(credential.value, asked_after)
+        if isinstance(credential, ApiKey):
+            return await self._by_key(credential.token, source, asked_after)
         raise bad_token("The Authorization header or session cookie can't be read.")
 
     async def _by_token(self, token: str, after: str | None) -> Caller:
@@ -88,6 +97,14 @@ class Authentication:
             raise session_ended()
         member = await self._standing.membership(session.user_id, session.org_id or "", believe=believe, after=after)
         return self._told(cookie_key(cookie), session, member, None)
+
+    async def _by_key(self, token: str, source: str, after: str | None) -> Caller:
+        keys, key_id = self._standing.keys, read_token(token)
+        keys.check_not_ended(key_id.key_id if key_id is not None else "")
+        believe = after is None and self._feed.alive
+        found = await keys.find(token, cookie_key(token), source, believe=believe, after=after)
+        keys.check_not_ended(found.key_id or "")
+        return Caller(actor_of(found, self._clock.now()))
 
     def _told(self, key: str, session: Session, member: Membership, claims: Claims | None) -> Caller:
         """The caller that these facts tell of, the same one as long as the facts are the same."""
@@ -124,6 +141,7 @@ def _actor(session: Session, member: Membership, org_id: str, claims: Claims | N
         session_id=session.session_id,
         amr=proof.amr,
         auth_time=proof.auth_time or 0,
+        closed=member.active and member.closed,
     )
 
 

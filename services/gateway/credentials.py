@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from shared import api_keys
 from shared.errors import Problem
 
 COOKIE = "__Host-session"
@@ -33,6 +34,13 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An organization's API key."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionCookie:
     """The console's cookie."""
 
@@ -44,7 +52,7 @@ class Unreadable:
     """Something was offered, but it can be no credential."""
 
 
-Credential = Bearer | SessionCookie | Unreadable | None
+Credential = Bearer | ApiKey | SessionCookie | Unreadable | None
 
 
 def credential_of(headers: Headers) -> Credential:
@@ -53,10 +61,12 @@ def credential_of(headers: Headers) -> Credential:
         offered = headers.getall("Authorization")
         scheme, _, token = offered[0].partition(" ")
         good = len(offered) == 1 and scheme.lower() == "bearer" and token != ""
+        if good and token.startswith(api_keys.PREFIX):
+            return ApiKey(token) if api_keys.read_token(token) is not None else Unreadable()
         return Bearer(token) if good else Unreadable()
     if "Cookie" not in headers:
         return None
-    values = _cookies(headers.getall("Cookie"))
+    values = cookies_named(COOKIE, headers.getall("Cookie"))
     if not values:
         return None
     good = len(values) == 1 and COOKIE_VALUE.fullmatch(values[0]) is not None
@@ -98,6 +108,7 @@ def _weight(parameters: list[str]) -> float:
     return 1.0
 
 
-def _cookies(headers: list[str]) -> list[str]:
+def cookies_named(name: str, headers: Sequence[str]) -> list[str]:
+    """All values that a browser sent under a name."""
     pairs = (pair.partition("=") for header in headers for pair in header.split(";"))
-    return [value.strip() for name, _, value in pairs if name.strip() == COOKIE]
+    return [value.strip() for offered, _, value in pairs if offered.strip() == name]

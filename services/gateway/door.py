@@ -143,7 +143,9 @@ class Door:
                 refusal = why
             else:
                 if not writes_for_anyone:
-                    headers |= self._persons.take(caller.actor.user_id or "")
+                    headers |= self._persons.take(caller.actor.id or "")
+                if caller.actor.api_version is not None:
+                    headers["Tenantry-Version"] = caller.actor.api_version
                 return caller
         if not writes_for_anyone:
             headers |= self._anonymous.take(limited_as(source))
@@ -156,7 +158,7 @@ class Door:
         caller = self._authentication.at_once(credential, after)
         if caller is None:
             self._anonymous.check(limited_as(source))
-            caller = await self._authentication.caller(credential, after)
+            caller = await self._authentication.caller(credential, after, source)
         if caller.csrf is not None:
             check_made_by_console(request.method, request.headers, self._origin, caller.csrf)
         return caller
@@ -172,7 +174,14 @@ class Door:
     ) -> web.Response:
         left = HOP_SECONDS - (time.perf_counter() - began)
         response = await self._forwarding.forward(
-            request, operation.service, caller.actor, source, body, max(left, 0.1)
+            request,
+            operation.service,
+            caller.actor,
+            source,
+            body,
+            max(left, 0.1),
+            operation.signed_by,
+            operation.cookie,
         )
         person = caller.actor.user_id
         if operation.writes and person is not None and operation.service in OWNERS_OF_STANDING:

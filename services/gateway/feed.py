@@ -11,7 +11,7 @@ import structlog
 from services.gateway.possibilities import Possibilities
 from services.gateway.standing import Standing
 from shared.events import Envelope
-from shared.events.identity import AllSessionsEnded, SessionEnded, UserClosed
+from shared.events.identity import AllSessionsEnded, ApiKeyRevoked, SessionEnded, UserClosed
 
 log = structlog.get_logger()
 
@@ -21,6 +21,7 @@ KEYS = (
     "identity.session.#",
     "identity.password.#",
     "identity.two_factor.#",
+    "identity.api_key.#",
     "org.#",
     "billing.#",
     "sharing.#",
@@ -79,13 +80,15 @@ class Feed:
             self._hear_org(envelope)
 
     def _hear_identity(self, envelope: Envelope) -> None:
-        """Any news of a person makes what is known of them count no more."""
+        """Any news of a person, or of an organization's keys, makes what is known of them count no more."""
         if envelope.type == SessionEnded.TYPE:
             self._standing.end_session(SessionEnded.read(envelope).session_id)
         elif envelope.type == AllSessionsEnded.TYPE:
             told = AllSessionsEnded.read(envelope)
             # times in tokens are whole seconds: a session of the same second is asked about
             self._standing.end_all(told.user_id, int(envelope.time.timestamp()), told.except_session_id)
+        elif envelope.type == ApiKeyRevoked.TYPE:
+            self._standing.keys.end(ApiKeyRevoked.read(envelope).key.key_id)
         elif envelope.type == UserClosed.TYPE:
             self._standing.end_all(envelope.subject, float("inf"))
         self._standing.drop(envelope.subject)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from aiohttp import web
 from multidict import CIMultiDict
 
+from services.gateway.credentials import cookies_named
 from shared.auth import Actor
 from shared.errors import Problem
 from shared.internal import Internal
@@ -44,6 +46,7 @@ RETURNED = {
     )
 }
 SETS_COOKIES = "identity"
+COOKIE_VALUE = re.compile(r"[A-Za-z0-9._~+/=-]{1,2048}")
 
 
 class Forwarding:
@@ -53,17 +56,29 @@ class Forwarding:
         self._internal = internal
 
     async def forward(
-        self, request: Request, service: str, actor: Actor, source: str, body: bytes, seconds: float = HOP_SECONDS
+        self,
+        request: Request,
+        service: str,
+        actor: Actor,
+        source: str,
+        body: bytes,
+        seconds: float = HOP_SECONDS,
+        signed_by: str = "",
+        cookie: str | None = None,
     ) -> web.Response:
-        """The service's answer, bytes as they came."""
+        """The service's answer, bytes as they came, either way. `signed_by` is the header that signs the body; of the browser's cookies
+        only the one named `cookie` travels.
+        """
         token = self._internal.keyring.issue(actor, service)
         headers = [
             (b"Authorization", b"Bearer " + token.encode()),
             (b"Request-Id", request.id.encode()),
-            *_named(request),
+            *_named(request, signed_by.lower().encode()),
         ]
         if source:
             headers.append((b"Tenantry-Source-Ip", source.encode()))
+        if cookie is not None:
+            headers += [(b"Cookie", f"{cookie}={value}".encode()) for value in _offered(request, cookie)]
         try:
             answer = await self._internal.send(service, request.method, target_of(request), headers, body, seconds)
         except ValueError:  # a header or an address that can't be written again
@@ -81,14 +96,20 @@ def target_of(request: Request) -> str:
     return f"{path}{mark}{query}"
 
 
-def _named(request: Request) -> Headers:
+def _named(request: Request, signed_by: bytes) -> Headers:
     """The first of each header that may travel."""
     found: dict[bytes, bytes] = {}
     for name, value in request.raw_headers:
         lower = name.lower()
-        if lower in FORWARDED and lower not in found:
+        if (lower in FORWARDED or lower == signed_by) and lower not in found:
             found[lower] = value
     return list(found.items())
+
+
+def _offered(request: Request, cookie: str) -> list[str]:
+    """The value, if there is one and it could be ours."""
+    values = cookies_named(cookie, request.headers.getall("Cookie", []))
+    return values if len(values) == 1 and COOKIE_VALUE.fullmatch(values[0]) else []
 
 
 def _returned(answer: Answer, service: str) -> CIMultiDict[str]:

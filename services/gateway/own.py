@@ -25,7 +25,7 @@ from shared.endpoint import read_message
 from shared.internal import Internal
 from shared.mailbox import FileMailbox
 from shared.published import PublishedDocuments
-from shared.service import Answer, Permission, Route, forbidden
+from shared.service import Answer, Permission, Route
 from shared.web.server import Request
 
 JSON = {"Cache-Control": "no-store", "Content-Type": "application/json"}
@@ -78,8 +78,7 @@ class OwnRoute:
 
     async def answer(self, ctx: Ctx, path: Mapping[str, str], body: bytes) -> web.StreamResponse:
         request = ctx.request
-        if not self.route.may.allows(ctx.actor):
-            raise forbidden(self.route.may, ctx.actor)
+        self.route.check_allows(ctx.actor)
         repeatable = self.from_caller_alone and not body and "?" not in request._message.path
         if repeatable and (kept := ctx.caller.answers.get(self.route.path)) is not None:
             return web.Response(body=kept, headers=JSON)
@@ -88,7 +87,7 @@ class OwnRoute:
         )
         result = await self.route.use_case(ctx, message)
         if isinstance(result, Answer) and isinstance(result.body, Stream):
-            return await ctx.house.streams.send(result.body, request, ctx.actor.person(), ctx.headers)
+            return await ctx.house.streams.send(result.body, request, ctx.actor.id or "", ctx.headers)
         response = _render(result, self.route, request)
         if repeatable and isinstance(response.body, bytes):
             ctx.caller.answers[self.route.path] = response.body

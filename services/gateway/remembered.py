@@ -6,13 +6,14 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
 
 Ask = Callable[[], Awaitable[V]]
 
 ATTEMPTS = 4
+MOST_REVOCATIONS = 100_000
 
 
 @dataclass(slots=True)
@@ -163,3 +164,17 @@ def _take_note(task: asyncio.Task[V]) -> None:
     """Whoever waits gets the exception; perhaps nobody is left to, and that is no news for the event loop."""
     if not task.cancelled():
         task.exception()
+
+
+async def get_fact(facts: Remembered[V], key: str, ask: Ask[V], *, believe: bool, after: str | None) -> V:
+    """What is remembered where that may be believed; otherwise what the owner says now, or once it has heard of `after`."""
+    if after is not None:
+        return await facts.ask_alone(key, ask)
+    return await (facts.get if believe else facts.ask)(key, ask)
+
+
+def trim(known: dict[Any, Any]) -> None:
+    """Forgets the oldest of what is over when there is too much of it."""
+    if len(known) > MOST_REVOCATIONS:
+        for oldest in list(itertools.islice(known, MOST_REVOCATIONS // 10)):
+            del known[oldest]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +12,8 @@ from typing import Any, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.gateway.remembered import Ask, Remembered, V
+from services.gateway.api_keys import Keys
+from services.gateway.remembered import Remembered, V, get_fact, trim
 from shared.auth import Role
 from shared.errors import Problem
 from shared.internal import Internal
@@ -21,7 +21,6 @@ from shared.internal import Internal
 log = structlog.get_logger()
 
 LOOK_UP_SECONDS = 2.5
-MOST_REVOCATIONS = 100_000
 TOLD_AS_IT_IS = frozenset({"not_yet_consistent", "session_ended"})
 
 
@@ -49,6 +48,7 @@ class Organization(BaseModel):
     name: str
     role: str
     status: str
+    closed: bool = False
 
 
 class Membership(BaseModel):
@@ -61,11 +61,15 @@ class Membership(BaseModel):
     role: Role | None = None
     effective_role: Role | None = None
     status: Literal["active", "inactive", "removed", "none"]
+    closed: bool = False
     organizations: tuple[Organization, ...] = ()
 
     @property
     def active(self) -> bool:
-        return self.status == "active" and self.org_id is not None
+        """Whether the person works there: in a closed organization nobody does, and its Admins look around."""
+        return (
+            self.status == "active" and self.org_id is not None and (not self.closed or self.effective_role == "admin")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Standing:
 
     def __init__(self, internal: Internal, monotonic: Callable[[], float]) -> None:
         self._internal = internal
+        self.keys = Keys(self._ask, monotonic)
         self._sessions: Remembered[Session] = Remembered(_tags_of_session, monotonic)
         self._members: Remembered[Membership] = Remembered(_tags_of_membership, monotonic)
         self._cookies: dict[str, Session] = {}
@@ -116,7 +121,7 @@ class Standing:
         async def ask() -> Session:
             return await self._ask(Session, "identity", "GET", f"/internal/sessions/{session_id}", after=after)
 
-        return await _get(self._sessions, session_id, ask, believe=believe, after=after)
+        return await get_fact(self._sessions, session_id, ask, believe=believe, after=after)
 
     async def cookie_session(self, cookie: str, *, believe: bool, after: str | None) -> Session:
         async def ask() -> Session:
@@ -128,7 +133,7 @@ class Standing:
         if last is not None and last.session_id in self._ended:
             raise session_ended()
         try:
-            session = await _get(self._sessions, key, ask, believe=believe, after=after)
+            session = await get_fact(self._sessions, key, ask, believe=believe, after=after)
         except Problem:
             # when a cookie's session began isn't known, only when its person last proved themselves: identity knows better
             if last is not None and self._is_among_all_ended(
@@ -138,7 +143,7 @@ class Standing:
             raise
         if session.live and session is not last:
             self._cookies[key] = session
-            _trim(self._cookies)
+            trim(self._cookies)
         return session
 
     async def membership(self, user_id: str, org_id: str, *, believe: bool, after: str | None) -> Membership:
@@ -149,7 +154,7 @@ class Standing:
             return await self._ask(Membership, "org", "GET", f"/internal/standings/{user_id}", query=query, after=after)
 
         try:
-            found = await _get(self._members, _member_key(user_id, org_id), ask, believe=believe, after=after)
+            found = await get_fact(self._members, _member_key(user_id, org_id), ask, believe=believe, after=after)
         except Problem:
             if (user_id, org_id) in self._revoked_members:
                 raise session_ended() from None
@@ -174,14 +179,14 @@ class Standing:
     def end_session(self, session_id: str) -> None:
         """One session is over, for good."""
         self._ended[session_id] = None
-        _trim(self._ended)
+        trim(self._ended)
         self._sessions.drop(session_id)
 
     def end_all(self, user_id: str, at: float, except_session_id: str | None = None) -> None:
         """All sessions of a person that began before are over, but for one."""
         self._all_ended.pop(user_id, None)
         self._all_ended[user_id] = AllEnded(at, except_session_id)
-        _trim(self._all_ended)
+        trim(self._all_ended)
         self._sessions.drop(user_id)
 
     def member_changed(self, user_id: str, org_id: str, sequence: int, *, active: bool) -> None:
@@ -191,18 +196,20 @@ class Standing:
             self._revoked_members.pop((user_id, org_id), None)
             if not active:
                 self._revoked_members[user_id, org_id] = sequence
-                _trim(self._revoked_members)
+                trim(self._revoked_members)
         self.drop(user_id)
 
     def drop(self, tag: str) -> None:
-        """Something about this session, person or organization changed."""
+        """Something about this session, person, API key or organization changed."""
         self._sessions.drop(tag)
         self._members.drop(tag)
+        self.keys.drop(tag)
 
     def forget(self) -> None:
         """News may have been missed: nothing that was answered counts any more. What is over stays over."""
         self._sessions.forget()
         self._members.forget()
+        self.keys.forget()
 
 
 def csrf_token(key: bytes, session_id: str) -> str:
@@ -229,12 +236,6 @@ async def both(session: Awaitable[Session], member: Awaitable[Membership]) -> tu
     return found  # type: ignore[return-value]
 
 
-async def _get(facts: Remembered[V], key: str, ask: Ask[V], *, believe: bool, after: str | None) -> V:
-    if after is not None:
-        return await facts.ask_alone(key, ask)
-    return await (facts.get if believe else facts.ask)(key, ask)
-
-
 def _member_key(user_id: str, org_id: str) -> str:
     return f"{user_id} {org_id}"
 
@@ -245,9 +246,3 @@ def _tags_of_session(key: str, session: Session) -> frozenset[str]:
 
 def _tags_of_membership(key: str, member: Membership) -> frozenset[str]:
     return frozenset({member.user_id, *(one.org_id for one in member.organizations)})
-
-
-def _trim(known: dict[Any, Any]) -> None:
-    if len(known) > MOST_REVOCATIONS:
-        for oldest in list(itertools.islice(known, MOST_REVOCATIONS // 10)):
-            del known[oldest]

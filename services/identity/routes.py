@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from services.identity.store import projections
+from typing import Any
+
+from services.identity.rules.flows import COOKIE
+from services.identity.store import projections, sso_connections
+from services.identity.store.api_keys import exists as api_key_exists
 from services.identity.usecases import (
+    api_key_standings,
+    api_keys,
+    break_glass,
     challenges,
     closing,
     email_changes,
@@ -15,15 +22,26 @@ from services.identity.usecases import (
     profile,
     recovery_codes,
     requirements,
+    saml_answers,
+    saml_requests,
     session_revocations,
     sessions,
     signing_in,
     signups,
+    sso_activation,
+    sso_callback,
+    sso_proofs,
+    sso_providers,
+    sso_sign_in,
+    sso_unlinking,
     tokens,
     totp,
     two_factor_removal,
 )
+from services.identity.usecases import sso_connections as sso
 from shared.service import admin, anyone, delete, get, patch, person, post, put, service
+
+CONNECTION: dict[str, Any] = {"known_by": sso_connections.exists, "emergency": True}
 
 ROUTES = [
     post("/v1/signups", signups.sign_up, anyone("signups.begin"), status=202, unrecorded=True),
@@ -40,10 +58,18 @@ ROUTES = [
     put("/v1/auth/password-resets/{token}", password_resets.reset_password, anyone("password.reset"), status=204, unrecorded=True),
     post("/v1/auth/email-changes/{token}/confirmation", email_changes.confirm_change, anyone("email.confirm"), unrecorded=True),
     post("/v1/auth/email-changes/{token}/undoing", email_changes.undo_change, anyone("email.undo"), unrecorded=True),
-    post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True),
+    post("/v1/auth/reauthentications", sessions.reauthenticate, person("reauthentication.answer"), unrecorded=True, cookie=COOKIE),
+    get("/v1/auth/sso/{connection_id}/authorize", sso_callback.authorize, anyone("auth.go_to_provider"), status=303),
+    get("/v1/auth/sso/{connection_id}/callback", sso_callback.come_back, anyone("auth.come_back"), status=303, lenient=True, cookie=COOKIE),
+    post("/v1/auth/sso/{connection_id}/acs", saml_answers.consume_assertion, anyone("auth.come_back"), status=303, unrecorded=True, form=True, lenient=True, cookie=COOKIE),
+    get("/v1/auth/sso/{connection_id}/metadata", saml_requests.read_own_metadata, anyone("auth.go_to_provider"), media=saml_requests.METADATA_TYPE),
+    post("/v1/auth/sso/sign-ins", sso_sign_in.finish_sign_in, anyone("auth.sign_in"), status=201, unrecorded=True, cookie=COOKIE),
+    post("/v1/auth/sso/proofs", sso_proofs.begin_proof, person("reauthentication.answer"), status=201, unrecorded=True),
+    post("/v1/auth/break-glass", break_glass.ask_for_break_glass, anyone("break_glass.ask"), status=202, unrecorded=True),
+    post("/v1/auth/break-glass-sessions", break_glass.use_break_glass, anyone("break_glass.use"), status=201, unrecorded=True),
     get("/v1/me/sessions", sessions.list_sessions, person("sessions.read")),
     delete("/v1/me/sessions", sessions.end_other_sessions, person("sessions.end")),
-    delete("/v1/me/sessions/{session_id}", sessions.end_session, person("sessions.end")),
+    delete("/v1/me/sessions/{session_id}", sessions.end_session, person("sessions.end"), emergency=True),
     patch("/v1/me/profile", profile.change_profile, person("profile.change")),
     put("/v1/me/password", passwords.change_password, person("password.change"), status=204, unrecorded=True),
     get("/v1/me/totp", totp.read_totp, person("two_factor.read")),
@@ -63,7 +89,7 @@ ROUTES = [
     get("/v1/me/closure-preview", closing.preview_closure, person("account.close")),
     post("/v1/me/closure", closing.close_account, person("account.close"), status=204, unrecorded=True),
     post("/v1/me/active-organization", sessions.choose_organization, person("active_organization.choose"), unrecorded=True),
-    get("/v1/security-policy/roster", requirements.list_roster, admin("two_factor.roster")),
+    get("/v1/security-policy/roster", requirements.list_roster, admin("two_factor.roster"), key="users:view"),
     post("/v1/users/{user_id}/two-factor-removal", two_factor_removal.remove_two_factor, admin("users.remove_two_factor"), status=204, known_by=projections.is_member, unrecorded=True),
     post(
         "/v1/users/{user_id}/session-revocations",
@@ -71,9 +97,32 @@ ROUTES = [
         admin("users.end_sessions"),
         status=204,
         known_by=projections.is_member,
+        key="users:manage",
     ),
+    get("/v1/api-keys", api_keys.list_api_keys, admin("api_keys.read")),
+    post("/v1/api-keys", api_keys.create_api_key, admin("api_keys.create"), status=201, fresh=True, unrecorded=True),
+    get("/v1/api-keys/{key_id}", api_keys.read_api_key, admin("api_keys.read"), known_by=api_key_exists),
+    patch("/v1/api-keys/{key_id}", api_keys.change_api_key, admin("api_keys.edit"), known_by=api_key_exists),
+    post("/v1/api-keys/{key_id}/rotations", api_keys.rotate_api_key, admin("api_keys.edit"), known_by=api_key_exists, fresh=True, unrecorded=True),
+    delete("/v1/api-keys/{key_id}", api_keys.revoke_api_key, admin("api_keys.edit"), known_by=api_key_exists),
+    post("/v1/users/{user_id}/sso-unlinking", sso_unlinking.unlink_identity, admin("sso.unlink"), status=204, known_by=projections.is_member, fresh=True),
+    get("/v1/sso-providers", sso_providers.list_providers, admin("sso.read"), emergency=True),
+    get("/v1/sso-connections", sso.list_connections, admin("sso.read"), emergency=True),
+    post("/v1/sso-connections", sso.create_connection, admin("sso.manage"), status=201, emergency=True),
+    get("/v1/sso-connections/{connection_id}", sso.read_connection, admin("sso.read"), **CONNECTION),
+    patch("/v1/sso-connections/{connection_id}", sso.change_connection, admin("sso.manage"), **CONNECTION),
+    delete("/v1/sso-connections/{connection_id}", sso.remove_connection, admin("sso.switch_off"), fresh=True, **CONNECTION),
+    put("/v1/sso-connections/{connection_id}/metadata", sso.import_metadata, admin("sso.manage"), unrecorded=True, fresh=True, **CONNECTION),
+    post("/v1/sso-connections/{connection_id}/verification", sso_activation.begin_verification, admin("sso.manage"), status=201, unrecorded=True, **CONNECTION),
+    get("/v1/sso-connections/{connection_id}/activation-preview", sso_activation.preview_activation, admin("sso.read"), **CONNECTION),
+    post("/v1/sso-connections/{connection_id}/activation", sso_activation.activate_connection, admin("sso.manage"), fresh=True, **CONNECTION),
+    post("/v1/sso-connections/{connection_id}/deactivation", sso_activation.switch_off_connection, admin("sso.switch_off"), fresh=True, **CONNECTION),
+    get("/v1/sso-connections/{connection_id}/login-attempts", sso.list_attempts, admin("sso.read"), **CONNECTION),
+    get("/v1/sso-enforcement", sso_activation.read_enforcement, admin("sso.read"), emergency=True),
+    put("/v1/sso-enforcement", sso_activation.set_enforcement, admin("sso.switch_off"), if_match=True, fresh=True, emergency=True),
     get("/.well-known/jwks.json", tokens.key_set, anyone("auth.keys")),
     get("/internal/sessions/{session_id}", introspection.session_standing, service("sessions.introspect")),
+    post("/internal/api-key-standings", api_key_standings.api_key_standing, service("sessions.introspect"), unrecorded=True),
     post("/internal/cookie-sessions", introspection.cookie_standing, service("sessions.introspect"), unrecorded=True),
     get("/internal/capabilities", profile.capabilities, person("me.read")),
 ]  # fmt: skip

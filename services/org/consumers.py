@@ -5,9 +5,10 @@ from __future__ import annotations
 import structlog
 
 from services.org import rules
-from services.org.store import groups, members, organizations
+from services.org.store import approvals, groups, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.domains import register_first, tell_plan_change
+from services.org.usecases.erasing import note_confirmation as note_confirmation
 from services.org.usecases.holding import Held, holding
 from services.org.usecases.leaving import take_out
 from services.org.usecases.legal import record_sign_up
@@ -70,6 +71,7 @@ async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
     """
     async with ctx.tx() as tx:
         await organizations.forget_person(tx, told.user_id)
+        await approvals.forget_person(tx, told.user_id)
         for org_id in await organizations.organizations_of(tx, told.user_id):
             async with holding(ctx, tx, org_id) as held:
                 if not await take_out(held, told.user_id, None):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from services.org.rules import ACTIONS
-from services.org.store import deleted_groups, domains, groups, invitations, legal, members
+from services.org.store import approvals, deleted_groups, domains, groups, invitations, legal, members
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
+from services.org.usecases.arrivals import approve_arrival, decline_arrival, list_approvals
 from services.org.usecases.bulk import act_on_many
+from services.org.usecases.closing import close_organization, preview_closure, read_closure, reopen_organization
 from services.org.usecases.domains import claim_domain, list_domains, read_domain, remove_domain, verify_domain
+from services.org.usecases.erasing import list_closures
 from services.org.usecases.exporting import export_users
 from services.org.usecases.groups import (
     add_group_member,
@@ -47,6 +50,7 @@ from services.org.usecases.previews import preview_deletion, preview_departure, 
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.slots import list_slot_spells, read_slot_usage
+from services.org.usecases.taking_along import export_organization
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -63,11 +67,23 @@ def may(action: str) -> Permission:
 
 
 ROUTES = (
-    get("/v1/organization", read_organization, may("organization.read")),
+    get("/v1/organization", read_organization, may("organization.read"), key="organization:view"),
     patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
-    get("/v1/security-policy", read_security_policy, may("security_policy.read")),
+    get("/v1/organization/closure", read_closure, may("organization.read")),
+    get("/v1/organization/closure-preview", preview_closure, may("organization.close")),
+    post("/v1/organization/closure", close_organization, may("organization.close"), status=201, fresh=True),
+    delete("/v1/organization/closure", reopen_organization, may("organization.close"), while_closed=True),
+    post(
+        "/v1/organization/exports",
+        export_organization,
+        may("organization.export"),
+        status=202,
+        fresh=True,
+        while_closed=True,
+    ),
+    get("/v1/security-policy", read_security_policy, may("security_policy.read"), key="organization:view"),
     patch("/v1/security-policy", change_security_policy, may("security_policy.manage"), if_match=True, fresh=True),
-    get("/v1/organization/preferences", read_preferences, may("preferences.read")),
+    get("/v1/organization/preferences", read_preferences, may("preferences.read"), key="organization:view"),
     patch("/v1/organization/preferences", change_preferences, may("organization.manage"), if_match=True),
     get("/v1/organization/preferences/presets/{country}", read_preset, may("organization.read")),
     get("/v1/legal/documents", list_documents, may("legal.read")),
@@ -90,21 +106,31 @@ ROUTES = (
         may("legal.read"),
         known_by=legal.exists,
     ),
-    get("/v1/domains", list_domains, may("domains.read")),
+    get("/v1/domains", list_domains, may("domains.read"), key="organization:view"),
     post("/v1/domains", claim_domain, may("domains.manage"), status=201),
-    get("/v1/domains/{domain_id}", read_domain, may("domains.read"), known_by=domains.exists),
+    get("/v1/domains/{domain_id}", read_domain, may("domains.read"), known_by=domains.exists, key="organization:view"),
     delete("/v1/domains/{domain_id}", remove_domain, may("domains.remove"), known_by=domains.exists),
     post("/v1/domains/{domain_id}/verifications", verify_domain, may("domains.manage"), known_by=domains.exists),
-    get("/v1/users", list_users, may("users.read")),
+    get("/v1/users", list_users, may("users.read"), key="users:view"),
     post("/v1/users/bulk-actions", act_on_many, may("users.manage"), needs_key=True),
     post("/v1/users/exports", export_users, may("users.read"), status=202),
-    get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists),
+    get("/v1/users/approvals", list_approvals, may("users.read")),
+    post(
+        "/v1/users/approvals/{user_id}/approval",
+        approve_arrival,
+        may("users.manage"),
+        status=201,
+        known_by=approvals.exists,
+    ),
+    delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.exists),
+    get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists, key="users:view"),
     put(
         "/v1/users/{user_id}/role-and-groups",
         change_role_and_groups,
         may("users.manage"),
         known_by=members.exists,
         if_match=True,
+        key="users:manage",
     ),
     post(
         "/v1/users/{user_id}/role-and-groups-preview",
@@ -113,10 +139,22 @@ ROUTES = (
         known_by=members.exists,
     ),
     get("/v1/users/{user_id}/departure-preview", preview_departure, may("users.manage"), known_by=members.exists),
-    post("/v1/users/{user_id}/deactivation", deactivate_user, may("users.manage"), known_by=members.exists),
-    post("/v1/users/{user_id}/reactivation", reactivate_user, may("users.manage"), known_by=members.exists),
-    delete("/v1/users/{user_id}", remove_user, may("users.manage"), known_by=members.exists),
-    get("/v1/invitations", list_invitations, may("invitations.read")),
+    post(
+        "/v1/users/{user_id}/deactivation",
+        deactivate_user,
+        may("users.manage"),
+        known_by=members.exists,
+        key="users:manage",
+    ),
+    post(
+        "/v1/users/{user_id}/reactivation",
+        reactivate_user,
+        may("users.manage"),
+        known_by=members.exists,
+        key="users:manage",
+    ),
+    delete("/v1/users/{user_id}", remove_user, may("users.manage"), known_by=members.exists, key="users:manage"),
+    get("/v1/invitations", list_invitations, may("invitations.read"), key="users:view"),
     post("/v1/invitations", invite, may("invitations.manage"), status=201),
     post("/v1/invitations/checks", check_invitations, may("invitations.manage")),
     post("/v1/invitations/batches", invite_many, may("invitations.manage"), needs_key=True),
@@ -145,13 +183,13 @@ ROUTES = (
         status=204,
     ),
     post("/v1/invitation-tokens/{token}/acceptance", accept_invitation, person("invitations.accept"), status=201),
-    get("/v1/slot-ledger", list_slot_spells, may("organization.read")),
-    get("/v1/slot-usage", read_slot_usage, may("organization.read")),
-    get("/v1/groups", list_groups, may("groups.read")),
-    post("/v1/groups", create_group, may("groups.manage"), status=201),
-    get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists),
-    patch("/v1/groups/{group_id}", change_group, may("groups.edit"), known_by=groups.exists),
-    delete("/v1/groups/{group_id}", delete_group, may("groups.edit"), known_by=groups.exists),
+    get("/v1/slot-ledger", list_slot_spells, may("organization.read"), key="organization:view"),
+    get("/v1/slot-usage", read_slot_usage, may("organization.read"), key="organization:view"),
+    get("/v1/groups", list_groups, may("groups.read"), key="groups:view"),
+    post("/v1/groups", create_group, may("groups.manage"), status=201, key="groups:manage"),
+    get("/v1/groups/{group_id}", read_group, may("groups.read"), known_by=groups.exists, key="groups:view"),
+    patch("/v1/groups/{group_id}", change_group, may("groups.edit"), known_by=groups.exists, key="groups:manage"),
+    delete("/v1/groups/{group_id}", delete_group, may("groups.edit"), known_by=groups.exists, key="groups:manage"),
     get("/v1/deleted-groups", list_deleted_groups, may("groups.edit")),
     post(
         "/v1/groups/{group_id}/restoration",
@@ -160,23 +198,32 @@ ROUTES = (
         known_by=deleted_groups.exists_or_did,
     ),
     get("/v1/groups/{group_id}/deletion-preview", preview_deletion, may("groups.edit"), known_by=groups.exists),
-    get("/v1/groups/{group_id}/members", list_group_members, may("groups.read_members"), known_by=groups.exists),
+    get(
+        "/v1/groups/{group_id}/members",
+        list_group_members,
+        may("groups.read_members"),
+        known_by=groups.exists,
+        key="groups:view",
+    ),
     put(
         "/v1/groups/{group_id}/members/{user_id}",
         add_group_member,
         may("groups.manage"),
         status=204,
         known_by=group_and_member_exist,
+        key="groups:manage",
     ),
     delete(
         "/v1/groups/{group_id}/members/{user_id}",
         remove_group_member,
         may("groups.edit"),
         known_by=group_and_member_exist,
+        key="groups:manage",
     ),
     get("/internal/standings/{user_id}", standing_of, service("standings.read")),
     get("/internal/departures/{user_id}", preview_leaving, service("departures.read")),
     post("/internal/departures/{user_id}", leave_everywhere, service("departures.begin"), status=204),
     post("/internal/plan-effects", plan_effects, service("plan_effects.read")),
+    get("/internal/closures", list_closures, service("closures.read")),
     get("/internal/capabilities", list_capabilities, person("me.read")),
 )

@@ -11,7 +11,13 @@ from shared.events import Event, OrgEvent, Shape
 from shared.ids import OrgId, UserId, WebhookId
 
 LinkPurpose = Literal[
-    "signup", "invitation", "password_reset", "email_change", "email_change_undo", "dashboard_picture"
+    "signup",
+    "invitation",
+    "password_reset",
+    "email_change",
+    "email_change_undo",
+    "dashboard_picture",
+    "break_glass",
 ]
 
 
@@ -50,6 +56,8 @@ class MailRequested(Event):
         "two_factor_removed_for_another",
         "recovery_codes_renewed",
         "recovery_code_used",
+        "invoice_issued",
+        "payment_failed",
         "invoice_overdue",
         "plan_lapsed",
         "domain_at_risk",
@@ -63,7 +71,21 @@ class MailRequested(Event):
         "email_changed",
         "account_closed",
         "sessions_revoked",
+        "api_key_created",
+        "api_key_expiring",
         "webhook_disabled",
+        "organization_closed",
+        "organization_reopened",
+        "organization_erased_soon",
+        "organization_erased",
+        "sso_activated",
+        "sso_switched_off",
+        "sso_linked",
+        "sso_certificate_expiring",
+        "sso_approval_requested",
+        "sso_approved",
+        "break_glass",
+        "break_glass_used",
     ]
     values: dict[str, str]
     link: MailLink | None = None
@@ -122,6 +144,13 @@ class WebhookRedelivered(OrgEvent):
     deliveries: int
 
 
+class WebhookTested(OrgEvent):
+    """Somebody asked to send this event to a webhook, to see whether it arrives."""
+
+    TYPE: ClassVar[str] = "courier.webhook.tested.v1"
+    webhook: Webhook
+
+
 class WebhookDeleted(OrgEvent):
     """A webhook is gone, and its log with it."""
 
@@ -135,6 +164,16 @@ WEBHOOKS = (
     WebhookSecretRotated,
     WebhookDisabled,
     WebhookRedelivered,
+    WebhookTested,
     WebhookDeleted,
 )
-PUBLISHED = (MailRequested, *WEBHOOKS)
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in courier. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "courier.organization.erased.v1"
+    rows: int
+
+
+PUBLISHED = (MailRequested, *WEBHOOKS, OrganizationErased)

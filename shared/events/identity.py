@@ -1,12 +1,14 @@
-"""What identity says: persons, their credentials and their sessions. Ordered by person."""
+"""What identity says: persons, their credentials and their sessions, ordered by person; and API keys, ordered by organization."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events import PersonEvent, Shape
-from shared.ids import OrgId, SessionId
+from shared.events import OrgEvent, PersonEvent, Shape
+from shared.events.identity_shapes import ApiKey as ApiKey
+from shared.events.identity_sso import PUBLISHED_SSO
+from shared.ids import ApiKeyId, OrgId, SessionId
 
 
 class Person(Shape):
@@ -157,7 +159,81 @@ class RecoveryCodeUsed(PersonEvent):
     source_ip: str | None = None
 
 
+class ApiKeyCreated(OrgEvent):
+    """The organization has a key by which a program may use the API in its name."""
+
+    TYPE: ClassVar[str] = "identity.api_key.created.v1"
+    key: ApiKey
+
+
+class ApiKeyChanged(OrgEvent):
+    """A key has another name, or is pinned to another version of the API; `previous` holds what was different."""
+
+    TYPE: ClassVar[str] = "identity.api_key.changed.v1"
+    key: ApiKey
+    previous: dict[str, str]
+
+
+class ApiKeyRotated(OrgEvent):
+    """A key has a new token; the one before works until `both_until`."""
+
+    TYPE: ClassVar[str] = "identity.api_key.rotated.v1"
+    key: ApiKey
+    both_until: datetime
+
+
+class ApiKeyExpired(OrgEvent):
+    """A key's time is over. It is still listed."""
+
+    TYPE: ClassVar[str] = "identity.api_key.expired.v1"
+    key: ApiKey
+
+
+class ApiKeyRevoked(OrgEvent):
+    """A key is gone: from now on it proves nothing."""
+
+    TYPE: ClassVar[str] = "identity.api_key.revoked.v1"
+    key: ApiKey
+
+
+class ApiKeysSuspended(OrgEvent):
+    """The plan no longer includes API keys, or the organization is closed: none is accepted until that has changed. One event for all of them."""
+
+    TYPE: ClassVar[str] = "identity.api_key.suspended.v1"
+    key_ids: list[ApiKeyId]
+    cause: Literal["plan", "organization_closed"]
+    plan: str
+    suspended_at: datetime
+
+
+class ApiKeysResumed(OrgEvent):
+    """The plan includes API keys again, or the organization is open again: all of them work as before."""
+
+    TYPE: ClassVar[str] = "identity.api_key.resumed.v1"
+    key_ids: list[ApiKeyId]
+    plan: str
+
+
+API_KEYS = (
+    ApiKeyCreated,
+    ApiKeyChanged,
+    ApiKeyRotated,
+    ApiKeyExpired,
+    ApiKeyRevoked,
+    ApiKeysSuspended,
+    ApiKeysResumed,
+)
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in identity. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "identity.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,
@@ -172,4 +248,6 @@ PUBLISHED = (
     TwoFactorRemoved,
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
+    *API_KEYS,
+    *PUBLISHED_SSO,
 )

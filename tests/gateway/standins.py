@@ -49,6 +49,7 @@ class People:
     keys: dict[str, str] = field(default_factory=lambda: {"k1": secrets.token_urlsafe(32)})
     sessions: dict[str, dict[str, Any]] = field(default_factory=dict)
     cookies: dict[str, str] = field(default_factory=dict)
+    api_keys: dict[str, dict[str, Any]] = field(default_factory=dict)
     members: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
@@ -153,6 +154,11 @@ class WhichCookie(Input):
     token: str
 
 
+class WhichKey(Input):
+    token: str
+    source_ip: str | None = None
+
+
 class WhichStanding(Input):
     user_id: str
     org_id: str = ""
@@ -183,6 +189,9 @@ def play(people: People) -> list[Service]:
     async def cookie_session(ctx: Ctx, which: WhichCookie) -> dict[str, Any]:
         sid = people.cookies.get(which.token, "")
         return await people.answer("cookie", lambda: dict(people.sessions.get(sid, dead(None))))  # type: ignore[no-any-return]
+
+    async def api_key(ctx: Ctx, which: WhichKey) -> dict[str, Any]:
+        return await people.answer("api key", lambda: dict(people.api_keys.get(which.token, {"refused": "unknown"})))  # type: ignore[no-any-return]
 
     async def jwks(ctx: Ctx, _: Nothing) -> dict[str, Any]:
         def look() -> dict[str, Any]:
@@ -278,6 +287,7 @@ def play(people: People) -> list[Service]:
             routes=[
                 get("/internal/sessions/{session_id}", session, service("sessions.read")),
                 post("/internal/cookie-sessions", cookie_session, service("sessions.read")),
+                post("/internal/api-key-standings", api_key, service("sessions.read"), unrecorded=True),
                 get("/.well-known/jwks.json", jwks, anyone("keys.read")),
                 post("/v1/auth/sessions", sign_in, anyone("sessions.start")),
                 post("/v1/me/name", rename, person("me.rename")),
@@ -292,6 +302,8 @@ def play(people: People) -> list[Service]:
                 get("/internal/inner", inner, member("inner.read")),
                 get("/v1/echo/{thing_id}", echoing("read_thing"), person("echo.read")),
                 get("/v1/members-only", echoing("read_members"), member("members.read")),
+                get("/v1/things", echoing("read_things"), member("things.read"), key="things:view"),
+                post("/v1/things", echoing("write_things"), member("things.write"), key="things:manage"),
                 get("/v1/open", echoing("read_open"), anyone("open.read")),
                 post("/v1/open", echoing("write_open"), anyone("open.write")),
                 post("/v1/echo/{thing_id}", echoing("write_thing"), person("echo.write")),
@@ -513,4 +525,4 @@ async def a_house(
 def seen(house: House, reply: Reply) -> Actor:
     """The actor that a service saw."""
     facts = reply.ok()["actor"]
-    return Actor(**{**facts, "amr": tuple(facts["amr"])})
+    return Actor(**{**facts, "amr": tuple(facts["amr"]), "scopes": tuple(facts["scopes"])})

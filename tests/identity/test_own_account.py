@@ -9,8 +9,10 @@ import pytest
 
 from services.identity.app import service
 from services.identity.routes import ROUTES
+from services.identity.usecases.api_key_endings import tell_of_endings
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.requirements import require_two_factor
+from services.identity.usecases.sso_warnings import warn_of_certificates
 from shared.auth import ANONYMOUS, Actor
 from shared.events.identity import (
     AllSessionsEnded,
@@ -250,7 +252,9 @@ async def test_expired_things_are_cleared_away_and_sessions_are_said_to_be_over(
     assert {job.use_case for job in service.jobs} == {
         end_expired_sessions,
         forget_the_past,
+        tell_of_endings,
         require_two_factor,
+        warn_of_certificates,
     }
     assert [(e.data["session_id"], e.data["reason"]) for e in await world.said("identity", SessionEnded)] == [
         (cookie.session_id, "expired")
@@ -290,11 +294,14 @@ async def test_what_a_person_may_do_is_named_like_the_routes_and_says_why_not(wo
         route.may.action for route in ROUTES if route.may.person or route.may.roles
     }
     assert [(c["action"], c["because"]["kind"]) for c in listed if not c["allowed"]] == [
-        ("active_organization.choose", "state")
+        ("api_keys.create", "plan"),
+        ("sso.manage", "plan"),
+        ("active_organization.choose", "state"),
     ]
     await joins(world, two, ana.user_id)
     listed = (await world.ask("identity", "GET", "/internal/capabilities", actor=mine)).ok()["capabilities"]
-    assert all(c["allowed"] for c in listed)
+    refused = [c["action"] for c in listed if not c["allowed"]]
+    assert refused == ["api_keys.create", "sso.manage"], "that is the plan's"
 
 
 async def test_only_persons_reach_what_is_theirs_and_only_services_what_is_internal(world: World) -> None:

@@ -104,7 +104,9 @@ async def test_discovery_says_password_whatever_the_address(world: World) -> Non
     ana = await somebody(world)
     for email in (ana.email, "nobody@example.com"):
         assert (await world.ask("identity", "POST", "/v1/auth/discovery", {"email": email})).ok() == {
-            "method": "password"
+            "method": "password",
+            "sso": None,
+            "password_works": True,
         }
 
 

@@ -157,7 +157,7 @@ async def test_only_admins_do_it(office: Office, role: str) -> None:
 async def test_an_admin_who_is_demoted_while_the_password_is_looked_at_is_refused(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = two_factor_removal.prove_password
+    real = two_factor_removal.prove_oneself
     demoted = member(office.world, office.admin.user_id).model_copy(
         update={"role": "viewer", "effective_role": "viewer"}
     )
@@ -168,7 +168,7 @@ async def test_an_admin_who_is_demoted_while_the_password_is_looked_at_is_refuse
         await office.world.hear("org", told)
         return proof
 
-    monkeypatch.setattr(two_factor_removal, "prove_password", slow)
+    monkeypatch.setattr(two_factor_removal, "prove_oneself", slow)
     assert (await office.remove()).code == "forbidden"
     await has_lost_nothing(office)
 

@@ -1,4 +1,4 @@
-"""Who may do what: every route × every kind of person, compared with a table that is written by hand.
+"""Who may do what: every route × every kind of person and of API key, compared with tables that are written by hand.
 
 Writes carry an unknown field, so that whoever passes authorization is stopped by validation, and nothing changes.
 """
@@ -9,16 +9,24 @@ import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import asyncpg
 import pytest
 import yaml
 
+from shared.api_keys import Area, scopes_of
 from shared.cli.demo.api import Person, until
 from shared.ids import new_operation_id
 from tests.system.whole import Cast, WholeProduct, a_cast, a_told_webhook
 
 TABLE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "authorization.yaml").read_text())
+SCOPES: dict[str, str] = yaml.safe_load((Path(__file__).parent / "key_scopes.yaml").read_text())
+KEYS: dict[str, dict[str, Any]] = {
+    "looking": {"access": "view", "areas": sorted(get_args(Area))},
+    "managing": {"access": "manage", "areas": sorted(get_args(Area))},
+    "narrow": {"access": "view", "areas": ["billing"]},
+}
 WHO = {
     "anyone": {"anonymous", "admin", "analyst", "viewer"},
     "person": {"admin", "analyst", "viewer"},
@@ -35,6 +43,7 @@ class Stage:
     ids: dict[str, str]
     document: dict[str, Any]
     product: WholeProduct
+    keys: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +76,12 @@ async def stage(product: WholeProduct) -> Stage:
     await buys(admin, "business")
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     webhook, delivery = await a_told_webhook(cast)
+    organization = (await admin.ask("GET", "/v1/organization")).ok()
+    await waits_for_approval(product, organization["id"], cast.viewer.user_id)
+    connection = {"name": "Matrix", "protocol": "oidc"}
+    connection = (await admin.write("POST", "/v1/sso-connections", connection, after=admin.last_change[-1])).ok()
     ids = {
+        "connection_id": connection["id"],
         "webhook_id": webhook,
         "delivery_id": delivery,
         "user_id": cast.viewer.user_id,
@@ -94,7 +108,26 @@ async def stage(product: WholeProduct) -> Stage:
         "code": "not_found",
         "operation_id": new_operation_id("org"),
     }
-    return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product)
+    keys = {name: (await admin.write("POST", "/v1/api-keys", {"name": name, **may})).ok() for name, may in KEYS.items()}
+    ids["key_id"] = keys["narrow"]["id"]
+    tokens = {name: key["token"] for name, key in keys.items()}
+    return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product, tokens)
+
+
+async def waits_for_approval(product: WholeProduct, org_id: str, user_id: str) -> None:
+    """As if this person had arrived from a provider: no provider is here that could say so."""
+    org = await asyncpg.connect(product.settings.database_urls["org"])
+    try:
+        async with org.transaction():
+            await org.execute("select set_config('tenantry.org_id', $1, true)", org_id)
+            await org.execute(
+                "insert into approvals (org_id, user_id, role, group_ids, connection_id, reason, requested_at)"
+                " values ($1, $2, 'viewer', '{}', '', 'approval', now())",
+                org_id,
+                user_id,
+            )
+    finally:
+        await org.close()
 
 
 async def buys(admin: Person, plan: str) -> None:
@@ -121,6 +154,7 @@ def test_the_document_says_what_the_table_says(stage: Stage) -> None:
             told = {"anyone": "anyone", "person": "person"}.get(roles if isinstance(roles, str) else "")
             told = told or {3: "member", 2: "analyst", 1: "admin"}[len(roles)]
             assert told == TABLE[f"{method.upper()} {path}"], f"{method} {path}"
+            assert operation["x-tenantry"].get("key") == SCOPES.get(f"{method.upper()} {path}"), f"{method} {path}"
 
 
 @pytest.mark.parametrize("route", sorted(TABLE))
@@ -145,6 +179,7 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
             assert refused_for_role(reply), f"{kind}: {reply}"
         assert reply.status < 500, f"{kind}: {reply}"
     if TABLE[route] != "anyone":
+        await check_keys(stage, route, method, target)
         gone = await probe(stage, method, target, stage.cast.deactivated)
         assert (gone.status, gone.code) == (401, "session_ended"), f"deactivated: {gone}"
 
@@ -155,7 +190,7 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
         r
         for r in TABLE
         if re.search(
-            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|invoice_id|domain_id|acceptance_id)}",
+            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|key_id|invoice_id|domain_id|acceptance_id)}",
             r,
         )
     ),
@@ -176,6 +211,27 @@ async def test_links_and_secrets_of_another_organization_are_not_there(stage: St
     await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
+async def check_keys(stage: Stage, route: str, method: str, target: str) -> None:
+    """Of three keys, those get past authorization that have the route's scope. What a link is to a key, is told to none: 404."""
+    for name, token in stage.keys.items():
+        reply = await probe(stage, method, target, None, token)
+        may = KEYS[name]
+        scopes = {"*", *scopes_of(may["access"], may["areas"])}
+        stopped = refused_for_scope(reply) or (route not in SCOPES and reply.status == 404)
+        assert (SCOPES.get(route) in scopes) == (not stopped), f"{name}: {reply}"
+        assert reply.status != 401, f"{name}: {reply}"
+        assert reply.status < 500, f"{name}: {reply}"
+
+
+def refused_for_scope(reply: Any) -> bool:
+    return reply.status == 403 and reply.code == "forbidden" and reply.json["meta"]["because"] == "scope"
+
+
+@pytest.mark.parametrize("route", sorted(r for r in TABLE if "/sso-connections/{connection_id}" in r))
+async def test_connections_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
+    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
+
+
 def nobody_has(known: str) -> str:
     """An id of the same form that doesn't exist."""
     return (
@@ -187,11 +243,13 @@ def refused_for_role(reply: Any) -> bool:
     return reply.status == 403 and reply.code == "forbidden" and reply.json["meta"]["because"] == "role"
 
 
-async def probe(stage: Stage, method: str, target: str, person: Person | None) -> Any:
+async def probe(stage: Stage, method: str, target: str, person: Person | None, key: str = "") -> Any:
     if target == "/v1/event-stream":
         target += "?after=nowhere"  # or it would have no end
     headers = {"If-Match": "*", "Idempotency-Key": "matrix"} if method != "GET" else {}
     body = {"no_such_field": True} if method != "GET" else None
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     if person is None:
         return await stage.product.gateway.send(method, target, body, headers)
     return await person.ask(method, target, body, headers=headers, after="")

@@ -18,7 +18,7 @@ from shared.cli.demo.api import Gateway, Person, sign_up
 from shared.cli.embedded import free_port
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
-from shared.process import process
+from shared.process import Product, process
 from tests.world import Databases
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,9 +41,10 @@ async def whole_product(
     secrets: Secrets | None = None,
     clock: MovableClock | None = None,
     host: str = "127.0.0.1",
+    product: Product = PRODUCT,
     **more: Any,
 ) -> AsyncIterator[WholeProduct]:
-    """The product in one process; with other settings than the usual ones where they are given."""
+    """The product in one process; with other settings than the usual ones, or services that reach elsewhere, where they are given."""
     sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
@@ -59,7 +60,7 @@ async def whole_product(
         **more,
     )
     clock = clock or MovableClock()
-    async with process(PRODUCT, settings, clock=clock), Gateway(settings.public_url) as gateway:
+    async with process(product, settings, clock=clock), Gateway(settings.public_url) as gateway:
         yield WholeProduct(gateway, settings, clock)
 
 

@@ -108,6 +108,14 @@ async def keep_organization(tx: Tx, org_id: str, name: str) -> None:
     )
 
 
+async def set_closed(tx: Tx, org_id: str, *, closed: bool) -> None:
+    await tx.run("update organizations set closed = $2 where org_id = $1", org_id, closed)
+
+
+async def is_closed(read: Read, org_id: str) -> bool:
+    return bool(await read.value("select closed from organizations where org_id = $1", org_id))
+
+
 async def organization_name(read: Read, org_id: str) -> str | None:
     name = await read.value("select name from organizations where org_id = $1", org_id)
     return None if name is None else str(name)
@@ -148,3 +156,15 @@ async def lock_invitation(tx: Tx, invitation_id: str) -> Invitation | None:
 
 def _invitation(row: Row | None) -> Invitation | None:
     return Invitation(**{name: row[name] for name in NAMES}) if row is not None else None
+
+
+async def is_invited(read: Read, org_id: str, canonical_email: str, now: datetime) -> bool:
+    """Whether an invitation of the organization waits for the address."""
+    return bool(
+        await read.value(
+            "select exists (select from invitations where org_id = $1 and status = 'open' and expires_at > $2 and lower(email) = lower($3))",
+            org_id,
+            now,
+            canonical_email,
+        )
+    )

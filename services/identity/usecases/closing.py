@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.identity.store import accounts, email_changes, known_devices, password_resets, sessions
-from services.identity.usecases.passwords import Password, me, prove_password
+from services.identity.store import accounts, email_changes, known_devices, password_resets, sessions, sso_sign_ins
+from services.identity.usecases.passwords import Password, me
 from services.identity.usecases.second_factors import forget_factors
-from shared.db import Tx
+from services.identity.usecases.sso_proofs import prove_oneself
+from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
 from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, UserClosed
@@ -41,7 +42,9 @@ async def preview_closure(ctx: Ctx, _: Nothing) -> ClosurePreview:
 
 
 class CloseAccount(Message):
-    password: Password
+    """Without a password it takes a proof at one's identity provider, no older than five minutes."""
+
+    password: Password | None = None
 
 
 async def close_account(ctx: Ctx, wanted: CloseAccount) -> Problem | None:
@@ -51,7 +54,7 @@ async def close_account(ctx: Ctx, wanted: CloseAccount) -> Problem | None:
     one is a member nowhere and the account still open: closing it again finishes it.
     """
     person = await me(ctx)
-    proof = await prove_password(ctx, person.canonical_email, wanted.password.get_secret_value())
+    proof = await prove_oneself(ctx, person, wanted.password)
     if isinstance(proof, Problem):
         return proof
     await ctx.env.internal.call("org", "POST", f"/internal/departures/{person.user_id}")
@@ -81,4 +84,6 @@ async def _erase(ctx: Ctx, tx: Tx, user_id: str) -> None:
     await password_resets.drop(tx, user_id)
     await email_changes.drop_all(tx, user_id)
     await known_devices.drop(tx, user_id)
+    async with ctx.tx(EVERY_ORG):
+        await sso_sign_ins.forget_person(tx, user_id)
     await accounts.close(tx, user_id, ctx.now)

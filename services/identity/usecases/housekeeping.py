@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from services.identity.rules import KNOWN_DEVICE_LIFE
 from services.identity.store import (
+    break_glass,
     challenges,
     email_changes,
     known_devices,
     password_resets,
+    saml,
     sessions,
     signups,
+    sso_sign_ins,
     throttles,
 )
+from shared.db import EVERY_ORG
 from shared.events.identity import SessionEnded
 from shared.service import Ctx
 
@@ -38,3 +42,7 @@ async def forget_the_past(ctx: Ctx) -> None:
         await challenges.purge(tx, ctx.now)
         await known_devices.purge(tx, ctx.now - KNOWN_DEVICE_LIFE)
         await throttles.purge(tx, ctx.now)
+        await sso_sign_ins.purge_results(tx, ctx.now)
+    async with ctx.tx(EVERY_ORG) as tx:
+        await break_glass.purge(tx, ctx.now)
+        await saml.purge_assertions(tx, ctx.now)

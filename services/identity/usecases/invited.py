@@ -8,7 +8,7 @@ from services.identity import rules
 from services.identity.store import accounts, projections, signups
 from services.identity.usecases.attempts import pay
 from services.identity.usecases.opened import opened
-from services.identity.usecases.passwords import NewPassword, check_new_password, words_of
+from services.identity.usecases.passwords import NewPassword, check_new_password, is_sso_only, words_of
 from services.identity.usecases.signups import Registered
 from shared.db import EVERY_ORG
 from shared.errors import Problem
@@ -41,6 +41,8 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
         invitation = still_open(await projections.invitation(read, link[0]), link[1], ctx)
         if await accounts.by_email(read, canonical_email(invitation.email)) is not None:
             raise Problem("already_exists", HAS_ACCOUNT)
+        if await is_sso_only(read, canonical_email(invitation.email)):
+            raise Problem("sso_required")
         organization = await projections.organization_name(read, invitation.org_id)
     words = words_of(invitation.email, wanted.name, *([organization] if organization else []))
     with opened(ctx).hasher.place() as hasher:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.identity.rules import derived_key
+from services.identity.rules import Language, derived_key
 from services.identity.usecases.breached import BreachedPasswords, breached_passwords
+from services.identity.usecases.sso_oidc import OidcProviders
+from services.identity.usecases.sso_providers import Providers, wizards
 from shared.auth import private_key
 from shared.config import AccessKey, Secrets, signing_key
 from shared.hashing import Hasher, hashing
+from shared.outbound import Outbound
 from shared.sealing import Sealer
 from shared.service import Ctx, Environment
 
@@ -29,6 +32,7 @@ class Keys:
     throttles: bytes
     challenges: list[bytes]
     recovery_codes: list[bytes]
+    sso: list[bytes]
 
     @classmethod
     def of(cls, secrets: Secrets) -> Keys:
@@ -39,6 +43,7 @@ class Keys:
             throttles=derived_key(masters[0], "throttles"),
             challenges=[derived_key(master, "challenges") for master in masters],
             recovery_codes=[derived_key(master, "recovery codes") for master in masters],
+            sso=[derived_key(master, "single sign-on") for master in masters],
         )
 
     def signing(self, now: datetime) -> tuple[str, Ed25519PrivateKey]:
@@ -53,13 +58,21 @@ class Opened:
     breached: BreachedPasswords
     keys: Keys
     sealer: Sealer
+    providers: OidcProviders
+    wizards: Mapping[Language, Providers]
 
 
-@asynccontextmanager
-async def opens(env: Environment) -> AsyncIterator[Opened]:
-    async with hashing() as hasher:
-        secrets = env.settings.secrets
-        yield Opened(hasher, breached_passwords(), Keys.of(secrets), Sealer(secrets.master))
+def opening(outbound: Outbound) -> Callable[[Environment], AbstractAsyncContextManager[Opened]]:
+    """How identity opens when providers are asked this way."""
+
+    @asynccontextmanager
+    async def opens(env: Environment) -> AsyncIterator[Opened]:
+        async with hashing() as hasher:
+            secrets = env.settings.secrets
+            keys, sealer = Keys.of(secrets), Sealer(secrets.master)
+            yield Opened(hasher, breached_passwords(), keys, sealer, OidcProviders(outbound), wizards())
+
+    return opens
 
 
 def opened(ctx: Ctx) -> Opened:

@@ -13,8 +13,9 @@ from services.identity.store import challenges, passkeys
 from services.identity.usecases.challenges import open_challenge, use_up
 from services.identity.usecases.opened import opened
 from services.identity.usecases.passkey_proofs import creation_options, registered
-from services.identity.usecases.passwords import Password, me, prove_password
+from services.identity.usecases.passwords import Password, me
 from services.identity.usecases.second_factors import enabled, lock_myself, removed
+from services.identity.usecases.sso_proofs import prove_oneself
 from shared.errors import Problem
 from shared.fields import Message, Name, Nothing, View
 from shared.ids import new_id
@@ -122,8 +123,10 @@ async def rename_passkey(ctx: Ctx, wanted: RenamePasskey) -> PasskeyView:
 
 
 class RemovePasskey(Message):
+    """Without a password it takes a proof at one's identity provider, no older than five minutes."""
+
     passkey_id: str
-    password: Password
+    password: Password | None = None
 
 
 async def remove_passkey(ctx: Ctx, wanted: RemovePasskey) -> Problem | None:
@@ -132,7 +135,7 @@ async def remove_passkey(ctx: Ctx, wanted: RemovePasskey) -> Problem | None:
     async with ctx.read("") as read:
         if not await passkeys.exists(read, person.user_id, wanted.passkey_id):
             raise Problem("not_found")
-    proof = await prove_password(ctx, person.canonical_email, wanted.password.get_secret_value())
+    proof = await prove_oneself(ctx, person, wanted.password)
     if isinstance(proof, Problem):
         return proof
     async with ctx.tx("") as tx:

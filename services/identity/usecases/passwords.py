@@ -11,10 +11,18 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
-from services.identity.store import accounts, email_changes, known_devices, password_resets, projections, sessions
+from services.identity.store import (
+    accounts,
+    email_changes,
+    known_devices,
+    password_resets,
+    projections,
+    sessions,
+    sso_connections,
+)
 from services.identity.usecases.attempts import Attempt, device_asking, pay
 from services.identity.usecases.opened import opened
-from shared.db import EVERY_ORG, Tx
+from shared.db import EVERY_ORG, Read, Tx
 from shared.errors import Problem, invalid
 from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
@@ -69,18 +77,26 @@ async def prove_password(ctx: Ctx, canonical_email: str, password: str) -> Proof
     """
     source = rules.source_of(ctx.request.source_ip)
     with opened(ctx).hasher.place() as hasher:
-        async with ctx.read("") as read:
+        async with ctx.read(EVERY_ORG) as read:
             account = await accounts.by_email(read, canonical_email)
+            sso_only = await is_sso_only(read, canonical_email)
             user_id = account.user_id if account else ""
             device = device_asking(ctx, user_id)
             is_known = await known_devices.is_known(read, user_id, device, ctx.now - rules.KNOWN_DEVICE_LIFE)
         budget = (rules.BY_DEVICE, device) if is_known else (rules.BY_ACCOUNT, canonical_email)
         attempt = await pay(ctx, budget, (rules.BY_SOURCE, source))
-        if await hasher.verify(account.password_hash if account else None, password) and account is not None:
+        known = account.password_hash if account else ""
+        if await hasher.verify(known or None, password) and account is not None and not sso_only:
             outdated = is_outdated(account.password_hash)
             attempt = replace(attempt, device=(account.user_id, device))
             return Proof(account, attempt, await hasher.hash(password) if outdated else None)
     return await refuse(ctx, account, attempt)
+
+
+async def is_sso_only(read: Read, canonical_email: str) -> bool:
+    """Whether people of the address's domain sign in at their organization's provider and not by a password. Needs a look across organizations."""
+    connection = await sso_connections.bound_to(read, domain_of(canonical_email))
+    return connection is not None and (await sso_connections.enforcement(read, connection.org_id))[0]
 
 
 async def refuse(ctx: Ctx, account: Account | None, attempt: Attempt) -> Problem:

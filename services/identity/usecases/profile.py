@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from services.identity.store import accounts, projections
+from services.identity.rules.sso import SMALLEST_PLAN
+from services.identity.store import accounts, plans, projections
+from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
@@ -23,7 +25,16 @@ ON_ONESELF = (
     "sessions.read",
     "sessions.end",
 )
-ON_OTHERS = ("users.remove_two_factor", "two_factor.roster", "users.end_sessions")
+ON_OTHERS = (
+    "users.remove_two_factor",
+    "two_factor.roster",
+    "users.end_sessions",
+    "api_keys.read",
+    "api_keys.edit",
+    "sso.read",
+    "sso.switch_off",
+    "sso.unlink",
+)
 SWITCH = "active_organization.choose"
 
 
@@ -56,12 +67,26 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the acting person may do with their own account."""
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
-    on_oneself = [Capability(action=action) for action in ON_ONESELF]
-    listed = [*on_oneself, *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS)]
+        plan = await plans.find(read, ctx.actor.org_id or "")
+    role = ctx.actor.role
+    listed = [
+        *(Capability(action=action) for action in ON_ONESELF),
+        *(_of_admins(action, role) for action in ON_OTHERS),
+        _by_plan("api_keys.create", role, plan is not None and plan.api_keys, PLAN_WITH_API_KEYS, "API keys"),
+        _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
+    ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
     alone = Because(kind="state", detail="There is no other organization that you are a member of.")
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
+
+
+def _by_plan(action: str, role: Role | None, included: bool, smallest: str, what: str) -> Capability:
+    may = _of_admins(action, role)
+    if not may.allowed or included:
+        return may
+    because = Because(kind="plan", plan=smallest, detail=f"The plan doesn't include {what}.")
+    return Capability(action=action, allowed=False, because=because)
 
 
 def _of_admins(action: str, role: Role | None) -> Capability:

@@ -143,6 +143,11 @@ Told = Literal[
     "two_factor_due",
     "recovery_codes_renewed",
     "recovery_code_used",
+    "sso_activated",
+    "sso_switched_off",
+    "sso_linked",
+    "sso_certificate_expiring",
+    "break_glass_used",
 ]
 
 

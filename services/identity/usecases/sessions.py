@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import SecretStr, model_validator
 
@@ -16,9 +16,10 @@ from services.identity.usecases.challenges import open_challenge, pay_for_answer
 from services.identity.usecases.passkey_proofs import proves, read_assertion
 from services.identity.usecases.passwords import Password, me, prove_password
 from services.identity.usecases.second_factors import Code, factors_of, is_totp, one_of, second_factor_failed
+from services.identity.usecases.sso_proofs import take_proof
 from services.identity.usecases.tokens import AccessToken, access_token_for, cookie_for, no_cookie
 from shared.auth import FRESH_SECONDS
-from shared.db import Tx
+from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
 from shared.events.identity import AllSessionsEnded, SessionChanged, SessionEnded
 from shared.fields import Message, Nothing, View
@@ -41,10 +42,11 @@ class Reauthenticate(Message):
     password: Password | None = None
     totp: Code | None = None
     passkey: PasskeyProof | None = None
+    sso: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
-        return one_of(self, "password", "totp", "passkey")
+        return one_of(self, "password", "totp", "passkey", "sso")
 
 
 class Reauthenticated(AccessToken):
@@ -52,7 +54,8 @@ class Reauthenticated(AccessToken):
 
 
 async def reauthenticate(ctx: Ctx, wanted: Reauthenticate) -> Answer[Reauthenticated] | Problem:
-    """Proves oneself anew for what asks for a fresh proof: by password, by a code of one's authenticator app, or by passkey.
+    """Proves oneself anew for what asks for a fresh proof: by password, by a code of one's authenticator app, by passkey, or at
+    one's identity provider (`sso`: after POST /v1/auth/sso/proofs, in the browser that came back from there).
 
     The access token answered, and a cookie's session at once, carry it.
     """
@@ -61,6 +64,8 @@ async def reauthenticate(ctx: Ctx, wanted: Reauthenticate) -> Answer[Reauthentic
         return await _by_totp(ctx, known, wanted.totp)
     if wanted.passkey is not None:
         return await _by_passkey(ctx, known, wanted.passkey)
+    if wanted.sso:
+        return await _at_provider(ctx, known)
     password = wanted.password.get_secret_value() if wanted.password else ""
     proof = await prove_password(ctx, known.canonical_email, password)
     if isinstance(proof, Problem):
@@ -95,6 +100,15 @@ async def _by_passkey(ctx: Ctx, known: Account, given: PasskeyProof) -> Answer[R
             return await second_factor_failed(tx, ctx, known.user_id)
         await challenges.end(tx, challenge.challenge_id)
         return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, proof)), attempt)
+
+
+async def _at_provider(ctx: Ctx, known: Account) -> Answer[Reauthenticated]:
+    async with ctx.tx(EVERY_ORG) as tx:
+        await accounts.lock(tx, known.user_id)
+        session = await _own_session(tx, ctx)
+        await take_proof(tx, ctx, known, session.session_id)
+        amr = tuple(dict.fromkeys((*session.amr, "sso")))
+        return await _proven(tx, ctx, replace(session, amr=amr), Attempt({}, last=False))
 
 
 async def _proven(tx: Tx, ctx: Ctx, session: Session, attempt: Attempt) -> Answer[Reauthenticated]:

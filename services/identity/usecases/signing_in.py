@@ -5,13 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from typing import Any, Literal, Self
+from urllib.parse import urlencode
 
 from pydantic import SecretStr, model_validator
 from webauthn.helpers.structs import AuthenticationCredential
 
 from services.identity import rules
 from services.identity.rules import Account, Challenge, Kind, Session
-from services.identity.store import accounts, challenges, passkeys, projections, requirements, sessions
+from services.identity.rules.sso import BREAK_GLASS_SESSION_LIFE, Provider
+from services.identity.store import accounts, challenges, passkeys, projections, requirements, sessions, sso_connections
 from services.identity.usecases.challenges import (
     ChallengeView,
     begin_challenge,
@@ -20,7 +22,7 @@ from services.identity.usecases.challenges import (
     use_up,
 )
 from services.identity.usecases.passkey_proofs import passkey_of, proves, read_assertion
-from services.identity.usecases.passwords import Password, prove_password, refuse
+from services.identity.usecases.passwords import Password, is_sso_only, prove_password, refuse
 from services.identity.usecases.second_factors import (
     Code,
     factors_of,
@@ -31,10 +33,11 @@ from services.identity.usecases.second_factors import (
 )
 from services.identity.usecases.tokens import Tokens, cookie_for, tokens_for
 from services.identity.usecases.totp import activated
+from shared.auth import BREAK_GLASS
 from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
 from shared.events.identity import Factor, SessionStarted
-from shared.fields import Email, Message, View, canonical_email
+from shared.fields import Email, Message, View, canonical_email, domain_of
 from shared.ids import new_id
 from shared.service import Answer, Ctx
 
@@ -43,13 +46,34 @@ class Discover(Message):
     email: Email
 
 
+class SsoWayIn(View):
+    """Send the browser to `url`."""
+
+    connection_id: str
+    name: str
+    provider: Provider
+    url: str
+
+
 class WayIn(View):
-    method: Literal["password"]
+    """`password_works` beside single sign-on when the organization lets people use both."""
+
+    method: Literal["password", "sso"]
+    sso: SsoWayIn | None = None
+    password_works: bool = True
 
 
 async def discover(ctx: Ctx, wanted: Discover) -> WayIn:
-    """How a person with this address signs in. It says nothing about whether there is an account."""
-    return WayIn(method="password")
+    """How a person with this address signs in. It follows from the domain alone, and says nothing about whether there is an account."""
+    async with ctx.read(EVERY_ORG) as read:
+        connection = await sso_connections.bound_to(read, domain_of(wanted.email))
+        if connection is None:
+            return WayIn(method="password")
+        enforced, _ = await sso_connections.enforcement(read, connection.org_id)
+    query = urlencode({"login_hint": wanted.email})
+    url = f"/v1/auth/sso/{connection.connection_id}/authorize?{query}"
+    way = SsoWayIn(connection_id=connection.connection_id, name=connection.name, provider=connection.provider, url=url)
+    return WayIn(method="sso", sso=way, password_works=not enforced)
 
 
 class SignedIn(View):
@@ -85,17 +109,26 @@ async def sign_in(ctx: Ctx, wanted: SignIn) -> Answer[SignedIn] | Problem:
         if proof.new_hash is not None:
             await accounts.set_password(tx, account.user_id, proof.new_hash)
         await proof.attempt.forgive(tx, ctx)
-        factors = await factors_of(tx, account.user_id)
-        if factors or await requirements.is_due(tx, account.user_id, ctx.now):
-            return Answer(SignedIn(challenge=await _challenge(tx, ctx, account, wanted.keep, factors)))
-        session = await _begin(tx, ctx, account, wanted.keep, ("pwd",))
+        return await let_in(tx, ctx, account, wanted.keep, ("pwd",))
+
+
+async def let_in(
+    tx: Tx, ctx: Ctx, account: Account, keep: Kind, amr: tuple[str, ...], org_id: str | None = None
+) -> Answer[SignedIn]:
+    """Who has shown a first factor gets a session, or the challenge for a second one. `org_id`: where they rather go."""
+    factors = await factors_of(tx, account.user_id)
+    if factors or await requirements.is_due(tx, account.user_id, ctx.now):
+        return Answer(SignedIn(challenge=await _challenge(tx, ctx, account, keep, factors, amr)))
+    session = await _begin(tx, ctx, account, keep, amr, org_id)
     return Answer(SignedIn(**tokens_for(ctx, session).model_dump()), cookie_for(ctx, session))
 
 
-async def _challenge(tx: Tx, ctx: Ctx, account: Account, kind: Kind, factors: list[Factor]) -> ChallengeView:
+async def _challenge(
+    tx: Tx, ctx: Ctx, account: Account, kind: Kind, factors: list[Factor], amr: tuple[str, ...]
+) -> ChallengeView:
     expires_at = ctx.now + rules.CHALLENGE_LIFE
     purpose: rules.Purpose = "second_factor" if factors else "enrolment"
-    challenge = Challenge(new_id("chl"), account.user_id, kind, ("pwd",), expires_at, purpose)
+    challenge = Challenge(new_id("chl"), account.user_id, kind, amr, expires_at, purpose)
     credentials = [passkey.credential_id for passkey in await passkeys.of_person(tx, account.user_id)]
     return await begin_challenge(tx, ctx, challenge, factors, credentials)
 
@@ -160,7 +193,9 @@ async def _who_answers(tx: Tx, challenge: Challenge, assertion: AuthenticationCr
     if challenge.user_id is not None:
         return await accounts.lock(tx, challenge.user_id)
     passkey = await passkey_of(tx, assertion)
-    return await accounts.lock(tx, passkey.user_id) if passkey is not None else None
+    account = await accounts.lock(tx, passkey.user_id) if passkey is not None else None
+    # A passkey alone would go round the provider, which decides who may sign in.
+    return None if account is not None and await is_sso_only(tx, account.canonical_email) else account
 
 
 async def _proof(
@@ -180,8 +215,10 @@ async def _proof(
     return None
 
 
-async def _begin(tx: Tx, ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str]) -> Session:
-    session = _new_session(ctx, account, kind, amr, await _first_org(tx, account))
+async def _begin(
+    tx: Tx, ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str], org_id: str | None = None
+) -> Session:
+    session = _new_session(ctx, account, kind, amr, await _first_org(tx, account, org_id))
     await sessions.begin(tx, session)
     await tx.emit(
         SessionStarted(
@@ -196,14 +233,17 @@ async def _begin(tx: Tx, ctx: Ctx, account: Account, kind: Kind, amr: Sequence[s
     return session
 
 
-async def _first_org(tx: Tx, account: Account) -> str | None:
-    """Where the person was last, if they still are a member; else the organization that they joined first."""
+async def _first_org(tx: Tx, account: Account, rather: str | None) -> str | None:
+    """Where the person wants to go or was last, if they still are a member; else the organization that they joined first."""
     orgs = await projections.active_organizations(tx, account.user_id)
+    if rather in orgs:
+        return rather
     return account.last_org_id if account.last_org_id in orgs else next(iter(orgs), None)
 
 
 def _new_session(ctx: Ctx, account: Account, kind: Kind, amr: Sequence[str], org_id: str | None) -> Session:
-    expires_at = ctx.now + rules.life_of(kind)
+    life = BREAK_GLASS_SESSION_LIFE if BREAK_GLASS in amr else rules.life_of(kind)
+    expires_at = ctx.now + life
     return Session(
         session_id=new_id("ses"),
         user_id=account.user_id,

@@ -16,8 +16,9 @@ from services.identity.rules import Account
 from services.identity.store import accounts, totp
 from services.identity.usecases.challenges import open_challenge, use_up
 from services.identity.usecases.opened import opened
-from services.identity.usecases.passwords import Password, me, prove_password
+from services.identity.usecases.passwords import Password, me
 from services.identity.usecases.second_factors import Code, enabled, lock_myself, removed
+from services.identity.usecases.sso_proofs import prove_oneself
 from shared.db import Tx
 from shared.errors import Problem
 from shared.fields import Message, Nothing, View
@@ -138,7 +139,9 @@ async def activated(tx: Tx, ctx: Ctx, account: Account, code: SecretStr) -> list
 
 
 class RemoveTotp(Message):
-    password: Password
+    """Without a password it takes a proof at one's identity provider, no older than five minutes."""
+
+    password: Password | None = None
 
 
 async def remove_totp(ctx: Ctx, wanted: RemoveTotp) -> Problem | None:
@@ -148,7 +151,7 @@ async def remove_totp(ctx: Ctx, wanted: RemoveTotp) -> Problem | None:
         app = await totp.of_person(read, person.user_id)
     if app is None or app.active_since is None:
         raise Problem("conflict", "No authenticator app is active.")
-    proof = await prove_password(ctx, person.canonical_email, wanted.password.get_secret_value())
+    proof = await prove_oneself(ctx, person, wanted.password)
     if isinstance(proof, Problem):
         return proof
     async with ctx.tx("") as tx:

@@ -6,8 +6,9 @@ from services.identity import rules
 from services.identity.rules import Account
 from services.identity.store import accounts, projections, sessions
 from services.identity.usecases.attempts import pay
-from services.identity.usecases.passwords import Password, Proof, me, prove_password
+from services.identity.usecases.passwords import Password, Proof, me
 from services.identity.usecases.second_factors import factors_of, forget_factors, mail_to
+from services.identity.usecases.sso_proofs import prove_oneself
 from shared.db import Read, Tx
 from shared.errors import Problem
 from shared.events.identity import AllSessionsEnded, TwoFactorRemoved
@@ -18,14 +19,14 @@ from shared.service import Ctx
 
 class RemoveTwoFactor(Message):
     user_id: UserId
-    password: Password
+    password: Password | None = None
     reason: Name
 
 
 async def remove_two_factor(ctx: Ctx, wanted: RemoveTwoFactor) -> Problem | None:
     """Removes all second factors and recovery codes of a person who lost them, and ends all their sessions.
 
-    It takes the acting Admin's own password and a reason, and works only for accounts that are the organization's own: with an
+    It takes the acting Admin's own password, or instead a proof at their identity provider no older than five minutes, and a reason; it works only for accounts that are the organization's own: with an
     address in one of its proven domains, or opened by its invitation. The person and all other Admins are told by mail.
     """
     admin = await me(ctx)
@@ -34,7 +35,7 @@ async def remove_two_factor(ctx: Ctx, wanted: RemoveTwoFactor) -> Problem | None
     async with ctx.read() as read:
         await _check(read, ctx, await accounts.by_id(read, wanted.user_id))
     removals = await pay(ctx, (rules.BY_REMOVER, admin.user_id))
-    proof = await prove_password(ctx, admin.canonical_email, wanted.password.get_secret_value())
+    proof = await prove_oneself(ctx, admin, wanted.password)
     if isinstance(proof, Problem):
         return proof
     async with ctx.tx() as tx:

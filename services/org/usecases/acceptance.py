@@ -6,7 +6,8 @@ from datetime import datetime
 
 from services.org import rules
 from services.org.rules import Role
-from services.org.store import groups, invitations, members, organizations
+from services.org.rules.closing import check_open
+from services.org.store import approvals, groups, invitations, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.holding import Held, holding
 from services.org.usecases.own import own
@@ -98,10 +99,11 @@ async def accept_invitation(ctx: Ctx, which: WhichToken) -> Membership:
         async with holding(ctx, tx, org_id) as held:
             _, invitation = await _behind(ctx, tx, which.token)
             await _check(held, invitation, person)
-            return await _join(held, invitation, person)
+            return await join_invited(held, invitation, person)
 
 
 async def _check(held: Held, invitation: rules.Invitation, person: Person) -> None:
+    check_open(held.facts.closed_at)
     email_key = canonical_email(person.email)
     if email_key != canonical_email(invitation.email):
         raise Problem("invitation_of_another")
@@ -114,8 +116,10 @@ async def _check(held: Held, invitation: rules.Invitation, person: Person) -> No
         rules.check_slot(held.plan, kind, await members.members_of_kind(held.tx, held.id, kind))
 
 
-async def _join(held: Held, invitation: rules.Invitation, person: Person) -> Membership:
+async def join_invited(held: Held, invitation: rules.Invitation, person: Person) -> Membership:
+    """Makes the invited person a member. Whoever waited for an Admin waits no longer."""
     tx = held.tx
+    await approvals.end(tx, held.id, person.user_id)
     accepted = await invitations.accept(tx, held.id, invitation.invitation_id, held.now)
     member = await members.join(tx, held.id, person, invitation.role, person.user_id, held.now)
     joined = [g for g in (await groups.some(tx, held.id, invitation.group_ids)).values() if g.kind == "custom"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.org import rules
+from services.org.rules.closing import check_open
 from services.org.store import members, organizations
 from services.org.store.organizations import Organization
 from shared.db import Tx
@@ -22,7 +23,10 @@ from shared.service import Ctx
 
 @dataclass
 class Held:
-    """An organization in the hands of one transaction. `overlay` is what the plan makes of the facts as they are now."""
+    """An organization in the hands of one transaction. `overlay` is what the plan makes of the facts as they are now.
+
+    `by` is a person, or an API key; `acting` is there for the Admin who acts, not for a key.
+    """
 
     tx: Tx
     facts: Organization
@@ -58,6 +62,13 @@ class Held:
             used = await members.slots_used(self.tx, self.id, self.now)
             rules.check_slot(self.plan, kind, used[kind])
 
+    def check_may_make_admin(self, member: rules.Member, role: str) -> None:
+        """A key has no person who answers for it, so it makes nobody an Admin."""
+        if self.acting is None and role == "admin" and member.role != "admin":
+            raise Problem(
+                "forbidden", "Only an Admin makes others Admins.", meta={"because": "role", "roles": ["admin"]}
+            )
+
     async def check_keeps_an_admin(self, member: rules.Member) -> None:
         rules.check_keeps_an_admin(member, await members.other_admins(self.tx, self.id, member.user_id))
 
@@ -69,18 +80,26 @@ async def holding(ctx: Ctx, tx: Tx, org_id: str) -> AsyncIterator[Held]:
     if facts is None:
         raise Problem("not_found")
     before = await organizations.overlay_of(tx, org_id)
-    held = Held(tx, facts, before, ctx.now, ctx.actor.user_id)
+    held = Held(tx, facts, before, ctx.now, ctx.actor.user_id or ctx.actor.key_id)
     yield held
     await _tell_flipped(held, before.slotless)
 
 
 @asynccontextmanager
-async def administering(ctx: Ctx, action: str) -> AsyncIterator[Held]:
-    """Holds the actor's organization, if the actor is an Admin of it at this very moment, whatever their token says."""
+async def administering(ctx: Ctx, action: str, *, while_closed: bool = False) -> AsyncIterator[Held]:
+    """Holds the actor's organization, if the actor is an Admin of it at this very moment, whatever their token says; or one of its keys.
+
+    In a closed organization only what is allowed `while_closed`.
+    """
     async with ctx.tx() as tx, holding(ctx, tx, ctx.actor.org()) as held:
+        if ctx.actor.kind == "key":
+            yield held
+            return
         acting = await members.find(tx, held.id, ctx.actor.person())
         may = acting is not None and acting.status == "active"
         rules.check_role(held.overlay.effective_role(acting) if acting and may else None, action)
+        if not while_closed:
+            check_open(held.facts.closed_at)
         held.acting = acting
         yield held
 

@@ -139,6 +139,7 @@ async def change_role_and_groups(ctx: Ctx, wanted: ChangeRoleAndGroups) -> OneUs
     async with administering(ctx, "users.manage") as held:
         member = await members.one(held.tx, held.id, wanted.user_id)
         ctx.check_version(member.version, member.changed_by, member.changed_at)
+        held.check_may_make_admin(member, wanted.role)
         change = await check_role_and_groups(
             held.tx, held.id, held.plan, ctx.now, member, wanted.role, wanted.group_ids
         )

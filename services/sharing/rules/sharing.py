@@ -93,6 +93,12 @@ def steps_in(person: Person, owner: Person | None) -> bool:
     return person.author and person.effective_role == "admin" and is_orphaned(owner)
 
 
+def check_orphaned(owner: Person | None) -> None:
+    """A key takes nothing from anybody who is in charge of it."""
+    if not is_orphaned(owner):
+        raise Problem("forbidden", "Only its owner may hand it over.", meta={"because": "ownership"})
+
+
 def check_new_owner(owner: Person | None) -> None:
     if owner is None or not owner.author:
         raise invalid("/owner_id", "not_an_author", "must be an active Admin or Analyst of this organization")

@@ -128,6 +128,25 @@ async def facts(read: Read, org_id: str, asked: Sequence[tuple[str, str]]) -> li
     return [Facts(person_of(row), plan_of(row), board_of(row), row["in_selected_group"]) for row in rows]
 
 
+async def board_exists(read: Read, org_id: str, dashboard_id: str) -> bool:
+    return bool(
+        await read.value("select true from dashboards where org_id = $1 and dashboard_id = $2", org_id, dashboard_id)
+    )
+
+
+async def registered(read: Read, org_id: str, *, after: Sequence[str], like: str, limit: int) -> list[tuple[str, str]]:
+    """Where all the organization's dashboards stand, whoever sees them."""
+    rows = await read.rows(
+        "select title_key, dashboard_id from dashboards where org_id = $1 and (title_key, dashboard_id) > ($2, $3)"
+        " and ($4 = '' or title_key like $4) order by title_key, dashboard_id limit $5",
+        org_id,
+        *after,
+        like,
+        limit,
+    )
+    return [(row["title_key"], row["dashboard_id"]) for row in rows]
+
+
 async def visible(
     read: Read, org_id: str, user_id: str, reach: Reach, *, after: Sequence[str], like: str, limit: int
 ) -> list[tuple[str, str]]:

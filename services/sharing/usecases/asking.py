@@ -22,6 +22,31 @@ class Asker:
     plan: Plan | None
 
 
+@dataclass(frozen=True)
+class Anybody:
+    """The acting member, or, without `person`, one of the organization's API keys."""
+
+    org_id: str
+    person: Person | None
+    plan: Plan | None
+
+
+async def anybody(ctx: Ctx, read: Read) -> Anybody:
+    if ctx.actor.kind == "key":
+        _, plan = await reading.standing(read, ctx.actor.org(), "")
+        return Anybody(ctx.actor.org(), None, plan)
+    known = await asker(ctx, read)
+    return Anybody(known.org_id, known.person, known.plan)
+
+
+async def registrar(ctx: Ctx, read: Read) -> Anybody:
+    """Who may register dashboards: an API key, or who acts as Admin or Analyst now."""
+    asking = await anybody(ctx, read)
+    if asking.person is not None:
+        sharing.check_author(asking.person)
+    return asking
+
+
 async def asker(ctx: Ctx, read: Read) -> Asker:
     """The acting member. Who was let in by the gateway but isn't known here joined a moment ago."""
     org_id = ctx.actor.org()
@@ -45,8 +70,15 @@ async def owner_of(read: Read, org_id: str, board: Board) -> Person | None:
 
 
 async def may_know_of(read: Read, actor: Actor, dashboard_id: str) -> bool:
-    """Whether this person may know that the dashboard exists: who sees it, and an Admin when nobody is in charge of it."""
-    if actor.org_id is None or actor.user_id is None:
+    """Whether this person may know that the dashboard exists: who sees it, and an Admin when nobody is in charge of it.
+
+    A key that was given the registry knows all that are in it.
+    """
+    if actor.org_id is None:
+        return False
+    if actor.kind == "key":
+        return await reading.board_exists(read, actor.org_id, dashboard_id)
+    if actor.user_id is None:
         return False
     (facts,) = await reading.facts(read, actor.org_id, [(actor.user_id, dashboard_id)])
     if facts.board is None or facts.person is None:

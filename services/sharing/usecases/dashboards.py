@@ -13,9 +13,9 @@ from services.sharing.rules import access, sharing
 from services.sharing.rules.access import Board, Mode, Path, Person, Plan
 from services.sharing.store import access as reading
 from services.sharing.store import dashboards as store
-from services.sharing.usecases.asking import Asker, asker, author, may_know_of, owner_of
+from services.sharing.usecases.asking import Anybody, anybody, may_know_of, owner_of, registrar
 from shared.db import Read
-from shared.errors import Problem
+from shared.errors import Problem, invalid
 from shared.events import sharing as said
 from shared.fields import Composed, ForeignId, Message, Name, View
 from shared.ids import UserId
@@ -52,7 +52,7 @@ class Dashboard(Composed):
 
 
 class RegisterDashboard(Message):
-    """`owner_id`: an Admin may register a dashboard for another Admin or Analyst."""
+    """`owner_id`: an Admin may register a dashboard for another Admin or Analyst, and an API key must."""
 
     id: ForeignId
     title: Name
@@ -91,7 +91,7 @@ class TransferDashboard(Message):
 async def register_dashboard(ctx: Ctx, wanted: RegisterDashboard) -> Dashboard:
     """Registers a dashboard; at first only its owner sees it."""
     async with ctx.tx() as tx:
-        asking = await author(ctx, tx)
+        asking = await registrar(ctx, tx)
         owner = await _owner_wanted(tx, asking, wanted.owner_id)
         board = Board(wanted.id, wanted.title, owner.user_id, "nobody", False, False)
         told = await tx.emit(said.DashboardRegistered(org_id=asking.org_id, dashboard=state(board, wanted.parameters)))
@@ -100,40 +100,37 @@ async def register_dashboard(ctx: Ctx, wanted: RegisterDashboard) -> Dashboard:
 
 
 async def list_dashboards(ctx: Ctx, query: ListDashboards) -> Page[Dashboard]:
-    """The dashboards that I can see, by title, each with the paths by which I see it."""
+    """The dashboards that I can see, by title, each with the paths by which I see it. An API key lists all that are registered."""
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
     after = cursors.read(query) or ["", ""]
     async with ctx.read() as read:
-        org_id, user_id = ctx.actor.org(), ctx.actor.person()
+        org_id, user_id, like = ctx.actor.org(), ctx.actor.user_id or "", reading.containing(query.q)
         person, plan = await reading.standing(read, org_id, user_id)
-        places = await reading.visible(
-            read,
-            org_id,
-            user_id,
-            access.reach(person, plan),
-            after=after,
-            like=reading.containing(query.q),
-            limit=query.limit + 1,
-        )
+        if ctx.actor.kind == "key":
+            places = await reading.registered(read, org_id, after=after, like=like, limit=query.limit + 1)
+        else:
+            reach = access.reach(person, plan)
+            places = await reading.visible(read, org_id, user_id, reach, after=after, like=like, limit=query.limit + 1)
         shown = await store.dashboards(read, org_id, [dashboard_id for _, dashboard_id in places], user_id)
     page = cursors.page(shown, query, lambda kept: (kept.title_key, kept.board.dashboard_id))
     return Page(data=[view(kept, person, plan) for kept in page.data], page=page.page)
 
 
 async def read_dashboard(ctx: Ctx, which: WhichDashboard) -> Dashboard:
-    """One dashboard that I can see."""
+    """One dashboard that I can see, or, for an API key, that is registered."""
     async with ctx.read() as read:
         if not await may_know_of(read, ctx.actor, which.dashboard_id):
             raise Problem("not_found")
-        return await _answer(read, await asker(ctx, read), which.dashboard_id)
+        return await _answer(read, await anybody(ctx, read), which.dashboard_id)
 
 
 async def change_dashboard(ctx: Ctx, wanted: ChangeDashboard) -> Dashboard:
-    """Changes a dashboard's title, parameters or thumbnail; its owner alone may."""
+    """Changes a dashboard's title, parameters or thumbnail; its owner alone may, and an API key."""
     async with ctx.tx() as tx:
-        asking = await asker(ctx, tx)
+        asking = await anybody(ctx, tx)
         kept = await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id)
-        sharing.check_owns(asking.person, kept.board)
+        if asking.person is not None:
+            sharing.check_owns(asking.person, kept.board)
         ctx.check_version(kept.version, changed_at=kept.updated_at)
         given = wanted.model_dump(include=wanted.model_fields_set - {"dashboard_id"})
         now = {
@@ -153,12 +150,12 @@ async def change_dashboard(ctx: Ctx, wanted: ChangeDashboard) -> Dashboard:
 
 
 async def remove_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
-    """Removes a dashboard: its owner may, and an Admin when its owner has left."""
+    """Removes a dashboard: its owner may, an Admin when its owner has left, and an API key."""
     async with ctx.tx() as tx:
-        asking = await asker(ctx, tx)
+        asking = await anybody(ctx, tx)
         kept = await store.lock_dashboard(tx, asking.org_id, which.dashboard_id)
-        owner = await owner_of(tx, asking.org_id, kept.board)
-        sharing.check_in_charge(asking.person, kept.board, owner)
+        if asking.person is not None:
+            sharing.check_in_charge(asking.person, kept.board, await owner_of(tx, asking.org_id, kept.board))
         ctx.check_version(kept.version, changed_at=kept.updated_at)
         await store.remove_dashboard(tx, asking.org_id, which.dashboard_id, ctx.now)
         dashboard = state(kept.board, kept.parameters)
@@ -166,12 +163,15 @@ async def remove_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
 
 
 async def transfer_dashboard(ctx: Ctx, wanted: TransferDashboard) -> Dashboard:
-    """Hands a dashboard over to another Admin or Analyst: its owner may, and an Admin when its owner has left."""
+    """Hands a dashboard over to another Admin or Analyst: its owner may, and an Admin or an API key when its owner has left."""
     async with ctx.tx() as tx:
-        asking = await asker(ctx, tx)
+        asking = await anybody(ctx, tx)
         kept = await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id)
         owner = await owner_of(tx, asking.org_id, kept.board)
-        sharing.check_in_charge(asking.person, kept.board, owner)
+        if asking.person is not None:
+            sharing.check_in_charge(asking.person, kept.board, owner)
+        else:
+            sharing.check_orphaned(owner)
         ctx.check_version(kept.version, changed_at=kept.updated_at)
         new_owner, _ = await reading.standing(tx, asking.org_id, wanted.owner_id)
         sharing.check_new_owner(new_owner)
@@ -213,11 +213,14 @@ def view(kept: store.Kept, person: Person | None, plan: Plan | None) -> Dashboar
     )
 
 
-async def _owner_wanted(read: Read, asking: Asker, owner_id: str | None) -> Person:
-    """For whom a dashboard is registered: for oneself, or, as an Admin, for another author."""
-    if owner_id is None or owner_id == asking.person.user_id:
-        return asking.person
-    if asking.person.effective_role != "admin":
+async def _owner_wanted(read: Read, asking: Anybody, owner_id: str | None) -> Person:
+    """For whom a dashboard is registered: for oneself, or, as an Admin or with a key, for another author."""
+    person = asking.person
+    if person is not None and owner_id in (None, person.user_id):
+        return person
+    if owner_id is None:
+        raise invalid("/owner_id", "required", "an API key owns nothing: name an Admin or Analyst")
+    if person is not None and person.effective_role != "admin":
         raise Problem(
             "forbidden", "Only an Admin registers dashboards for others.", meta={"because": "role", "roles": ["admin"]}
         )
@@ -227,6 +230,7 @@ async def _owner_wanted(read: Read, asking: Asker, owner_id: str | None) -> Pers
     return owner
 
 
-async def _answer(read: Read, asking: Asker, dashboard_id: str) -> Dashboard:
-    (kept,) = await store.dashboards(read, asking.org_id, [dashboard_id], asking.person.user_id)
+async def _answer(read: Read, asking: Anybody, dashboard_id: str) -> Dashboard:
+    user_id = asking.person.user_id if asking.person is not None else ""
+    (kept,) = await store.dashboards(read, asking.org_id, [dashboard_id], user_id)
     return view(kept, asking.person, asking.plan)

@@ -189,7 +189,7 @@ async def search_resources(ctx: Ctx, asked: SearchResource) -> SearchResult:
 async def search_subjects(ctx: Ctx, asked: SearchSubject) -> SearchResult:
     """Everybody who can see (or edit, or share) this dashboard: for its owner and for Admins."""
     org_id = ctx.actor.org()
-    if ctx.actor.role != "admin":
+    if not asks_about_anybody(ctx):
         async with ctx.read() as read:
             (facts,) = await store.facts(read, org_id, [(ctx.actor.person(), asked.resource.id)])
         if facts.board is None or facts.board.owner_id != ctx.actor.user_id:
@@ -221,9 +221,13 @@ async def decide_many(ctx: Ctx, asked: Checks) -> Decisions:
     return Decisions(decisions=[Decided(decision=one.allowed) for one in decided])
 
 
+def asks_about_anybody(ctx: Ctx) -> bool:
+    return ctx.actor.role == "admin" or ctx.actor.kind == "key"
+
+
 def check_may_ask(ctx: Ctx, subject: Entity) -> None:
-    """A person about themselves; an Admin about anybody. Whether the subject exists plays no part."""
-    if ctx.actor.role != "admin" and (subject.type != "user" or subject.id != ctx.actor.user_id):
+    """A person about themselves; an Admin or a key about anybody. Whether the subject exists plays no part."""
+    if not asks_about_anybody(ctx) and (subject.type != "user" or subject.id != ctx.actor.user_id):
         raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
 
 

@@ -11,6 +11,7 @@ from services.sharing.rules import explanation as rules
 from services.sharing.rules.access import Path
 from services.sharing.rules.explanation import ChangeKind, FactKind
 from services.sharing.store import explanation as store
+from services.sharing.usecases.decisions import asks_about_anybody
 from services.sharing.usecases.opened import opened
 from shared.errors import Problem, invalid
 from shared.fields import ForeignId, Message, View
@@ -82,8 +83,10 @@ async def explain_access(ctx: Ctx, asked: ExplainAccess) -> Explanation:
 
     About oneself it names only paths that were meant for oneself: a dashboard that was never shared with me looks like one that doesn't exist.
     """
-    org_id, subject_id = ctx.actor.org(), asked.subject_id or ctx.actor.person()
-    is_admin = ctx.actor.role == "admin"
+    org_id, subject_id = ctx.actor.org(), asked.subject_id or ctx.actor.user_id
+    if subject_id is None:
+        raise invalid("/subject_id", "required", "an API key sees nothing itself: say who is asked about")
+    is_admin = asks_about_anybody(ctx)
     if subject_id != ctx.actor.user_id and not is_admin:
         raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
     if asked.as_of is not None and asked.as_of > ctx.now:
