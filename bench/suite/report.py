@@ -28,6 +28,7 @@ ORDER = [
     "replay",
     "me",
     "evaluation",
+    "sharing_at_scale",
     "list_members",
     "write_through_gateway",
     "sign_in",

@@ -12,6 +12,7 @@ import pytest
 
 from services.sharing.rules.access import audience, paths, reach
 from services.sharing.store import access as store
+from services.sharing.store import dashboards, explanation, reviews
 from shared.db import EVERY_ORG, Database
 from shared.events.billing import EntitlementsChanged
 from shared.ids import new_id
@@ -73,6 +74,12 @@ HOT: dict[str, tuple[str, Any, int]] = {
 }  # fmt: skip
 
 
+def literal(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"array[{', '.join(map(literal, value))}]::text[]"
+    return str(value).lower() if isinstance(value, (bool, int)) else f"'{value}'"
+
+
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
 
@@ -88,6 +95,33 @@ async def test_the_hot_questions_stay_on_their_indices(world: World, big: str) -
                 small = node.get("Relation Name") == "entitlements"
                 assert node["Node Type"] != "Seq Scan" or small, (name, node)
             assert touched <= pages, (name, touched)
+
+
+UNSEEN: dict[str, tuple[str, Any, int]] = HOT | {
+    "a list's dashboards": (dashboards.SEVERAL, lambda org: (org, [f"b{n}" for n in range(1, 51)], "usr_77"), 1_100),
+    "the groups of a dashboard": (dashboards.SELECTED, lambda org: (org, "b77"), 3_500),
+    "a review": (reviews.WAYS, lambda org: (org, "b77", True, False, False, True, "", "", "", "", 2000), 6_000),
+    "why": (explanation.GROUPS, lambda org: (org, "usr_77", "b77", 500), 150),
+}  # fmt: skip
+
+
+async def test_they_stay_there_when_the_planner_does_not_look_at_whom_it_is_asked_about(world: World, big: str) -> None:
+    """A statement that was prepared may be planned once for all organizations, from what they are like on average: nearly empty."""
+    async with by_hand(world.started["sharing"].env.database) as connection:
+        for table in ("members", "groups", "group_members", "dashboards", "dashboard_groups"):
+            await connection.execute(f"alter table {table} alter column org_id set (n_distinct = 10000)")
+        await connection.execute("analyze", timeout=60)
+        await connection.execute(f"set tenantry.org_id = '{big}'")
+        await connection.execute("set plan_cache_mode = force_generic_plan")
+        over = {}
+        for number, (name, (sql, arguments, pages)) in enumerate(UNSEEN.items()):
+            await connection.execute(f"prepare hot{number} as {sql}")
+            given = ", ".join(map(literal, arguments(big)))
+            plan = await connection.fetchval(f"explain (analyze, buffers, format json) execute hot{number}({given})")
+            root = orjson.loads(plan)[0]["Plan"]
+            if (touched := root["Shared Hit Blocks"] + root["Shared Read Blocks"]) > 2 * pages:
+                over[name] = touched
+    assert not over
 
 
 async def test_decisions_lists_and_searches_agree_in_a_big_organization(world: World, big: str) -> None:

@@ -42,11 +42,19 @@ cross join lateral (
 ) shared
 order by asked.place
 """
-# Each branch walks its own index in the order of the list and stops after a page.
+# Each branch walks its own index in the order of the list and stops after a page. What groups bring is looked up row by row (`offset 0`),
+# whatever the planner thinks of an organization that it knows nothing of.
 VISIBLE = """
-with seen as (
+with brought as materialized (
+    select distinct dg.dashboard_id
+    from (select group_id from group_members where org_id = $1 and user_id = $2 and present and $6 offset 0) gm
+    cross join lateral (
+        select group_id from groups where org_id = $1 and group_id = gm.group_id and kind = 'custom' and deleted_at is null offset 0
+    ) g
+    cross join lateral (select dashboard_id from dashboard_groups where org_id = $1 and group_id = g.group_id offset 0) dg
+), seen as (
     (select title_key, dashboard_id from dashboards
-     where org_id = $1 and owner_id = $2 and $3 and (title_key, dashboard_id) > ($7, $8) and ($9 = '' or title_key like $9)
+     where org_id = $1 and owner_id = $2 and owner_id <> '' and $3 and (title_key, dashboard_id) > ($7, $8) and ($9 = '' or title_key like $9)
      order by title_key, dashboard_id limit $10)
     union
     (select title_key, dashboard_id from dashboards
@@ -57,20 +65,26 @@ with seen as (
      where org_id = $1 and all_analysts and $5 and (title_key, dashboard_id) > ($7, $8) and ($9 = '' or title_key like $9)
      order by title_key, dashboard_id limit $10)
     union
-    (select distinct d.title_key, d.dashboard_id from group_members gm
-     join groups g on g.org_id = $1 and g.group_id = gm.group_id
-     join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id
-     join dashboards d on d.org_id = $1 and d.dashboard_id = dg.dashboard_id
-     where gm.org_id = $1 and gm.user_id = $2 and gm.present and $6 and g.kind = 'custom' and g.deleted_at is null
-        and (d.title_key, d.dashboard_id) > ($7, $8) and ($9 = '' or d.title_key like $9)
+    (select d.title_key, d.dashboard_id from brought
+     cross join lateral (
+        select * from dashboards where org_id = $1 and dashboard_id = brought.dashboard_id offset 0
+     ) d
+     where (d.title_key, d.dashboard_id) > ($7, $8) and ($9 = '' or d.title_key like $9)
      order by d.title_key, d.dashboard_id limit $10)
 )
 select title_key, dashboard_id from seen order by title_key, dashboard_id limit $10
 """
 VIEWERS = """
-with seeing as (
-    (select m.name_key, m.user_id from members m
-     where m.org_id = $1 and m.user_id = $3 and m.status = 'active' and (m.name_key, m.user_id) > ($7, $8))
+with brought as materialized (
+    select distinct gm.user_id
+    from (select group_id from dashboard_groups where org_id = $1 and dashboard_id = $2 and $6 offset 0) dg
+    cross join lateral (
+        select group_id from groups where org_id = $1 and group_id = dg.group_id and kind = 'custom' and deleted_at is null offset 0
+    ) g
+    cross join lateral (select user_id from group_members where org_id = $1 and group_id = g.group_id and present offset 0) gm
+), seeing as (
+    (select m.name_key, m.user_id from (select * from members where org_id = $1 and user_id = $3 offset 0) m
+     where m.status = 'active' and (m.name_key, m.user_id) > ($7, $8))
     union
     (select name_key, user_id from members
      where org_id = $1 and status = 'active' and $4 and (name_key, user_id) > ($7, $8)
@@ -80,12 +94,11 @@ with seeing as (
      where org_id = $1 and status = 'active' and effective_role <> 'viewer' and $5 and (name_key, user_id) > ($7, $8)
      order by name_key, user_id limit $9)
     union
-    (select distinct m.name_key, m.user_id from dashboard_groups dg
-     join groups g on g.org_id = $1 and g.group_id = dg.group_id
-     join group_members gm on gm.org_id = $1 and gm.group_id = dg.group_id
-     join members m on m.org_id = $1 and m.user_id = gm.user_id
-     where dg.org_id = $1 and dg.dashboard_id = $2 and $6 and gm.present and g.kind = 'custom' and g.deleted_at is null
-        and m.status = 'active' and (m.name_key, m.user_id) > ($7, $8)
+    (select m.name_key, m.user_id from brought
+     cross join lateral (
+        select * from members where org_id = $1 and user_id = brought.user_id offset 0
+     ) m
+     where m.status = 'active' and (m.name_key, m.user_id) > ($7, $8)
      order by m.name_key, m.user_id limit $9)
 )
 select name_key, user_id from seeing order by name_key, user_id limit $9

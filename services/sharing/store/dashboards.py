@@ -23,14 +23,21 @@ select {COLUMNS} from dashboards d left join members owner on owner.org_id = d.o
 where d.org_id = $1 and d.dashboard_id = $2
 """
 SEVERAL = f"""
+with mine as materialized (
+    select g.group_id, g.name
+    from (select group_id from group_members where org_id = $1 and user_id = $3 and present offset 0) gm
+    cross join lateral (
+        select group_id, name from groups where org_id = $1 and group_id = gm.group_id and kind = 'custom' and deleted_at is null offset 0
+    ) g
+)
 select {COLUMNS}, array(
-    select g.name from group_members gm
-    join groups g on g.org_id = $1 and g.group_id = gm.group_id
-    join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id and dg.dashboard_id = d.dashboard_id
-    where gm.org_id = $1 and gm.user_id = $3 and gm.present and g.kind = 'custom' and g.deleted_at is null order by g.name
+    select mine.name from mine cross join lateral (
+        select from dashboard_groups where org_id = $1 and dashboard_id = d.dashboard_id and group_id = mine.group_id offset 0
+    ) dg order by mine.name
 ) as my_groups
-from dashboards d left join members owner on owner.org_id = d.org_id and owner.user_id = d.owner_id
-where d.org_id = $1 and d.dashboard_id = any($2::text[]) order by d.title_key, d.dashboard_id
+from (select * from dashboards where org_id = $1 and dashboard_id = any($2::text[]) offset 0) d
+left join lateral (select name from members where org_id = $1 and user_id = d.owner_id offset 0) owner on true
+order by d.title_key, d.dashboard_id
 """
 INSERT = """
 insert into dashboards (org_id, dashboard_id, title, title_key, parameters, thumbnail_url, created_at, updated_at,
@@ -51,11 +58,15 @@ insert into past (org_id, kind, one, other, since, until, was)
 select org_id, 'dashboards', dashboard_id, '', since, $3, to_jsonb(gone) - array['parameters', 'thumbnail_url'] from gone where since < $3
 """
 SELECTED = """
-select g.group_id, g.kind, g.name, (select count(*) from group_members gm
-    join members m on m.org_id = $1 and m.user_id = gm.user_id
-    where g.kind = 'custom' and gm.org_id = $1 and gm.group_id = g.group_id and gm.present and m.status = 'active') as people
-from dashboard_groups dg join groups g on g.org_id = $1 and g.group_id = dg.group_id
-where dg.org_id = $1 and dg.dashboard_id = $2 and g.deleted_at is null order by g.name, g.group_id
+select g.group_id, g.kind, g.name, (
+    select count(*) from (select user_id from group_members where org_id = $1 and group_id = g.group_id and present offset 0) gm
+    cross join lateral (select status from members where org_id = $1 and user_id = gm.user_id offset 0) m
+    where g.kind = 'custom' and m.status = 'active'
+) as people
+from (select group_id from dashboard_groups where org_id = $1 and dashboard_id = $2 offset 0) dg
+cross join lateral (
+    select group_id, kind, name from groups where org_id = $1 and group_id = dg.group_id and deleted_at is null offset 0
+) g order by g.name, g.group_id
 """
 # Who sees the dashboard with one sharing, and with another: one walk over the members.
 JUDGED = """

@@ -1,5 +1,7 @@
 """What another plan would do to who sees what: the pairs that differ, by set-based SQL over what a plan gates."""
 
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
+
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -12,22 +14,20 @@ from shared.db import Read
 PEOPLE_NAMED = 200
 DASHBOARDS_NAMED = 500
 
-# Everybody who sees a dashboard by a path that the first plan opens and by none that the second one does.
-LOST = """
-with lost as (
-    select d.dashboard_id, m.user_id, g.name as through
-    from dashboard_groups dg
-    join groups g on g.org_id = $1 and g.group_id = dg.group_id and g.kind = 'custom' and g.deleted_at is null
-    join group_members gm on gm.org_id = $1 and gm.group_id = dg.group_id and gm.present
-    join members m on m.org_id = $1 and m.user_id = gm.user_id and m.status = 'active'
-    join dashboards d on d.org_id = $1 and d.dashboard_id = dg.dashboard_id
-    where dg.org_id = $1 and $2 and not $5 and m.user_id <> d.owner_id and not d.all_users
-        and not (d.all_analysts and $6 and m.user_id = any($7::text[]))
+# Who sees the dashboard `d` by a path that the first plan opens and by none that the second one does.
+LOSING = """
+    select m.user_id, m.name, m.name_key, m.email, g.name as through
+    from (select group_id from dashboard_groups where org_id = $1 and dashboard_id = d.dashboard_id and $2 and not $5 offset 0) dg
+    cross join lateral (
+        select group_id, name from groups where org_id = $1 and group_id = dg.group_id and kind = 'custom' and deleted_at is null offset 0
+    ) g
+    cross join lateral (select user_id from group_members where org_id = $1 and group_id = g.group_id and present offset 0) gm
+    cross join lateral (select * from members where org_id = $1 and user_id = gm.user_id offset 0) m
+    where m.status = 'active' and m.user_id <> d.owner_id and not (d.all_analysts and $6 and m.user_id = any($7::text[]))
     union all
-    select d.dashboard_id, m.user_id, 'All Analysts'
-    from dashboards d
-    join members m on m.org_id = $1 and m.user_id = any($4::text[]) and m.status = 'active'
-    where d.org_id = $1 and d.all_analysts and $3 and m.user_id <> d.owner_id and not d.all_users
+    select m.user_id, m.name, m.name_key, m.email, 'All Analysts'
+    from members m
+    where m.org_id = $1 and m.user_id = any($4::text[]) and m.status = 'active' and d.all_analysts and $3 and m.user_id <> d.owner_id
         and not ($6 and m.user_id = any($7::text[]))
         and not ($5 and exists (
             select from dashboard_groups dg
@@ -35,19 +35,28 @@ with lost as (
             join group_members gm on gm.org_id = $1 and gm.group_id = dg.group_id and gm.user_id = m.user_id and gm.present
             where dg.org_id = $1 and dg.dashboard_id = d.dashboard_id
         ))
+"""
+# Of each dashboard it is only looked up whether somebody loses it; people are counted and named of those that are named.
+LOST = f"""
+with losing as materialized (
+    select d.* from dashboards d where d.org_id = $1 and not d.all_users and exists ({LOSING})
+), named as materialized (
+    select * from losing order by title_key, dashboard_id limit $9
+), lost as materialized (
+    select d.dashboard_id, d.title, d.title_key, l.* from named d cross join lateral ({LOSING}) l
 ), people as (
-    select distinct lost.dashboard_id, m.name_key, m.user_id, m.name, m.email
-    from lost join members m on m.org_id = $1 and m.user_id = lost.user_id
+    select distinct dashboard_id, title, title_key, name_key, user_id, name, email from lost
+), ways as materialized (
+    select dashboard_id, array_agg(distinct through order by through) as through from lost group by dashboard_id
 ), placed as (
     select *, row_number() over (partition by dashboard_id order by name_key, user_id) as place,
         count(*) over (partition by dashboard_id) as how_many from people
 )
-select d.dashboard_id, d.title, min(placed.how_many) as how_many, array_agg(placed.user_id order by place) as user_ids,
-    array_agg(placed.name order by place) as names, array_agg(placed.email order by place) as emails,
-    (select array_agg(distinct lost.through order by lost.through) from lost where lost.dashboard_id = d.dashboard_id) as through,
-    count(*) over () as dashboards
-from placed join dashboards d on d.org_id = $1 and d.dashboard_id = placed.dashboard_id
-where placed.place <= $8 group by d.dashboard_id, d.title, d.title_key order by d.title_key, d.dashboard_id limit $9
+select dashboard_id, title, min(how_many) as how_many, array_agg(user_id order by place) as user_ids,
+    array_agg(name order by place) as names, array_agg(email order by place) as emails,
+    (select through from ways where ways.dashboard_id = placed.dashboard_id) as through,
+    (select count(*) from losing) as dashboards
+from placed where place <= $8 group by dashboard_id, title, title_key order by title_key, dashboard_id
 """
 
 # Links that open under the first plan and not under the second.

@@ -49,16 +49,21 @@ with members as (
     select earlier.* from past p cross join jsonb_populate_record(null::dashboard_groups, p.was) earlier
     where p.org_id = $1 and p.kind = 'dashboard_groups' and p.one = $3 and p.since <= $at and p.until > $at
 ), group_members as (
-    select earlier.* from group_members gm
-    left join past p on p.org_id = $1 and p.kind = 'group_members' and p.one = gm.group_id and p.other = $2 and p.since <= $at and p.until > $at
-    cross join jsonb_populate_record(gm, coalesce(p.was, '{}')) earlier
-    where gm.org_id = $1 and gm.user_id = $2 and (gm.since <= $at or p.was is not null)
+    select earlier.* from (select * from group_members where org_id = $1 and user_id = $2 offset 0) gm
+    left join lateral (
+        select was from past where org_id = $1 and kind = 'group_members' and one = gm.group_id and other = $2 and since <= $at and until > $at
+        offset 0
+    ) p on true
+    cross join jsonb_populate_record(gm::group_members, coalesce(p.was, '{}')) earlier
+    where gm.since <= $at or p.was is not null
 ), groups as (
-    select earlier.* from groups g
-    left join past p on p.org_id = $1 and p.kind = 'groups' and p.one = g.group_id and p.other = '' and p.since <= $at and p.until > $at
-    cross join jsonb_populate_record(g, coalesce(p.was, '{}')) earlier
-    where g.org_id = $1 and (g.since <= $at or p.was is not null)
-        and g.group_id in (select group_id from dashboard_groups union select group_id from group_members)
+    select earlier.* from (select group_id from dashboard_groups union select group_id from group_members) near
+    cross join lateral (select * from groups where org_id = $1 and group_id = near.group_id offset 0) g
+    left join lateral (
+        select was from past where org_id = $1 and kind = 'groups' and one = g.group_id and other = '' and since <= $at and until > $at offset 0
+    ) p on true
+    cross join jsonb_populate_record(g::groups, coalesce(p.was, '{}')) earlier
+    where g.since <= $at or p.was is not null
 )
 """
 GROUPS = """

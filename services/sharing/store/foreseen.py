@@ -11,7 +11,7 @@ from shared.db import Read, Row
 # Every path by which the person sees a dashboard before or after; what differs is gained or lost.
 MOVED = """
 with ways as (
-    select dashboard_id, $3::boolean as before, $4::boolean as after from dashboards where org_id = $1 and owner_id = $2
+    select dashboard_id, $3::boolean as before, $4::boolean as after from dashboards where org_id = $1 and owner_id = $2 and owner_id <> ''
     union all
     select dashboard_id, $3, $4 from dashboards where org_id = $1 and all_users
     union all
@@ -31,7 +31,7 @@ select gained, dashboard_id, title, how_many from placed where place <= $9 order
 """
 OWNED = """
 select dashboard_id, title, count(*) over () as how_many from dashboards
-where org_id = $1 and owner_id = $2 order by title_key, dashboard_id limit $3
+where org_id = $1 and owner_id = $2 and owner_id <> '' order by title_key, dashboard_id limit $3
 """
 # Who sees a dashboard through this group and by no other way, whether or not the plan suspends groups just now.
 ONLY_THROUGH = """
@@ -165,7 +165,7 @@ async def lock_owned(
 ) -> list[str]:
     """Dashboards of this owner by title, held until the end of the transaction; only the named ones, if any are."""
     rows = await read.rows(
-        "select dashboard_id from dashboards where org_id = $1 and owner_id = $2 and ($3::text[] is null or dashboard_id = any($3))"
+        "select dashboard_id from dashboards where org_id = $1 and owner_id = $2 and owner_id <> '' and ($3::text[] is null or dashboard_id = any($3))"
         " order by title_key, dashboard_id limit $4 for update",
         org_id,
         user_id,

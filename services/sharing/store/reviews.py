@@ -27,14 +27,17 @@ with ways as (
     join members m on m.org_id = $1 and (chosen.for_everybody or m.effective_role <> 'viewer')
     union all
     select gm.user_id, 'group', g.group_id, g.name, case when gm.at > dg.at then gm.event_id else dg.event_id end, greatest(gm.at, dg.at)
-    from dashboard_groups dg
-    join groups g on g.org_id = $1 and g.group_id = dg.group_id and g.kind = 'custom' and g.deleted_at is null
-    join group_members gm on gm.org_id = $1 and gm.group_id = dg.group_id and gm.present
-    where dg.org_id = $1 and dg.dashboard_id = $2 and $6
+    from (select group_id, event_id, at from dashboard_groups where org_id = $1 and dashboard_id = $2 and $6 offset 0) dg
+    cross join lateral (
+        select group_id, name from groups where org_id = $1 and group_id = dg.group_id and kind = 'custom' and deleted_at is null offset 0
+    ) g
+    cross join lateral (
+        select user_id, event_id, at from group_members where org_id = $1 and group_id = g.group_id and present offset 0
+    ) gm
 )
 select w.*, m.name, m.email, m.role, m.effective_role
-from ways w join members m on m.org_id = $1 and m.user_id = w.user_id and m.status = 'active'
-where ($7 = '' or w.user_id = $7) and (w.user_id, w.path, w.group_id) > ($8, $9, $10)
+from ways w cross join lateral (select * from members where org_id = $1 and user_id = w.user_id offset 0) m
+where m.status = 'active' and ($7 = '' or w.user_id = $7) and (w.user_id, w.path, w.group_id) > ($8, $9, $10)
 order by w.user_id, w.path, w.group_id limit $11
 """
 
