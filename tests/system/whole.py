@@ -42,7 +42,6 @@ async def whole_product(
     clock: MovableClock | None = None,
     host: str = "127.0.0.1",
     product: Product = PRODUCT,
-    look_up: LookUp | None = None,
     **more: Any,
 ) -> AsyncIterator[WholeProduct]:
     """The product in one process; with other settings than the usual ones, or services that reach elsewhere, where they are given."""
@@ -61,10 +60,7 @@ async def whole_product(
         **more,
     )
     clock = clock or MovableClock()
-    async with (
-        process(asking_dns(look_up) if look_up else product, settings, clock=clock),
-        Gateway(settings.public_url) as gateway,
-    ):
+    async with process(product, settings, clock=clock), Gateway(settings.public_url) as gateway:
         yield WholeProduct(gateway, settings, clock)
 
 
