@@ -18,8 +18,8 @@ from shared.errors import Problem
 TOKEN_SECONDS = 60
 CACHE_SIZE = 10_000
 FRESH_SECONDS = 600
-BREAK_GLASS = "break_glass"
 LISTS = ("amr", "scopes")
+BREAK_GLASS = "break_glass"
 
 Role = Literal["admin", "analyst", "viewer"]
 
@@ -42,6 +42,7 @@ class Actor:
     key_id: str | None = None
     scopes: tuple[str, ...] = ()
     api_version: str | None = None
+    closed: bool = False
 
     @property
     def id(self) -> str | None:

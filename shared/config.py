@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.auth import Keyring, private_key
 from shared.ids import SERVICES as SERVICES
+from shared.payments import StripeAccount, stripe_account
 from shared.web.address import Address
 
 ACCESS_KEY_NOTICE = timedelta(minutes=15)
@@ -156,6 +157,7 @@ class Settings(BaseModel):
     pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
     access_token_seconds: int = 300
     reuse_port: bool = False
+    stripe: StripeAccount | None = None
 
     def address_of(self, service: str) -> Address:
         return Address.parse(self.urls[service])
@@ -218,6 +220,7 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
             fields[key] = read[name]
         elif required:
             faults.append(f"TENANTRY_{name} is missing, e.g. {example}")
+    fields["stripe"] = stripe_account(environ, faults)
     if "TRUSTED_PROXIES" in read:
         fields["trusted_proxies"] = tuple(read["TRUSTED_PROXIES"].replace(" ", "").split(","))
     if "SECRETS_FILE" in read:

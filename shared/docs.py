@@ -141,7 +141,9 @@ def event_schema(event: type[Event]) -> dict[str, Any]:
             "dataschema": text,
             "sequence": {"type": "integer", "minimum": 1, "description": "gapless per (source, subject)"},
             "orgid": text,
-            "actorid": text,
+            "actorid": {**text, "description": "a person, or `service:…`"},
+            "actoramr": {**text, "description": "how the person had signed in: words of RFC 8176, with spaces between"},
+            "sourceip": {**text, "description": "the address that the person acted from"},
             "correlationid": text,
             "causationid": text,
             "traceparent": text,
@@ -202,15 +204,21 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         "security": [] if route.may.anyone else [{"bearer": []}, {"session": []}, *_by_key(route)],
         "x-tenantry": {"service": service.name, "action": route.may.action, "roles": _who(route), "fresh": route.fresh},
     }
-    if route.cookie is not None:
-        operation["x-tenantry"]["cookie"] = route.cookie
     if route.key is not None:
         operation["x-tenantry"]["key"] = route.key
+    if route.signed_by:
+        operation["x-tenantry"]["signed_by"] = route.signed_by
+    if route.cookie is not None:
+        operation["x-tenantry"]["cookie"] = route.cookie
     if route.body_bytes != Route.body_bytes:
         operation["x-tenantry"]["body_bytes"] = route.body_bytes
+    if route.while_closed:
+        operation["x-tenantry"]["while_closed"] = True
     if description:
         operation["description"] = " ".join(description.split())
-    if in_body:
+    if route.signed_by:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
+    elif in_body:
         body = {
             "type": "object",
             "additionalProperties": route.lenient,
@@ -247,6 +255,8 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
                 "A repetition with the same key has one effect and gets the same answer; kept 7 days.",
             )
         )
+    if route.signed_by:
+        headers.append((route.signed_by, True, "The sender's signature of the body, byte by byte."))
     if route.writes and route.if_match:
         headers.append(("If-Match", True, "The ETag that was read."))
     if not route.writes:

@@ -25,6 +25,8 @@ from shared.metrics import REQUESTS
 from shared.operations import ROUTES as OPERATIONS
 from shared.oversight import ROUTES as OVERSIGHT
 from shared.paging import Page
+from shared.records import ROUTES as RECORDS
+from shared.refusals import note_refusal
 from shared.routing import RouteTable
 from shared.service import Answer, Ctx, Environment, RequestFacts, Route
 from shared.web.json import parse
@@ -46,7 +48,7 @@ class Endpoints:
         self._keyring = keyring
         self._inbox = inbox
         self._table: RouteTable[tuple[Route, type[Any]]] = RouteTable()
-        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS):
+        for route in (*env.service.routes, *OVERSIGHT, *OPERATIONS, *RECORDS):
             self._table.add(route.method, route.path, (route, route.message))
 
     async def answer(self, request: Request) -> web.StreamResponse:
@@ -80,11 +82,6 @@ class Endpoints:
             after, CONSISTENT_SECONDS
         ):
             raise Problem("not_yet_consistent", meta={"waiting_for": after}, retry_after=1)
-        await self._admit(route, actor, path)
-        body = await request.body(route.body_bytes) if request.can_read_body else b""
-        message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
-        if route.if_match and "If-Match" not in headers:
-            raise Problem("precondition_required")
         facts = RequestFacts(
             id=request.id,
             if_match=headers.get("If-Match"),
@@ -94,6 +91,14 @@ class Endpoints:
             traceparent=headers.get("traceparent"),
             cookie=_cookie(route, headers.get("Cookie", "")),
         )
+        await self._admit(route, actor, path, facts)
+        body = await request.body(route.body_bytes) if request.can_read_body else b""
+        if route.signed_by:
+            message = shape(body=body, signature=headers.get(route.signed_by, ""))
+        else:
+            message = read_message(route, shape, path, request.query, body, headers.get("Content-Type", ""))
+        if route.if_match and "If-Match" not in headers:
+            raise Problem("precondition_required")
         key = headers.get("Idempotency-Key") if route.writes and not route.unrecorded else None
         if route.needs_key and key is None:
             raise Problem("idempotency_key_required")
@@ -113,7 +118,7 @@ class Endpoints:
             raise Problem("unauthenticated")
         return self._keyring.verify(token)
 
-    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str]) -> None:
+    async def _admit(self, route: Route, actor: Actor, path: Mapping[str, str], facts: RequestFacts) -> None:
         may = route.may
         if not may.anyone and actor.kind == "anonymous":
             raise Problem("unauthenticated")
@@ -127,10 +132,17 @@ class Endpoints:
             async with self._env.database.read(actor.org_id or "") as read:
                 if not await route.seen_by(read, actor, **path):
                     raise Problem("not_found")
-        route.check_allows(actor)
+        try:
+            route.check_allows(actor)
+        except Problem:
+            if route.writes:
+                await note_refusal(self._env, actor, may.action, facts)
+            raise
         if route.fresh and not actor.is_fresh(time.time()):
             challenge = f'Bearer error="insufficient_user_authentication", max_age={FRESH_SECONDS}'
             raise Problem("insufficient_user_authentication", headers={"WWW-Authenticate": challenge})
+        if actor.closed and route.writes and not (route.while_closed or may.person or may.anyone):
+            raise Problem("organization_closed")
 
     async def _run_until_done(
         self, actor: Actor, facts: RequestFacts, route: Route, message: Any, keyed: IdempotentRequest | None

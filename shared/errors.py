@@ -43,6 +43,11 @@ KINDS: dict[str, Kind] = {
     ),
     "unauthenticated": Kind(401, "Sign in first", "Send a valid access token, console session or API key."),
     "invalid_credentials": Kind(401, "E-mail or password is wrong", "Check both, or reset the password."),
+    "invalid_signature": Kind(
+        400,
+        "The signature doesn't fit",
+        "Sign the exact bytes of the body, with the endpoint's secret, at the time of sending.",
+    ),
     "invalid_code": Kind(
         401, "This code doesn't count", "Each code counts once: wait for the app's next one, and type that."
     ),
@@ -115,6 +120,9 @@ KINDS: dict[str, Kind] = {
         "Ask for a new preview, look at it, and confirm that one.",
     ),
     "slots_exhausted": Kind(409, "No slot is left", "Free a slot, or change to a plan with more."),
+    "organization_closed": Kind(
+        409, "The organization is closed", "An Admin takes it back with DELETE /v1/organization/closure."
+    ),
     "suspended": Kind(
         409, "This is suspended by the plan", "Change to a plan that includes it; everything returns as it was."
     ),

@@ -19,6 +19,13 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Signed(Message):
+    """The exact bytes of a body that its sender has signed, and the header that carries the signature: the use case verifies, then parses."""
+
+    body: bytes
+    signature: str
+
+
 class View(BaseModel):
     """What a use case answers: snake_case JSON. Clients must expect new fields and new enum values."""
 

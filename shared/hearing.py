@@ -12,7 +12,7 @@ from shared.db import EVERY_ORG, Tx
 from shared.events import Envelope
 from shared.inbox import EVERY_TYPE, Handler, Inbox
 from shared.outbox import Relay, queue_name
-from shared.service import Consumer, Ctx, Environment, Service
+from shared.service import Consumer, Ctx, Environment, RequestFacts, Service
 from shared.web.server import Listening
 
 
@@ -51,9 +51,11 @@ def handler_of(env: Environment, consumer: Consumer) -> Handler:
             "system",
             user_id=envelope.actor_id if (envelope.actor_id or "").startswith("usr_") else None,
             org_id=envelope.org_id,
+            amr=envelope.actor_amr,
             service=env.service.name,
         )
-        return Ctx(env, actor, cause=envelope, correlation_id=envelope.correlation_id)
+        facts = RequestFacts(source_ip=envelope.source_ip)
+        return Ctx(env, actor, cause=envelope, correlation_id=envelope.correlation_id, request=facts)
 
     async def handle(tx: Tx, envelope: Envelope) -> None:
         ctx = context(envelope)

@@ -15,6 +15,7 @@ from shared.clock import Clock, SystemClock
 from shared.config import Settings
 from shared.db import Database
 from shared.endpoint import Endpoints
+from shared.erasure import erase_what_waits
 from shared.hearing import Running, handler_of
 from shared.idempotency import forget_old_answers
 from shared.inbox import Inbox
@@ -22,6 +23,7 @@ from shared.internal import Internal
 from shared.jobs import keep_running
 from shared.operations import forget_old_operations, keep_working
 from shared.outbox import Relay
+from shared.refusals import tell_refusals
 from shared.service import Environment, Job, Service
 from shared.web.address import Address
 from shared.web.server import Limits, serve
@@ -29,7 +31,8 @@ from shared.web.server import Limits, serve
 log = structlog.get_logger()
 
 GRACE_SECONDS = 15.0
-KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600))
+KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600), Job(tell_refusals, 60))
+ERASING = Job(erase_what_waits, 1)
 
 
 @asynccontextmanager
@@ -88,9 +91,10 @@ async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> No
 
 
 def _start_jobs(one: Running, stack: AsyncExitStack) -> None:
+    erasing = (ERASING,) if one.env.service.erasing is not None else ()
     tasks = [
         asyncio.create_task(keep_running(one.env, job), name=f"job {job.use_case.__name__}")
-        for job in (*KERNEL_JOBS, *one.env.service.jobs)
+        for job in (*KERNEL_JOBS, *erasing, *one.env.service.jobs)
     ]
     if one.env.service.operations:
         tasks.append(asyncio.create_task(keep_working(one.env), name=f"long work of {one.name}"))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ BACKOFF_SECONDS = (0.2, 1, 5, 15, 60, 300, 900)
 POLL_SECONDS = 1.0
 FINISH_SECONDS = 5.0
 LONGEST_WAIT_FOR_OTHERS = 60
+ERASER = "erase_organization"  # the one handler that hears of an organization that is erased
 FAIR_SHARE = 50  # events of one subject before the next one's turn
 
 # The head of a subject's line, dead ones included: what is behind a dead event waits for it.
@@ -43,7 +44,13 @@ with head as (
         order by sequence, handler limit 1
     ) and state = 'waiting' and not_before <= clock_timestamp() for update skip locked
 )
-select *, set_config('tenantry.org_id', coalesce(org_id, $3), true) from head
+select *, set_config('tenantry.org_id', coalesce(org_id, $3), true),
+    handler <> $4 and exists (select from erasures where erasures.subject = head.org_id) as erased,
+    (
+        select replayed >= head.sequence from inbox_cursors as cursor
+        where cursor.source = head.source and cursor.subject = head.subject
+    ) as is_again
+from head
 """
 # One step along the index per subject that has something open, however much that is.
 HEADS = """
@@ -60,6 +67,10 @@ with recursive heads as (
 select source, subject, state from heads where state = 'dead' or not_before <= clock_timestamp()
 """
 DONE = "update inbox set state = 'done', applied_at = clock_timestamp(), error = null where id = $1 and handler = $2"
+# An organization that is erased here is heard of no more: nothing is kept of what is still said about it.
+PASSED_OVER = """
+update inbox set state = 'skipped', applied_at = clock_timestamp(), error = null, body = null where id = $1 and handler = $2
+"""
 FAILED = """
 update inbox set attempts = attempts + 1, error = $3, not_before = clock_timestamp() + $4::interval,
     state = case when attempts + 1 >= $5 then 'dead' else 'waiting' end
@@ -97,6 +108,7 @@ class Inbox:
         handlers: Sequence[Handler],
         *,
         workers: int = 4,
+        states_only: bool = False,
     ) -> None:
         self.service = service
         self.sources = frozenset(sources)
@@ -104,7 +116,7 @@ class Inbox:
         for handler in handlers:
             self._handlers[handler.name].append(handler)
         heard = {name: frozenset[str]().union(*(one.types for one in same)) for name, same in self._handlers.items()}
-        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready)
+        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready, states_only=states_only)
         self._database = database
         self._bus = bus
         self._workers = workers
@@ -188,10 +200,13 @@ class Inbox:
         says: list[Callable[[Any], Envelope]] = []
         try:
             async with self._database.tx("", lambda event: says[0](event)) as tx:
-                row = await tx.row(CLAIM, *subject, EVERY_ORG)
+                row = await tx.row(CLAIM, *subject, EVERY_ORG, ERASER)
                 if row is None:
                     return False
-                envelope = Envelope.parse(row["body"])
+                if row["erased"]:
+                    await tx.run(PASSED_OVER, row["id"], row["handler"])
+                    return True
+                envelope = replace(Envelope.parse(row["body"]), replayed=bool(row["is_again"]))
                 handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
                 await handler.handle(tx, envelope)

@@ -18,6 +18,11 @@ EVENT_LAG = Histogram(
 )
 DEAD = Gauge("tenantry_inbox_dead", "Events that failed for good and wait for an operator", ["service"])
 LOOP_LAG = Gauge("tenantry_loop_lag_seconds", "How late the event loop runs", [])
+BILLING_DRIFT = Gauge(
+    "tenantry_billing_drift",
+    "Payments over which the provider's books and ours differ, without accepted ones",
+    ["kind"],
+)
 LINKS_ASKED = Counter(
     "tenantry_links_asked", "Sharing links that somebody wanted to open: `open`, or why not", ["outcome"]
 )

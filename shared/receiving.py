@@ -23,6 +23,7 @@ from shared.events import Envelope
 from shared.ids import may_come_from
 from shared.outbox import queue_name, signal
 from shared.replay import Replays
+from shared.snapshots import Stretch, note_taken
 
 log = structlog.get_logger()
 
@@ -46,9 +47,10 @@ select * from unnest($1::text[], $2::text[], $3::bigint[])
 on conflict (source, subject) do update set sequence = greatest(inbox_cursors.sequence, excluded.sequence)
 """
 CURSORS = """
-select source, subject, sequence from inbox_cursors
+select source, subject, sequence, snapshot from inbox_cursors
 join unnest($1::text[], $2::text[]) as wanted (source, subject) using (source, subject)
 """
+HELD_CURSORS = f"{CURSORS} order by source, subject for update of inbox_cursors"  # nobody sets them back meanwhile
 KNOWN = "select distinct on (id) id, source, subject, sequence, body from inbox where id = any($1::text[])"
 PARK = "insert into inbox_parked (reason, body) select * from unnest($1::text[], $2::bytea[]) on conflict do nothing"
 HEARD = """
@@ -76,8 +78,11 @@ class Receiver:
         sources: Sequence[str],
         handlers: Mapping[str, Collection[str]],
         make_ready: Callable[[Subject], None],
+        *,
+        states_only: bool = False,
     ) -> None:
         self.service = service
+        self._states_only = states_only
         self.queue = queue_name(service)
         self.replays = Replays(service, database, bus)
         self._database = database
@@ -126,7 +131,7 @@ class Receiver:
         if not events and not unreadable:
             return
         async with self._database.tx("", says_nothing) as tx:
-            cursors = await self._cursors(tx, {(e.source, e.subject) for e, _ in events})
+            cursors = await self._cursors(tx, {(e.source, e.subject) for e, _ in events}, hold=True)
             before = dict(cursors)
             accepted: list[tuple[Envelope, bytes]] = []
             duplicates: list[tuple[Envelope, bytes]] = []
@@ -147,10 +152,13 @@ class Receiver:
         if gaps:
             await self._ask_for({subject: cursors[subject] for subject in gaps})
 
-    async def _cursors(self, tx: Any, subjects: set[Subject]) -> dict[Subject, int]:
+    async def _cursors(
+        self, tx: Tx, subjects: set[Subject], what: str = "sequence", *, hold: bool = False
+    ) -> dict[Subject, int]:
         wanted = sorted(subjects)
-        rows = await tx.rows(CURSORS, [source for source, _ in wanted], [subject for _, subject in wanted])
-        return dict.fromkeys(wanted, 0) | {(row["source"], row["subject"]): row["sequence"] for row in rows}
+        sql = HELD_CURSORS if hold else CURSORS
+        rows = await tx.rows(sql, [source for source, _ in wanted], [subject for _, subject in wanted])
+        return dict.fromkeys(wanted, 0) | {(row["source"], row["subject"]): row[what] for row in rows}
 
     async def _write(self, tx: Tx, accepted: list[tuple[Envelope, bytes]], moved: dict[Subject, int]) -> None:
         rows = [
@@ -189,9 +197,12 @@ class Receiver:
         if not duplicates:
             return []
         known = {row["id"]: row for row in await tx.rows(KNOWN, [envelope.id for envelope, _ in duplicates])}
+        snapshots = await self._cursors(tx, {(e.source, e.subject) for e, _ in duplicates}, "snapshot")
         found = []
         for envelope, body in duplicates:
             row = known.get(envelope.id)
+            if row is None and envelope.sequence <= snapshots[envelope.source, envelope.subject]:
+                continue  # a snapshot left it out
             if row is None:
                 found.append((f"sequence {envelope.sequence} of {envelope.subject} is another event's", body))
             elif row["sequence"] != envelope.sequence or (row["body"] is not None and row["body"] != body):
@@ -203,6 +214,22 @@ class Receiver:
             await tx.run(PARK, [why for why, _ in parked], [body for _, body in parked])
             log.error("parked what isn't a valid event", service=self.service, reasons=[why for why, _ in parked][:5])
 
+    async def _take_snapshot(self, told: dict[str, Any]) -> None:
+        """Takes over a stretch of a subject that follows what was heard; of one that was heard in part, the rest."""
+        try:
+            stretch = Stretch.of(told)
+            place = (stretch.source, stretch.subject)
+            async with self._database.tx("", says_nothing) as tx:
+                cursor = (await self._cursors(tx, {place}, hold=True))[place]
+                if cursor < stretch.after or cursor >= stretch.until:
+                    return
+                await self._write(tx, stretch.events_after(cursor), {place: stretch.until})
+                await note_taken(tx, stretch)
+        except (ValueError, Impostors) as wrong:
+            log.error("a snapshot can't be taken", service=self.service, told=str(told)[:200], error=repr(wrong))
+            return
+        self._make_ready(place)
+
     # -- what kernels tell each other
 
     async def _heed(self, signals: Sequence[dict[str, Any]]) -> None:
@@ -211,8 +238,11 @@ class Receiver:
         replayed: set[Subject] = set()
         for told in signals:
             match told:
-                case {"tenantry": "replay", "source": self.service, "queue": str(queue), "after": dict(after)}:
-                    self.replays.ask(queue, {s: n for s, n in after.items() if isinstance(n, int)})
+                case {"tenantry": "replay", "source": self.service, "queue": str(queue), "after": dict(after), **how}:
+                    wanted = {s: n for s, n in after.items() if isinstance(n, int)}
+                    self.replays.ask(queue, wanted, states=how.get("states") is True)
+                case {"tenantry": "snapshot", "source": str(source)} if source in self._sources:
+                    await self._take_snapshot(told)
                 case {"tenantry": "probe", "source": str(source), **rest} if source in (*self._sources, self.service):
                     stands = rest.get("heads") or {}
                     heads |= {(source, subject): number for subject, number in stands.items()}
@@ -242,7 +272,8 @@ class Receiver:
                 after[place[0]][place[1]] = sequence
         for source, subjects in after.items():
             log.info("asking for events that are missing", service=self.service, source=source, subjects=len(subjects))
-            request = signal("replay", source, {"queue": self.queue, "after": subjects})
+            how = {"states": True} if self._states_only else {}
+            request = signal("replay", source, {"queue": self.queue, "after": subjects, **how})
             with contextlib.suppress(NotPublished):
                 await self._bus.publish([Message(f"replay.{source}", request, lasting=False, to=queue_name(source))])
 

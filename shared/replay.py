@@ -18,6 +18,7 @@ from shared.bus import Bus, Message, NotPublished
 from shared.db import Database
 from shared.errors import Problem
 from shared.outbox import signal
+from shared.snapshots import stretches
 
 log = structlog.get_logger()
 
@@ -40,6 +41,7 @@ class Replays:
         self._database = database
         self._bus = bus
         self._asked: dict[str, dict[str, int]] = {}
+        self._want_states: set[str] = set()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -52,8 +54,9 @@ class Replays:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def ask(self, queue: str, after: Mapping[str, int]) -> None:
-        """Sends the named subjects' events, from after the given sequences, to one subscriber's queue, soon."""
+    def ask(self, queue: str, after: Mapping[str, int], *, states: bool = False) -> None:
+        """Sends the named subjects' events, from after the given sequences, to one subscriber's queue, soon; with `states` as snapshots."""
+        (self._want_states.add if states else self._want_states.discard)(queue)
         self._asked.setdefault(queue, {}).update(after)
         self._news.set()
 
@@ -79,11 +82,17 @@ class Replays:
 
     async def _send(self, queue: str, after: Mapping[str, int]) -> None:
         subjects = list(after)
+        share = PIECE // len(subjects)
         async with self._database.read("") as tx:
-            rows = await tx.rows(SINCE, subjects, [after[subject] for subject in subjects], PIECE // len(subjects))
             heads = await tx.rows(HEADS, subjects)
-        if rows:
-            await self._bus.publish([Message(row["type"], row["body"], to=queue) for row in rows])
+            if queue in self._want_states:
+                found = [each for s in subjects for each in await stretches(tx, self.source, s, after[s], share)]
+                messages = [stretch.message(queue) for stretch in found]
+            else:
+                rows = await tx.rows(SINCE, subjects, [after[subject] for subject in subjects], share)
+                messages = [Message(row["type"], row["body"], to=queue) for row in rows]
+        if messages:
+            await self._bus.publish(messages)
         await self._bus.publish([probe(self.source, {row["subject"]: row["sequence"] for row in heads}, to=queue)])
 
 

@@ -23,8 +23,10 @@ from shared.ids import new_event_id
 
 if TYPE_CHECKING:
     from shared.config import Settings
+    from shared.erasure import Erasing
     from shared.internal import Internal
     from shared.operations import Operation
+    from shared.records import Records
 
 T = TypeVar("T")
 
@@ -88,10 +90,12 @@ class Route:
 
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
+    `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
+    `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
+    `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
     `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
     unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
     `emergency`: also open to who signed in by break-glass, which nothing else is.
-    `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
     """
 
     method: str
@@ -106,13 +110,15 @@ class Route:
     fresh: bool = False
     query: tuple[str, ...] = ()
     unrecorded: bool = False
+    while_closed: bool = False
+    signed_by: str = ""
     body_bytes: int = 1024 * 1024
     media: str = "application/json"
+    key: str | None = None
     form: bool = False
     lenient: bool = False
     cookie: str | None = None
     emergency: bool = False
-    key: str | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and (self.fresh or self.may.anyone or self.may.service):
@@ -121,7 +127,7 @@ class Route:
             )
 
     def check_allows(self, actor: Actor) -> None:
-        """403 `forbidden` for who may not, because of their role, or of the scopes of their key; `emergency_only` for who came by break-glass."""
+        """403 `forbidden` for who may not, because of their role, or of the scopes of their key; `emergency_only` after break-glass."""
         if actor.kind == "key" and not self.may.anyone:
             if self.key is None or (self.key != ANY_KEY and self.key not in actor.scopes):
                 raise out_of_scope(self, actor)
@@ -225,7 +231,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Service:
-    """The table of contents of a service. `sources` are the services whose events it hears."""
+    """The table of contents of a service. `sources` are the services whose events it hears.
+
+    `records` is what it gives into an organization's export, `erasing` how it forgets one.
+    """
 
     name: str
     migrations: Path | None
@@ -235,6 +244,8 @@ class Service:
     sources: Sequence[str] = ()
     jobs: Sequence[Job] = ()
     operations: Sequence[Operation] = ()
+    records: Sequence[Records] = ()
+    erasing: Erasing | None = None
     opens: Callable[[Environment], AbstractAsyncContextManager[Any]] | None = None
 
 
@@ -272,6 +283,7 @@ class Ctx:
         self.correlation_id = correlation_id
         self.request = request or RequestFacts()
         self.now: datetime = env.clock.now()
+        self._began_at = self.now
         self._stack = AsyncExitStack()
         self._tx: Tx | None = None
         self._scope: str | None = None
@@ -310,13 +322,15 @@ class Ctx:
             source=source,
             type=event.TYPE,
             subject=event.subject,
-            time=self.now,
+            time=self._began_at,
             data=event.data(),
             org_id=getattr(event, "org_id", None),
             actor_id=self.actor.id,
             correlation_id=self.correlation_id,
             causation_id=self.cause.id if self.cause else None,
             traceparent=self.request.traceparent,
+            actor_amr=self.actor.amr,
+            source_ip=self.request.source_ip if self.actor.user_id else None,
         )
 
     def adopt(self, tx: Tx, scope: str) -> None:

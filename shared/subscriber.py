@@ -46,10 +46,18 @@ class Subscriber:
 
     Each event reaches each function exactly once, in order per organization: the function's changes to the database
     and the note that it was done are one transaction. `admin` (`tcp://127.0.0.1:9100`) serves `/readyz` and `/metrics`.
+    With `snapshot`, what it missed (at first that is all of the past) comes as a snapshot: the newest state of each thing, without what led there.
     """
 
     def __init__(
-        self, bus_url: str, *, service: str, database: str, admin: str | None = None, workers: int = 4
+        self,
+        bus_url: str,
+        *,
+        service: str,
+        database: str,
+        admin: str | None = None,
+        workers: int = 4,
+        snapshot: bool = False,
     ) -> None:
         if not NAME.fullmatch(service):
             raise ValueError(
@@ -62,6 +70,7 @@ class Subscriber:
         self.database = database
         self.admin = admin
         self._workers = workers
+        self._snapshot = snapshot
         self._hears: dict[str, tuple[str, Consumer]] = {}
 
     def on(self, what: type[Event] | str) -> Callable[[Hear], Hear]:
@@ -123,7 +132,13 @@ class Subscriber:
             stack.push_async_callback(database.close)
             env = self._environment(database)
             inbox = Inbox(
-                self.service, database, bus, self.sources, self._handlers(env, outer_path), workers=self._workers
+                self.service,
+                database,
+                bus,
+                self.sources,
+                self._handlers(env, outer_path),
+                workers=self._workers,
+                states_only=self._snapshot,
             )
             await inbox.start()
             stack.push_async_callback(inbox.stop)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from services.audit.consumers import keep_retention, record
 from services.audit.routes import ROUTES
+from services.audit.store import RECORDS
 from services.audit.usecases.exports import OPERATIONS
 from services.audit.usecases.heads import sign_heads
-from shared.events.audit import PUBLISHED
+from shared.erasure import Erasing, erase_organization
+from shared.events.audit import PUBLISHED, OrganizationErased
 from shared.events.billing import EntitlementsChanged
+from shared.events.org import OrganizationErasureStarted
 from shared.service import Job, Service, on, on_everything
 
 service = Service(
@@ -20,5 +23,11 @@ service = Service(
     jobs=(Job(sign_heads, every_seconds=60),),
     operations=OPERATIONS,
     sources=("identity", "org", "sharing", "billing", "courier"),
-    consumers=(on_everything(record), on(EntitlementsChanged, keep_retention)),
+    consumers=(
+        on_everything(record),
+        on(EntitlementsChanged, keep_retention),
+        on(OrganizationErasureStarted, erase_organization),
+    ),
+    erasing=Erasing(OrganizationErased),
+    records=RECORDS,
 )

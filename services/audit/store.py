@@ -9,14 +9,19 @@ from typing import Any
 
 import orjson
 
-from services.audit.rules.chain import BEGINNING, CONTENT, hash_of
+from services.audit.rules.chain import ADDED, BEGINNING, CONTENT, hash_of
 from services.audit.rules.entries import Fact, Person
 from services.audit.rules.search import Condition
 from shared.db import Read, Row, Tx
 from shared.ids import new_id
 from shared.paging import TOTAL_CAP
+from shared.records import Records
 
-COLUMNS = (*CONTENT, "previous_hash", "hash")
+RECORDS = (
+    Records("audit_entries", "audit_entries", (*CONTENT, "previous_hash", "hash"), ("number",), {"number": "bigint"}),
+    Records("people", "people", ("user_id", "name", "email", "status"), ("user_id",)),
+)
+COLUMNS = (*CONTENT, "previous_hash", "hash", *ADDED)
 PLACES = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
 INSERT = f"insert into audit_entries ({', '.join(COLUMNS)}) values ({PLACES})"  # noqa: S608
 END = """
@@ -40,6 +45,7 @@ WHERE: dict[str, str] = {
     "ip": "case when pg_input_is_valid(entry.source_ip, 'inet') then entry.source_ip::inet <<= {1}::text::inet end",
     "event": "entry.event_id = {1}",
     "request": "entry.correlation_id = {1}",
+    "auth": "{1} = any(entry.actor_amr)",
     "since": "entry.at >= {1}",
     "until": "entry.at < {1}",
 }
@@ -81,7 +87,8 @@ async def append(tx: Tx, org_id: str, fact: Fact) -> None:
     }
     digest = hash_of(end["hash"], content)
     stored = {**content, "data": orjson.dumps(fact.data).decode()}
-    await tx.run(INSERT, *(stored[name] for name in CONTENT), end["hash"], digest)
+    values = [*(stored[name] for name in CONTENT), end["hash"], digest, *(stored[name] for name in ADDED)]
+    await tx.run(INSERT, *values)
     await tx.run("update chains set number = $2, hash = $3 where org_id = $1", org_id, content["number"], digest)
 
 

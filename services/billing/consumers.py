@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.billing import rules, store
 from services.billing.rules.usage import kind_of
-from services.billing.store import usage
+from services.billing.store import closing, usage
 from services.billing.usecases.offer import on_offer
 from services.billing.usecases.subscription import grant
 from services.billing.usecases.subscription import told as as_told
@@ -21,7 +21,9 @@ from shared.events.org import (
     MemberRemoved,
     MemberRoleChanged,
     OrganizationChanged,
+    OrganizationClosed,
     OrganizationCreated,
+    OrganizationReopened,
 )
 from shared.ids import new_id
 from shared.service import Ctx
@@ -46,6 +48,17 @@ async def keep_organization(ctx: Ctx, heard: OrganizationChanged) -> None:
     async with ctx.tx() as tx:
         told = heard.organization
         await store.keep_organization(tx, heard.org_id, told.name, told.contact_email, told.location)
+
+
+async def close_organization(ctx: Ctx, heard: OrganizationClosed) -> None:
+    """While it is closed nothing is renewed, ended or invoiced; what was due is done when it is open again."""
+    async with ctx.tx() as tx:
+        await closing.set_closed(tx, heard.org_id, closed=True)
+
+
+async def reopen_organization(ctx: Ctx, heard: OrganizationReopened) -> None:
+    async with ctx.tx() as tx:
+        await closing.set_closed(tx, heard.org_id, closed=False)
 
 
 MemberTold = MemberJoined | MemberRoleChanged | MemberDeactivated | MemberReactivated | MemberRemoved

@@ -5,6 +5,8 @@ from __future__ import annotations
 from services.billing.store import invoices
 from services.billing.usecases.capabilities import read_capabilities
 from services.billing.usecases.changes import cancel_scheduled_change, change_plan, preview_change
+from services.billing.usecases.clocks import advance_test_clock, list_test_clocks, start_test_clock
+from services.billing.usecases.closing import list_kept_invoices
 from services.billing.usecases.details import change_billing_details, read_billing_details
 from services.billing.usecases.invoices import (
     list_all_invoices,
@@ -20,7 +22,9 @@ from services.billing.usecases.operator import (
     propose_catalogue,
     read_catalogue_in_use,
 )
+from services.billing.usecases.paying import hear_provider, open_page, read_payment_method
 from services.billing.usecases.plans import list_plans
+from services.billing.usecases.reconciling import accept_drift, read_drift
 from services.billing.usecases.subscription import read_entitlements, read_subscription, start_trial
 from services.billing.usecases.usage import list_slot_holders, read_slot_usage
 from shared.service import admin, anyone, delete, get, person, post, put, service
@@ -46,11 +50,27 @@ ROUTES = (
         media="application/pdf",
         key="billing:view",
     ),
+    get("/v1/payment-method", read_payment_method, admin("billing.manage")),
+    post("/v1/payment-method-sessions", open_page, admin("payment_method.manage"), status=201, unrecorded=True),
+    post(
+        "/v1/webhooks/stripe",
+        hear_provider,
+        anyone("provider.tell"),
+        status=204,
+        signed_by="Stripe-Signature",
+        unrecorded=True,
+    ),
     get("/v1/usage/slots", read_slot_usage, admin("billing.manage"), key="billing:view"),
     get("/v1/usage/slot-holders", list_slot_holders, admin("billing.manage"), key="billing:view"),
+    get("/internal/kept-invoices", list_kept_invoices, service("invoices.read")),
     get("/internal/invoices", list_all_invoices, service("invoices.read")),
     post("/internal/payments", record_payment, service("payments.record"), status=201),
     post("/internal/credit-notes", write_credit_note, service("invoices.credit"), status=201),
+    get("/internal/test-clocks", list_test_clocks, service("test_clocks.read")),
+    post("/internal/test-clocks", start_test_clock, service("test_clocks.write"), status=201),
+    post("/internal/test-clocks/advances", advance_test_clock, service("test_clocks.write"), status=201),
+    get("/internal/drift", read_drift, service("drift.read")),
+    post("/internal/drift-acceptances", accept_drift, service("drift.accept"), status=204),
     get("/internal/entitlements/{org_id}", read_entitlements, service("entitlements.read")),
     get("/internal/catalogue", read_catalogue_in_use, service("catalogue.read")),
     post("/internal/catalogue-proposals", propose_catalogue, service("catalogue.write")),

@@ -43,6 +43,9 @@ ROUTES = (
         key="webhooks:manage",
     ),
     post(
+        f"{ONE}/tests", deliveries.send_test, admin("webhooks.edit"), status=202, known_by=exists, key="webhooks:manage"
+    ),
+    post(
         f"{ONE}/retries",
         deliveries.retry_deliveries,
         admin("webhooks.edit"),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -40,6 +41,7 @@ PAGES: Mapping[str, str] = {
     "two_factor_removed_for_another": "/users",
     "recovery_codes_renewed": "/me/security",
     "recovery_code_used": "/me/security",
+    "payment_failed": "/billing",
     "invoice_overdue": "/billing",
     "plan_lapsed": "/billing",
     "domain_at_risk": "/domains",
@@ -47,6 +49,10 @@ PAGES: Mapping[str, str] = {
     "webhook_disabled": "/developers",
     "api_key_created": "/developers",
     "api_key_expiring": "/developers",
+    "organization_closed": "/organization",
+    "organization_reopened": "/organization",
+    "organization_erased_soon": "/organization",
+    "organization_erased": "/me/security",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",
     "account_closed": "/sign-up",
@@ -61,6 +67,8 @@ PAGES: Mapping[str, str] = {
     "break_glass_used": "/audit",
 }
 
+FILES: Mapping[str, str] = {"invoice_issued": "/v1/invoices/{invoice_id}/pdf"}
+
 
 def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime | None:
     """When to try again after so many attempts that failed; None when it's no use any more."""
@@ -69,8 +77,16 @@ def due_again(requested_at: datetime, now: datetime, attempts: int) -> datetime 
     return now + BACKOFF[min(attempts, len(BACKOFF)) - 1]
 
 
-def url_of(public_url: str, template: str, purpose: str | None, token: str | None) -> str:
-    """The one address that a mail leads to: what its token opens, or the page of the console that it speaks of."""
+def url_of(
+    public_url: str,
+    template: str,
+    purpose: str | None,
+    token: str | None,
+    values: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The one address that a mail leads to: what its token opens, the file or the page of the console that it speaks of."""
+    if template in FILES:
+        return public_url.rstrip("/") + FILES[template].format_map(values)
     path = LINK_PATHS[purpose].format(token=token) if purpose is not None else PAGES.get(template, "/")
     return f"{public_url.rstrip('/')}/console{path}"
 

@@ -19,7 +19,7 @@ class Key(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     key_id: str | None = None
-    refused: Literal["unknown", "expired", "suspended"] | None = None
+    refused: Literal["unknown", "expired", "suspended", "organization_closed"] | None = None
     org_id: str | None = None
     plan: str | None = None
     scopes: tuple[str, ...] = ()
@@ -74,6 +74,8 @@ def actor_of(key: Key, now: datetime) -> Actor:
     """The actor that a key is; raises what its holder is told when it is none."""
     if key.refused == "expired" or (key.ends_at is not None and key.ends_at <= now):
         raise Problem("api_key_expired", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    if key.refused == "organization_closed":
+        raise Problem("organization_closed")
     if key.refused == "suspended":
         meta = {"plan": "pro", "current": key.plan, "for": "api_keys"}
         raise Problem("plan_required", "API keys are suspended by the plan; they return as they are.", meta=meta)

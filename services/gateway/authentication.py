@@ -141,6 +141,7 @@ def _actor(session: Session, member: Membership, org_id: str, claims: Claims | N
         session_id=session.session_id,
         amr=proof.amr,
         auth_time=proof.auth_time or 0,
+        closed=member.active and member.closed,
     )
 
 

@@ -14,14 +14,20 @@ USUAL_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Operation:
-    """One public operation: who answers it, whether it needs a credential, how large a body may be, and which cookie goes along."""
+    """One public operation: who answers it, whether it needs a credential, how large a body may be, which header signs it, and which cookie goes along.
+
+    `while_closed`: a closed organization's Admins may do it still.
+    """
 
     method: str
     path: str
     service: str
     anyone: bool
     body_bytes: int
+    signed_by: str = ""
     cookie: str | None = None
+    action: str = ""
+    while_closed: bool = False
 
     @property
     def name(self) -> str:
@@ -36,9 +42,19 @@ def operations_of(openapi: Mapping[str, Any]) -> Iterator[Operation]:
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
             facts = operation["x-tenantry"]
-            size = facts.get("body_bytes", USUAL_BODY_BYTES)
-            anyone = facts["roles"] == "anyone"
-            yield Operation(method.upper(), path, facts["service"], anyone, size, facts.get("cookie"))
+            may = facts["roles"]
+            reads = method in ("get", "head")
+            yield Operation(
+                method.upper(),
+                path,
+                facts["service"],
+                anyone=may == "anyone",
+                body_bytes=facts.get("body_bytes", USUAL_BODY_BYTES),
+                signed_by=facts.get("signed_by", ""),
+                cookie=facts.get("cookie"),
+                action=facts["action"],
+                while_closed=reads or may in ("anyone", "person") or facts.get("while_closed", False),
+            )
 
 
 def hearers(docs: PublishedDocuments, source: str, event_type: str) -> set[str]:

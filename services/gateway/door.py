@@ -174,7 +174,14 @@ class Door:
     ) -> web.Response:
         left = HOP_SECONDS - (time.perf_counter() - began)
         response = await self._forwarding.forward(
-            request, operation.service, caller.actor, source, body, max(left, 0.1), operation.cookie
+            request,
+            operation.service,
+            caller.actor,
+            source,
+            body,
+            max(left, 0.1),
+            operation.signed_by,
+            operation.cookie,
         )
         person = caller.actor.user_id
         if operation.writes and person is not None and operation.service in OWNERS_OF_STANDING:

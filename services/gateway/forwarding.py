@@ -63,14 +63,17 @@ class Forwarding:
         source: str,
         body: bytes,
         seconds: float = HOP_SECONDS,
+        signed_by: str = "",
         cookie: str | None = None,
     ) -> web.Response:
-        """The service's answer, bytes as they came. Of the browser's cookies only the one named `cookie` travels."""
+        """The service's answer, bytes as they came, either way. `signed_by` is the header that signs the body; of the browser's cookies
+        only the one named `cookie` travels.
+        """
         token = self._internal.keyring.issue(actor, service)
         headers = [
             (b"Authorization", b"Bearer " + token.encode()),
             (b"Request-Id", request.id.encode()),
-            *_named(request),
+            *_named(request, signed_by.lower().encode()),
         ]
         if source:
             headers.append((b"Tenantry-Source-Ip", source.encode()))
@@ -93,12 +96,12 @@ def target_of(request: Request) -> str:
     return f"{path}{mark}{query}"
 
 
-def _named(request: Request) -> Headers:
+def _named(request: Request, signed_by: bytes) -> Headers:
     """The first of each header that may travel."""
     found: dict[bytes, bytes] = {}
     for name, value in request.raw_headers:
         lower = name.lower()
-        if lower in FORWARDED and lower not in found:
+        if (lower in FORWARDED or lower == signed_by) and lower not in found:
             found[lower] = value
     return list(found.items())
 

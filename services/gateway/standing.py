@@ -48,6 +48,7 @@ class Organization(BaseModel):
     name: str
     role: str
     status: str
+    closed: bool = False
 
 
 class Membership(BaseModel):
@@ -60,11 +61,15 @@ class Membership(BaseModel):
     role: Role | None = None
     effective_role: Role | None = None
     status: Literal["active", "inactive", "removed", "none"]
+    closed: bool = False
     organizations: tuple[Organization, ...] = ()
 
     @property
     def active(self) -> bool:
-        return self.status == "active" and self.org_id is not None
+        """Whether the person works there: in a closed organization nobody does, and its Admins look around."""
+        return (
+            self.status == "active" and self.org_id is not None and (not self.closed or self.effective_role == "admin")
+        )
 
 
 @dataclass(frozen=True, slots=True)

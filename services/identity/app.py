@@ -6,14 +6,19 @@ from pathlib import Path
 
 from services.identity import consumers
 from services.identity.routes import ROUTES
-from services.identity.usecases.api_key_endings import project_entitlements, tell_of_endings
+from services.identity.store.records import RECORDS
+from services.identity.usecases.api_key_endings import tell_of_endings
+from services.identity.usecases.erasing import let_everybody_out
 from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
 from services.identity.usecases.opened import opening
+from services.identity.usecases.plans import project_closing, project_entitlements
 from services.identity.usecases.requirements import require_two_factor
 from services.identity.usecases.sso_warnings import warn_of_certificates
+from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
-from shared.events.identity import PUBLISHED
+from shared.events.identity import PUBLISHED, OrganizationErased
+from shared.events.refusals import IdentityActionRefused
 from shared.outbound import Outbound
 from shared.service import Job, Service, on
 
@@ -21,7 +26,7 @@ service = Service(
     name="identity",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=[*PUBLISHED, MailRequested],
+    publishes=[*PUBLISHED, IdentityActionRefused, MailRequested],
     consumers=[
         on(billing.EntitlementsChanged, project_entitlements),
         on(org.OrganizationCreated, consumers.project_organization),
@@ -44,8 +49,13 @@ service = Service(
         on(org.InvitationRevoked, consumers.project_invitation_revoked),
         on(org.InvitationExpired, consumers.project_invitation_expired),
         on(org.InvitationAccepted, consumers.project_invitation_accepted),
+        on(org.OrganizationClosed, project_closing),
+        on(org.OrganizationReopened, project_closing),
+        on(org.OrganizationErasureStarted, erase_organization),
     ],
     sources=["org", "billing"],
+    erasing=Erasing(OrganizationErased, first=let_everybody_out),
+    records=RECORDS,
     jobs=[
         Job(warn_of_certificates, every_seconds=3600),
         Job(end_expired_sessions, every_seconds=30),

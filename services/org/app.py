@@ -8,15 +8,19 @@ from pathlib import Path
 
 from services.org import consumers
 from services.org.routes import ROUTES
+from services.org.store.records import RECORDS
 from services.org.usecases.arrivals import take_in
 from services.org.usecases.dns import LookUp, txt_records
 from services.org.usecases.domain_checks import check_domains, end_unproven_claims
+from services.org.usecases.erasing import ERASING, mind_closures
 from services.org.usecases.exporting import EXPORT
 from services.org.usecases.importing import IMPORT
 from services.org.usecases.invitations import expire_invitations
 from services.org.usecases.legal_texts import LegalTexts
 from services.org.usecases.own import Own
 from services.org.usecases.restoring import forget_deleted_groups
+from services.org.usecases.taking_along import TAKING_ALONG
+from shared.events import audit, billing, courier, identity, sharing
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import (
@@ -29,6 +33,7 @@ from shared.events.identity import (
 )
 from shared.events.identity_sso import SsoUserArrived
 from shared.events.org import PUBLISHED
+from shared.events.refusals import OrgActionRefused
 from shared.service import Environment, Job, Service, on
 
 
@@ -48,7 +53,7 @@ service = Service(
     name="org",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, OrgActionRefused, MailRequested),
     consumers=(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),
@@ -57,15 +62,22 @@ service = Service(
         on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),
         on(EntitlementsChanged, consumers.apply_entitlements),
+        *(
+            on(one.OrganizationErased, consumers.note_confirmation)
+            for one in (identity, sharing, billing, audit, courier)
+        ),
         on(SsoUserArrived, take_in),
     ),
-    sources=("identity", "billing"),
+    sources=("identity", "billing", "sharing", "audit", "courier"),
     jobs=(
         Job(expire_invitations, every_seconds=60),
         Job(check_domains, every_seconds=60),
         Job(end_unproven_claims, every_seconds=60),
         Job(forget_deleted_groups, every_seconds=3600),
+        Job(mind_closures, every_seconds=2),
     ),
-    operations=(IMPORT, EXPORT),
+    operations=(IMPORT, EXPORT, TAKING_ALONG),
+    records=RECORDS,
+    erasing=ERASING,
     opens=opening(txt_records),
 )

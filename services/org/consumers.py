@@ -8,6 +8,7 @@ from services.org import rules
 from services.org.store import approvals, groups, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.domains import register_first, tell_plan_change
+from services.org.usecases.erasing import note_confirmation as note_confirmation
 from services.org.usecases.holding import Held, holding
 from services.org.usecases.leaving import take_out
 from services.org.usecases.legal import record_sign_up

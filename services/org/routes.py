@@ -7,7 +7,9 @@ from services.org.store import approvals, deleted_groups, domains, groups, invit
 from services.org.usecases.acceptance import accept_invitation, request_renewal, show_invitation
 from services.org.usecases.arrivals import approve_arrival, decline_arrival, list_approvals
 from services.org.usecases.bulk import act_on_many
+from services.org.usecases.closing import close_organization, preview_closure, read_closure, reopen_organization
 from services.org.usecases.domains import claim_domain, list_domains, read_domain, remove_domain, verify_domain
+from services.org.usecases.erasing import list_closures
 from services.org.usecases.exporting import export_users
 from services.org.usecases.groups import (
     add_group_member,
@@ -48,6 +50,7 @@ from services.org.usecases.previews import preview_deletion, preview_departure, 
 from services.org.usecases.restoring import list_deleted_groups, restore_group
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.slots import list_slot_spells, read_slot_usage
+from services.org.usecases.taking_along import export_organization
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -66,6 +69,18 @@ def may(action: str) -> Permission:
 ROUTES = (
     get("/v1/organization", read_organization, may("organization.read"), key="organization:view"),
     patch("/v1/organization", change_organization, may("organization.manage"), if_match=True),
+    get("/v1/organization/closure", read_closure, may("organization.read")),
+    get("/v1/organization/closure-preview", preview_closure, may("organization.close")),
+    post("/v1/organization/closure", close_organization, may("organization.close"), status=201, fresh=True),
+    delete("/v1/organization/closure", reopen_organization, may("organization.close"), while_closed=True),
+    post(
+        "/v1/organization/exports",
+        export_organization,
+        may("organization.export"),
+        status=202,
+        fresh=True,
+        while_closed=True,
+    ),
     get("/v1/security-policy", read_security_policy, may("security_policy.read"), key="organization:view"),
     patch("/v1/security-policy", change_security_policy, may("security_policy.manage"), if_match=True, fresh=True),
     get("/v1/organization/preferences", read_preferences, may("preferences.read"), key="organization:view"),
@@ -105,9 +120,9 @@ ROUTES = (
         approve_arrival,
         may("users.manage"),
         status=201,
-        known_by=approvals.is_known,
+        known_by=approvals.exists,
     ),
-    delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.is_known),
+    delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.exists),
     get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists, key="users:view"),
     put(
         "/v1/users/{user_id}/role-and-groups",
@@ -209,5 +224,6 @@ ROUTES = (
     get("/internal/departures/{user_id}", preview_leaving, service("departures.read")),
     post("/internal/departures/{user_id}", leave_everywhere, service("departures.begin"), status=204),
     post("/internal/plan-effects", plan_effects, service("plan_effects.read")),
+    get("/internal/closures", list_closures, service("closures.read")),
     get("/internal/capabilities", list_capabilities, person("me.read")),
 )

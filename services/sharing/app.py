@@ -6,20 +6,24 @@ from pathlib import Path
 
 from services.sharing import consumers
 from services.sharing.routes import ROUTES
+from services.sharing.store.records import RECORDS
 from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expired_secrets, warn_of_expiring_secrets
 from services.sharing.usecases.embedding import forget_refusals
 from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
+from services.sharing.usecases.reviews import OPERATIONS
+from shared.erasure import Erasing, erase_organization
 from shared.events import billing, org
 from shared.events.courier import MailRequested
-from shared.events.sharing import PUBLISHED
+from shared.events.refusals import SharingActionRefused
+from shared.events.sharing import PUBLISHED, OrganizationErased
 from shared.service import Job, Service, on
 
 service = Service(
     name="sharing",
     migrations=Path(__file__).parent / "migrations",
     routes=ROUTES,
-    publishes=(*PUBLISHED, MailRequested),
+    publishes=(*PUBLISHED, SharingActionRefused, MailRequested),
     consumers=(
         on(org.OrganizationCreated, consumers.welcome_organization),
         on(org.OrganizationChanged, consumers.keep_organization),
@@ -39,6 +43,9 @@ service = Service(
         on(org.GroupMemberAdded, consumers.add_to_group),
         on(org.GroupMemberRemoved, consumers.take_from_group),
         on(billing.EntitlementsChanged, consumers.keep_entitlements),
+        on(org.OrganizationClosed, consumers.close_organization),
+        on(org.OrganizationReopened, consumers.reopen_organization),
+        on(org.OrganizationErasureStarted, erase_organization),
     ),
     sources=("org", "billing"),
     jobs=(
@@ -48,5 +55,8 @@ service = Service(
         Job(seal_secrets_anew, every_seconds=60),
         Job(forget_refusals, every_seconds=3600),
     ),
+    erasing=Erasing(OrganizationErased),
+    records=RECORDS,
+    operations=OPERATIONS,
     opens=opens,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.sharing.store import closing
 from services.sharing.store import heard as store
 from services.sharing.store.access import standing
 from services.sharing.usecases.embed_secrets import create_secret
@@ -25,7 +26,9 @@ from shared.events.org import (
     MemberSlotResumed,
     MemberSlotSuspended,
     OrganizationChanged,
+    OrganizationClosed,
     OrganizationCreated,
+    OrganizationReopened,
 )
 from shared.events.sharing import LinksResumed, LinksSuspended
 from shared.service import Ctx
@@ -54,6 +57,18 @@ async def keep_organization(ctx: Ctx, told: OrganizationChanged) -> None:
         await store.keep_organization(tx, told.org_id, told.organization.name)
 
 
+async def close_organization(ctx: Ctx, told: OrganizationClosed) -> None:
+    """From now on its links open nothing."""
+    async with ctx.tx() as tx:
+        await closing.set_closed(tx, told.org_id, closed=True)
+
+
+async def reopen_organization(ctx: Ctx, told: OrganizationReopened) -> None:
+    """Its links open what they opened."""
+    async with ctx.tx() as tx:
+        await closing.set_closed(tx, told.org_id, closed=False)
+
+
 async def keep_member(ctx: Ctx, told: MemberTold) -> None:
     """A member's state, whatever changed it."""
     async with ctx.tx() as tx:
@@ -69,7 +84,7 @@ async def let_member_go(ctx: Ctx, told: MemberRemoved) -> None:
 
 async def keep_group(ctx: Ctx, told: GroupCreated | GroupChanged) -> None:
     async with ctx.tx() as tx:
-        await store.keep_group(tx, told.org_id, told.group)
+        await store.keep_group(tx, told.org_id, told.group, _cause(ctx)[1])
 
 
 async def delete_group(ctx: Ctx, told: GroupDeleted) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.sharing.store.secrets import secret_exists
 from services.sharing.usecases import (
+    actions,
     dashboards,
     decisions,
     embed_log,
@@ -12,10 +13,12 @@ from services.sharing.usecases import (
     explanations,
     foreseen,
     group_dashboards,
+    group_sharing,
     handover,
     links,
     pictures,
     plans,
+    reviews,
     sharing,
 )
 from services.sharing.usecases.asking import may_know_of
@@ -23,6 +26,7 @@ from services.sharing.usecases.links import may_know_of_link
 from shared.service import Route, admin, analyst, anyone, delete, get, member, patch, person, post, put, service
 
 ONE = "/v1/dashboards/{dashboard_id}"
+IN_GROUP = "/v1/groups/{group_id}/dashboards/{dashboard_id}"
 LINK = "/v1/links/{link_id}"
 ALL_LINKS = "/v1/links/suspension"
 ONE_EMBED_KEY = "/v1/embed-secrets/{secret_id}"
@@ -57,6 +61,10 @@ ROUTES: tuple[Route, ...] = (
         known_by=group_dashboards.group_is_known,
         key="dashboards:view",
     ),
+    put(IN_GROUP, group_sharing.share_with_group, analyst("sharing.manage"), seen_by=group_sharing.may_know_of_both),
+    delete(
+        IN_GROUP, group_sharing.unshare_with_group, member("sharing.narrow"), seen_by=group_sharing.may_know_of_both
+    ),
     post(f"{ONE}/links", links.create_link, analyst("links.create"), seen_by=may_know_of, status=201, unrecorded=True),
     get(f"{ONE}/links", links.list_links_of_dashboard, member("links.read"), seen_by=may_know_of),
     get("/v1/links", links.list_links, member("links.read")),
@@ -83,7 +91,9 @@ ROUTES: tuple[Route, ...] = (
     post("/access/v1/evaluations", decisions.evaluate_many, member("access.evaluate"), key="access:view"),
     post("/access/v1/search/resource", decisions.search_resources, member("access.evaluate"), key="access:view"),
     post("/access/v1/search/subject", decisions.search_subjects, member("access.evaluate"), key="access:view"),
+    post("/access/v1/search/action", actions.search_actions, member("access.evaluate"), key="access:view"),
     post("/v1/access-explanations", explanations.explain_access, member("access.evaluate"), key="access:view"),
+    post("/v1/access-reviews", reviews.review_access, admin("access.review"), status=202),
     get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
     post("/v1/embed-secrets", embed_secrets.reset_embed_secret, admin("embed_secrets.reset"), status=201, fresh=True),
     get(ONE_EMBED_KEY, embed_secrets.read_embed_secret, admin("embed_secrets.read"), known_by=secret_exists),
@@ -114,4 +124,5 @@ ROUTES: tuple[Route, ...] = (
     post("/internal/access/v1/evaluations", decisions.evaluate_many_of, service("access.evaluate")),
     post("/internal/access/v1/search/resource", decisions.search_resources_of, service("access.evaluate")),
     post("/internal/access/v1/search/subject", decisions.search_subjects_of, service("access.evaluate")),
+    post("/internal/access/v1/search/action", actions.search_actions_of, service("access.evaluate")),
 )

@@ -11,7 +11,7 @@ __all__ = ["Product", "command_line"]
 
 def command_line(product: Product) -> typer.Typer:
     """All commands. Their modules are loaded when they are asked for, so that `up` starts fast."""
-    from shared.cli import checkout, documents, events, invoices, look, plans, run
+    from shared.cli import billing, checkout, clock, closures, documents, events, invoices, look, plans, run
 
     app = typer.Typer(
         name="tenantry",
@@ -22,6 +22,6 @@ def command_line(product: Product) -> typer.Typer:
         help="The organization back office of a B2B analytics product. Begin with: tenantry up",
     )
     app.info.context_settings = {"obj": product, "help_option_names": ["-h", "--help"]}
-    for part in (run, look, events, plans, invoices, documents, checkout):
+    for part in (run, look, events, plans, invoices, billing, clock, closures, documents, checkout):
         part.add_to(app, product)
     return app

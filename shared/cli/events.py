@@ -1,4 +1,4 @@
-"""Commands about events: tail, show, dead, revive."""
+"""Commands about events: tail, show, dead, revive, replay."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import typer
 from shared.cli.place import Refused, database_urls
 from shared.cli.run import Data, finish
 from shared.process import Product
+from shared.rewinding import rewind, standing
 
 EventType = Annotated[str, typer.Option("--type", help="Only types that begin with this, e.g. org.member.")]
 Subscriber = Annotated[
@@ -74,6 +75,17 @@ def add_to(app: typer.Typer, product: Product) -> None:
     ) -> None:
         """Gives dead events another round of attempts; what waited behind them follows."""
         finish(_revive(lambda: _databases(data, database), event))
+
+    @events.command("replay")
+    def replay(
+        database: Annotated[str, typer.Option("--database", help="The subscriber's database: postgresql://…/reports.")],
+        source: Annotated[str | None, typer.Option(help="Only what this service said, e.g. org.")] = None,
+        subject: Annotated[str | None, typer.Option(help="Only of this organization (or person).")] = None,
+        after: Annotated[int, typer.Option(min=0, help="Behind this sequence number (0: from the beginning).")] = 0,
+        follow: Annotated[bool, typer.Option("--follow/--once", help="Wait until all was handled.")] = True,
+    ) -> None:
+        """Lets one subscriber hear the past again; nobody else does. Its functions see `ctx.cause.replayed`."""
+        finish(_replay(lambda: _databases(None, database), source, subject, after, follow))
 
 
 def _databases(data: Path | None, subscriber: str | None) -> dict[str, str]:
@@ -196,6 +208,22 @@ async def _revive(urls: Urls, event: str | None) -> None:
     if not revived and event is not None:
         raise Refused(f"No dead event has the id {event}. `tenantry events dead` lists them.")
     print(f"Revived {revived}. They are tried again within a second." if revived else "Nothing is dead.")
+
+
+async def _replay(urls: Urls, source: str | None, subject: str | None, after: int, follow: bool) -> None:
+    async with _connected(urls) as connections:
+        (connection,) = connections.values()
+        subjects = await rewind(connection, source=source, subject=subject, after=after)
+        if not subjects:
+            raise Refused("There is nothing to hear again: no cursor is beyond that number.")
+        now = await standing(connection)
+        print(f"Set back {subjects} subjects: {now.missing} events come again.", flush=True)
+        while follow and not now.is_over:
+            await asyncio.sleep(0.5)
+            if (later := await standing(connection)) != now:
+                print(f"  {later.missing} have still to come, {later.waiting} wait for their function", flush=True)
+            now = later
+        print("All of it was handled." if now.is_over else "The subscriber asks for them when it next hears a probe.")
 
 
 def _moment(at: datetime) -> str:

@@ -32,6 +32,11 @@ def add_to(app: typer.Typer, product: Product) -> None:
         """Lists what is to be paid, the oldest first."""
         finish(_list(data, org, settled))
 
+    @invoices.command("kept")
+    def kept(data: Data = None) -> None:
+        """Lists invoices of organizations that were erased, which the law demands to keep."""
+        finish(_kept(data))
+
     @invoices.command("paid")
     def paid(
         number: Number,
@@ -62,6 +67,15 @@ async def _list(data: Path | None, org: str | None, settled: bool) -> None:
         print(
             f"{one['number']:14} {one['status']:8} due {one['due_at'][:10]}  {written(one['open']):>16} of"
             f" {written(one['total']):>16}  {one['org_id']}  {one['customer']}"
+        )
+
+
+async def _kept(data: Path | None) -> None:
+    async with asking(data, "billing") as ask:
+        found = (await ask("GET", "/internal/kept-invoices"))["data"]
+    for one in found:
+        print(
+            f"{one['number']:14} {one['issued_at'][:10]}  {written(one['total']):>16}  until {one['kept_until'][:10]}  {one['customer']}"
         )
 
 

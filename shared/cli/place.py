@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from shared.config import SERVICES, Misconfigured, Secrets, Settings
+from shared.payments import stripe_account
 from shared.postgres import PrivatePostgres
 
 SOCKET_PATH_BYTES = 100
@@ -93,6 +94,10 @@ class Place:
         addresses = {name: f"unix://{sockets}/{name}.sock" for name in SERVICES if name != "gateway"}
         shown = f"[{host}]" if ":" in host else host
         gateway = f"tcp://{shown}:{port}"
+        faults: list[str] = []
+        stripe = stripe_account(os.environ, faults)
+        if faults:
+            raise Misconfigured(faults)
         return Settings(
             **{
                 "secrets": self.secrets(),
@@ -102,6 +107,7 @@ class Place:
                 "admin_listen": f"tcp://127.0.0.1:{admin_port}",
                 "public_url": f"http://{shown}:{port}",
                 "mail": f"file://{self.mail}",
+                "stripe": stripe,
                 **more,
             }
         )

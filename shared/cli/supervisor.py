@@ -174,6 +174,7 @@ def children_of(
         "TENANTRY_PUBLIC_URL": f"http://{Address.parse(addresses['gateway']).authority}",
         "TENANTRY_MAIL": f"file://{place.mail}",
         "TENANTRY_LOG_LEVEL": os.environ.get("TENANTRY_LOG_LEVEL", "warning"),
+        **{name: value for name, value in os.environ.items() if name.startswith("TENANTRY_STRIPE_")},
         **{f"TENANTRY_{name.upper()}_URL": address for name, address in addresses.items()},
     }
     return [

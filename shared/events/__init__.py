@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.ids import OrgId, UserId
 
 CONTENT_TYPE = "application/cloudevents+json"
+ERASED_EVENT = "{}.event.erased.v1"  # stands, without data, where an event of an erased organization was
 
 
 class Shape(BaseModel):
@@ -57,7 +58,10 @@ class PersonEvent(Event):
 
 @dataclass(frozen=True)
 class Envelope:
-    """CloudEvents attributes with our extensions. `sequence` is gapless per (source, subject) and 0 until commit."""
+    """CloudEvents attributes with our extensions. `sequence` is gapless per (source, subject) and 0 until commit.
+
+    `actor_amr` tells how a person who acts had signed in (RFC 8176), `source_ip` from where; events that follow from that carry it on.
+    """
 
     id: str
     source: str
@@ -71,6 +75,8 @@ class Envelope:
     correlation_id: str | None = None
     causation_id: str | None = None
     traceparent: str | None = None
+    actor_amr: tuple[str, ...] = ()
+    source_ip: str | None = None
     replayed: bool = field(default=False, compare=False)
 
     def around_sequence(self) -> tuple[str, str]:
@@ -88,6 +94,8 @@ class Envelope:
         extensions = {
             "orgid": self.org_id,
             "actorid": self.actor_id,
+            "actoramr": " ".join(self.actor_amr) or None,
+            "sourceip": self.source_ip,
             "correlationid": self.correlation_id,
             "causationid": self.causation_id,
             "traceparent": self.traceparent,
@@ -125,6 +133,8 @@ class Envelope:
                 correlation_id=_text_or_none(raw, "correlationid"),
                 causation_id=_text_or_none(raw, "causationid"),
                 traceparent=_text_or_none(raw, "traceparent"),
+                actor_amr=tuple((_text_or_none(raw, "actoramr") or "").split()),
+                source_ip=_text_or_none(raw, "sourceip"),
             )
         except KeyError as missing:
             raise ValueError(f"the attribute {missing} is missing") from None

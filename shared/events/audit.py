@@ -22,4 +22,11 @@ class HeadSigned(OrgEvent):
     key: str
 
 
-PUBLISHED = (HeadSigned,)
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in audit. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "audit.organization.erased.v1"
+    rows: int
+
+
+PUBLISHED = (HeadSigned, OrganizationErased)

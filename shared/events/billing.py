@@ -201,6 +201,30 @@ class InvoicePaid(OrgEvent):
     recorded_by: str
 
 
+class InvoicePaymentFailed(OrgEvent):
+    """What the organization pays by couldn't be charged. `reason` is the provider's code; `next_try_at` is null when it won't be tried again by itself."""
+
+    TYPE: ClassVar[str] = "billing.invoice.payment_failed.v1"
+    invoice: Invoice
+    reason: str
+    next_try_at: datetime | None
+
+
+class PaymentMethod(Shape):
+    """Enough to recognise it, nothing to pay with."""
+
+    brand: str
+    last4: str
+    expires: str | None
+
+
+class PaymentMethodChanged(OrgEvent):
+    """Invoices are charged to something else from now on, or to nothing."""
+
+    TYPE: ClassVar[str] = "billing.payment_method.changed.v1"
+    method: PaymentMethod | None
+
+
 class BillingDetails(Shape):
     """Who invoices are addressed to from now on."""
 
@@ -244,13 +268,40 @@ class SubscriptionLapsed(OrgEvent):
     invoices: list[str]
 
 
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in billing, but invoices that must be kept, under no organization. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "billing.organization.erased.v1"
+    rows: int
+
+
+class TestClockStarted(OrgEvent):
+    """An operator made this a test organization, whose time in billing can be moved ahead."""
+
+    TYPE: ClassVar[str] = "billing.test_clock.started.v1"
+    started_by: str
+
+
+class TestClockAdvanced(OrgEvent):
+    """An operator moved a test organization's time in billing ahead, to `now`. What happened on the way was said before."""
+
+    TYPE: ClassVar[str] = "billing.test_clock.advanced.v1"
+    now: datetime
+    advanced_by: str
+
+
 PUBLISHED = (
+    OrganizationErased,
+    TestClockStarted,
+    TestClockAdvanced,
     SubscriptionPastDue,
     SubscriptionRecovered,
     SubscriptionLapsed,
     InvoiceIssued,
     InvoiceCredited,
     InvoicePaid,
+    InvoicePaymentFailed,
+    PaymentMethodChanged,
     BillingDetailsChanged,
     CatalogueApplied,
     SubscriptionMoved,

@@ -56,6 +56,8 @@ class MailRequested(Event):
         "two_factor_removed_for_another",
         "recovery_codes_renewed",
         "recovery_code_used",
+        "invoice_issued",
+        "payment_failed",
         "invoice_overdue",
         "plan_lapsed",
         "domain_at_risk",
@@ -72,6 +74,10 @@ class MailRequested(Event):
         "api_key_created",
         "api_key_expiring",
         "webhook_disabled",
+        "organization_closed",
+        "organization_reopened",
+        "organization_erased_soon",
+        "organization_erased",
         "sso_activated",
         "sso_switched_off",
         "sso_linked",
@@ -138,6 +144,13 @@ class WebhookRedelivered(OrgEvent):
     deliveries: int
 
 
+class WebhookTested(OrgEvent):
+    """Somebody asked to send this event to a webhook, to see whether it arrives."""
+
+    TYPE: ClassVar[str] = "courier.webhook.tested.v1"
+    webhook: Webhook
+
+
 class WebhookDeleted(OrgEvent):
     """A webhook is gone, and its log with it."""
 
@@ -151,6 +164,16 @@ WEBHOOKS = (
     WebhookSecretRotated,
     WebhookDisabled,
     WebhookRedelivered,
+    WebhookTested,
     WebhookDeleted,
 )
-PUBLISHED = (MailRequested, *WEBHOOKS)
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in courier. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "courier.organization.erased.v1"
+    rows: int
+
+
+PUBLISHED = (MailRequested, *WEBHOOKS, OrganizationErased)

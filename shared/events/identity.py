@@ -197,17 +197,17 @@ class ApiKeyRevoked(OrgEvent):
 
 
 class ApiKeysSuspended(OrgEvent):
-    """The plan no longer includes API keys: none is accepted until it does again. One event for all of them."""
+    """The plan no longer includes API keys, or the organization is closed: none is accepted until that has changed. One event for all of them."""
 
     TYPE: ClassVar[str] = "identity.api_key.suspended.v1"
     key_ids: list[ApiKeyId]
-    cause: Literal["plan"]
+    cause: Literal["plan", "organization_closed"]
     plan: str
     suspended_at: datetime
 
 
 class ApiKeysResumed(OrgEvent):
-    """The plan includes API keys again: all of them work as before."""
+    """The plan includes API keys again, or the organization is open again: all of them work as before."""
 
     TYPE: ClassVar[str] = "identity.api_key.resumed.v1"
     key_ids: list[ApiKeyId]
@@ -223,7 +223,17 @@ API_KEYS = (
     ApiKeysSuspended,
     ApiKeysResumed,
 )
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in identity. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "identity.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     UserRegistered,
     UserNameChanged,
     UserEmailChanged,
@@ -238,6 +248,6 @@ PUBLISHED = (
     TwoFactorRemoved,
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
-    *PUBLISHED_SSO,
     *API_KEYS,
+    *PUBLISHED_SSO,
 )

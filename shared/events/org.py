@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from shared.events import OrgEvent, Shape
+from shared.events import OrgEvent
 from shared.events.org_approvals import APPROVALS
+from shared.events.org_shapes import Domain as Domain
 from shared.events.org_shapes import Group as Group
 from shared.events.org_shapes import Invitation as Invitation
 from shared.events.org_shapes import Member as Member
 from shared.events.org_shapes import Organization as Organization
 from shared.events.org_shapes import Role as Role
+from shared.events.org_shapes import SecurityPolicy as SecurityPolicy
 from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 
@@ -31,14 +33,34 @@ class OrganizationChanged(OrgEvent):
     previous: dict[str, str | bool | None]
 
 
-class Domain(Shape):
-    """An e-mail domain's state. `stands`: it is the organization's, whatever the plan makes of it; only `verified` and `at_risk` are proven."""
+class OrganizationClosed(OrgEvent):
+    """An Admin closed the organization: nobody works in it, and it is erased at `erased_at` unless an Admin takes it back."""
 
-    domain_id: DomainId
-    name: str
-    status: Literal["claimed", "verified", "at_risk", "lapsed", "removed"]
-    origin: Literal["sign_up", "claimed", "affirmed"]
-    stands: bool
+    TYPE: ClassVar[str] = "org.organization.closed.v1"
+    closed_by: UserId
+    closed_at: datetime
+    erased_at: datetime
+
+
+class OrganizationReopened(OrgEvent):
+    """An Admin took the closing back: everything is as it was."""
+
+    TYPE: ClassVar[str] = "org.organization.reopened.v1"
+    reopened_by: UserId
+
+
+class OrganizationErasureStarted(OrgEvent):
+    """The grace is over: whoever holds anything of the organization erases it. Said again to those who haven't confirmed."""
+
+    TYPE: ClassVar[str] = "org.organization.erasure_started.v1"
+    closed_at: datetime
+
+
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left, here and in every service that confirmed. `rows` counts what was erased here."""
+
+    TYPE: ClassVar[str] = "org.organization.erased.v1"
+    rows: int
 
 
 class DomainClaimed(OrgEvent):
@@ -96,13 +118,6 @@ class DomainsResumed(OrgEvent):
     TYPE: ClassVar[str] = "org.domain.resumed.v1"
     domain_ids: list[DomainId]
     plan: str
-
-
-class SecurityPolicy(Shape):
-    """What an organization asks of its members' accounts; with `two_factor_required` from `two_factor_deadline` on."""
-
-    two_factor_required: bool
-    two_factor_deadline: datetime | None = None
 
 
 class SecurityPolicyChanged(OrgEvent):
@@ -328,6 +343,10 @@ PUBLISHED = (
     SecurityPolicyChanged,
     OrganizationCreated,
     OrganizationChanged,
+    OrganizationClosed,
+    OrganizationReopened,
+    OrganizationErasureStarted,
+    OrganizationErased,
     DomainClaimed,
     DomainVerified,
     DomainAtRisk,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from shared.events import Shape
-from shared.ids import GroupId, InvitationId, UserId
+from shared.ids import DomainId, GroupId, InvitationId, UserId
 
 Role = Literal["admin", "analyst", "viewer"]
 
@@ -55,3 +55,20 @@ class Invitation(Shape):
     status: Literal["open", "accepted", "revoked", "expired"]
     expires_at: datetime
     link_version: int
+
+
+class Domain(Shape):
+    """An e-mail domain's state. `stands`: it is the organization's, whatever the plan makes of it; only `verified` and `at_risk` are proven."""
+
+    domain_id: DomainId
+    name: str
+    status: Literal["claimed", "verified", "at_risk", "lapsed", "removed"]
+    origin: Literal["sign_up", "claimed", "affirmed"]
+    stands: bool
+
+
+class SecurityPolicy(Shape):
+    """What an organization asks of its members' accounts; with `two_factor_required` from `two_factor_deadline` on."""
+
+    two_factor_required: bool
+    two_factor_deadline: datetime | None = None

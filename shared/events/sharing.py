@@ -175,7 +175,15 @@ class LinksResumed(OrgEvent):
     cause: Literal["plan", "switch"]
 
 
+class OrganizationErased(OrgEvent):
+    """Nothing of the organization is left in sharing. `rows` counts what was erased."""
+
+    TYPE: ClassVar[str] = "sharing.organization.erased.v1"
+    rows: int
+
+
 PUBLISHED = (
+    OrganizationErased,
     DashboardRegistered,
     DashboardChanged,
     DashboardRemoved,

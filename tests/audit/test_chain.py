@@ -34,6 +34,7 @@ def a_chain(length: int = LENGTH, org_id: str = "org_a") -> list[Entry]:
             "source": "org",
             "sequence": number,
             "data": {"group": {"name": f"G{number}"}},
+            "actor_amr": ["pwd", "otp", "mfa"] if number % 2 else None,
         }
         entry = content | {"previous_hash": digest, "hash": rules.hash_of(digest, content)}
         digest = entry["hash"]
@@ -55,8 +56,9 @@ def rehashed(entries: list[Entry], place: int) -> None:
 
 
 def edit(entries: list[Entry], place: int, dice: random.Random) -> str:
-    name = dice.choice([name for name in rules.CONTENT if name not in ("number", "at", "org_id")])
-    entries[place][name] = "forged" if name != "data" else {"group": {"name": "forged"}}
+    name = dice.choice([name for name in (*rules.CONTENT, *rules.ADDED) if name not in ("number", "at", "org_id")])
+    other = {"data": {"group": {"name": "forged"}}, "actor_amr": None if entries[place]["actor_amr"] else ["hwk"]}
+    entries[place][name] = other.get(name, "forged")
     return "changed"
 
 
@@ -115,6 +117,13 @@ WAYS = (
     edit, edit_and_hash_all_again, delete, delete_and_close_the_gap, insert, insert_and_move_the_rest, reorder, cut_the_tail,
     restore_an_old_copy_and_go_on,
 )  # fmt: skip
+
+
+def test_entries_from_before_hash_as_they_did() -> None:
+    content = dict.fromkeys(rules.CONTENT, "x") | {"at": "2026-01-01T00:00:00+00:00"}
+    known = "ba4c13211390bdc5"
+    assert rules.hash_of(rules.BEGINNING, content) == rules.hash_of(rules.BEGINNING, content | {"actor_amr": None})
+    assert rules.hash_of(rules.BEGINNING, content).startswith(known)
 
 
 def test_ten_thousand_tamperings_are_all_found_and_nearly_all_named() -> None:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 import yaml
 
-from services.billing.app import the_catalogues
+from services.billing.app import apply_first_catalogue
 from services.billing.catalogue import DEFAULT
 from services.launcher import PRODUCT
 from shared.auth import Actor
@@ -244,14 +244,13 @@ async def test_nobody_but_a_service_reaches_what_is_the_operators(stage: Stage) 
 async def test_a_start_keeps_what_was_applied_and_refuses_a_file_that_is_not_what_was_sold(stage: Stage) -> None:
     env = stage.world.started["billing"].env
     (await propose(stage, edited(dearer_pro))).ok()
-    async with the_catalogues(env):
-        assert (await stage.ask("GET", "/v1/plans")).ok()["catalogue_version"] == 2
+    await apply_first_catalogue(env)
+    assert (await stage.ask("GET", "/v1/plans")).ok()["catalogue_version"] == 2
     async with env.database.tx(EVERY_ORG, lambda e: e) as tx:
         await tx.run("delete from catalogues where version = 2")
         await tx.run("update catalogues set content = null, digest = 'another'")
     with pytest.raises(Misconfigured, match="isn't the one that version 1 was sold by"):
-        async with the_catalogues(env):
-            pass
+        await apply_first_catalogue(env)
 
 
 # The command line

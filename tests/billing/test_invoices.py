@@ -16,7 +16,14 @@ from services.billing.usecases.paper import amount
 from services.launcher import PRODUCT
 from shared.auth import Actor
 from shared.db import EVERY_ORG
-from shared.events.billing import BillingDetailsChanged, InvoiceCredited, InvoiceIssued, InvoicePaid
+from shared.events.billing import (
+    BillingDetailsChanged,
+    EntitlementsChanged,
+    InvoiceCredited,
+    InvoiceIssued,
+    InvoicePaid,
+)
+from shared.events.courier import MailRequested
 from shared.ids import new_id
 from tests.billing.conftest import Stage
 from tests.system.commands import announce, tenantry
@@ -63,7 +70,16 @@ async def test_an_upgrade_is_invoiced_as_it_was_previewed_to_the_cent(stage: Sta
     shown = [{name: line[name] for name in ("kind", "text", "amount", "days", "of_days")} for line in money["lines"]]
     assert whole["lines"] == shown
     assert (whole["status"], whole["tax_kind"], whole["tax_rate"]) == ("open", "domestic", 1900)
-    assert reply.change == (await stage.world.said("billing", InvoiceIssued))[-1].id
+    issued, mail, _, granted = (await stage.world.said("billing"))[-4:]
+    assert (reply.change, granted.type) == (granted.id, EntitlementsChanged.TYPE)
+    assert InvoiceIssued.read(issued).invoice.number == "TN-000002"
+    asked = MailRequested.read(mail)
+    assert (asked.template, asked.to) == ("invoice_issued", "ada@northwind.example")
+    assert (asked.values["invoice_id"], asked.values["amount"], asked.values["charged"]) == (
+        newest["id"],
+        f"€{money['total_now']['amount_minor'] / 100:,.2f}",
+        "",
+    )
 
 
 async def test_each_period_is_invoiced_and_what_costs_nothing_is_not(stage: Stage) -> None:

@@ -180,12 +180,13 @@ async def test_a_change_while_trialing_is_at_once_and_converts_the_trial(stage: 
     changed = (await stage.change("business")).ok()
     assert (changed["plan"], changed["status"], changed["trial_ends_at"]) == ("business", "active", None)
     assert await types_since(stage, before) == [
+        InvoiceIssued.TYPE,
+        MailRequested.TYPE,
         TrialEnded.TYPE,
         PlanChanged.TYPE,
         EntitlementsChanged.TYPE,
-        InvoiceIssued.TYPE,
     ]
-    assert TrialEnded.read((await said(stage))[before]).converted is True
+    assert TrialEnded.read((await said(stage))[before + 2]).converted is True
     await stage.pass_time(days=20)
     assert (await stage.subscription())["plan"] == "business"
 
@@ -352,7 +353,12 @@ async def test_a_downgrade_of_a_paid_period_waits_for_its_end(stage: Stage) -> N
     await stage.pass_time(days=5)
     now = await stage.subscription()
     assert (now["plan"], now["scheduled_change"], now["period_start"]) == ("pro", None, business["period_end"])
-    assert await types_since(stage, before + 1) == [PlanChanged.TYPE, EntitlementsChanged.TYPE, InvoiceIssued.TYPE]
+    assert await types_since(stage, before + 1) == [
+        InvoiceIssued.TYPE,
+        MailRequested.TYPE,
+        PlanChanged.TYPE,
+        EntitlementsChanged.TYPE,
+    ]
 
 
 async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
@@ -366,7 +372,7 @@ async def test_a_scheduled_change_can_be_cancelled(stage: Stage) -> None:
     assert (again.status, again.code) == (404, "not_found")
     await stage.pass_time(days=32)
     assert (await stage.subscription())["plan"] == "business"
-    assert await types_since(stage, before + 1) == [SubscriptionRenewed.TYPE, InvoiceIssued.TYPE]
+    assert await types_since(stage, before + 1) == [InvoiceIssued.TYPE, MailRequested.TYPE, SubscriptionRenewed.TYPE]
 
 
 async def test_what_is_due_already_can_not_be_cancelled_any_more(stage: Stage) -> None:
@@ -397,9 +403,10 @@ async def test_an_upgrade_drops_what_was_scheduled_and_says_so(stage: Stage) -> 
     assert (await stage.change("business")).ok()["scheduled_change"] is None
     assert await types_since(stage, before) == [
         ChangeCancelled.TYPE,
+        InvoiceIssued.TYPE,
+        MailRequested.TYPE,
         PlanChanged.TYPE,
         EntitlementsChanged.TYPE,
-        InvoiceIssued.TYPE,
     ]
 
 

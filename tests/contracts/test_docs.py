@@ -64,7 +64,7 @@ def variables() -> set[str]:
                 found.add(f"TENANTRY_<SERVICE>{end.value}")
         elif isinstance(node, ast.Constant) and re.fullmatch(r"[A-Z]{3}[A-Z_]*[A-Z]", str(node.value)):
             found.add(f"TENANTRY_{node.value}")
-    return found
+    return found | set(re.findall(r'"(TENANTRY_STRIPE_[A-Z_]*[A-Z])"', (ROOT / "shared" / "payments.py").read_text()))
 
 
 def test_operating_names_every_environment_variable_and_no_other() -> None:

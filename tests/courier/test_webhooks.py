@@ -255,6 +255,28 @@ async def test_a_range_is_sent_again_in_order_and_only_it(house: House) -> None:
     assert (await house.ask("POST", f"/v1/webhooks/{hook['id']}/retries", empty)).code == "invalid"
 
 
+async def test_a_test_event_arrives_signed_whatever_is_selected_and_is_in_log_and_audit(house: House) -> None:
+    hook = await house.webhook(types=["org.group.*"])
+    path = f"/v1/webhooks/{hook['id']}"
+    sent = await house.ask("POST", f"{path}/tests")
+    assert sent.status == 202
+    await house.until(hook, "delivered")
+    told = house.receiver.verified(hook["secret"])
+    assert (told["type"], told["id"], told["sequence"]) == ("courier.webhook.tested.v1", sent.json["event_id"], 0)
+    assert told["data"]["webhook"]["webhook_id"] == hook["id"]
+    (one,) = await house.log(hook)
+    assert (one["id"], one["event_id"], one["status"]) == (sent.json["delivery_id"], sent.json["event_id"], 204)
+    (await house.ask("PATCH", path, {"enabled": False}, headers={"If-Match": "*"})).ok()
+    assert (await house.ask("POST", f"{path}/tests")).code == "conflict"
+    await house.on_plan("free")
+    assert (await house.ask("POST", f"{path}/tests")).code == "plan_required"
+    await house.world.settle()
+    entries = await house.world.ask(
+        "audit", "GET", "/v1/audit-entries?action=courier.webhook.tested.v1", actor=house.admin
+    )
+    assert [entry["event_id"] for entry in entries.ok()["data"]] == [sent.json["event_id"]]
+
+
 async def test_what_waits_already_is_not_sent_twice(house: House) -> None:
     house.receiver.script = [500]
     hook = await house.webhook(types=["org.group.*"])
@@ -442,6 +464,7 @@ async def test_webhooks_of_another_organization_are_not_there(house: House) -> N
         ("GET", f"/{hook['id']}/deliveries/{delivery['id']}"),
         ("POST", f"/{hook['id']}/deliveries/{delivery['id']}/retries"),
         ("POST", f"/{hook['id']}/retries"),
+        ("POST", f"/{hook['id']}/tests"),
     ):
         assert (await house.ask(method, f"/v1/webhooks{path}", actor=eve)).code == "not_found"
     crossed = await house.ask("GET", f"/v1/webhooks/{other['id']}/deliveries/{delivery['id']}")

@@ -28,10 +28,22 @@ async def test_me_tells_person_session_organizations_and_no_csrf_token_to_tokens
     assert me == {
         "user": {"id": ana.user_id, "email": "ana@example.com", "name": "Ana"},
         "session": {"id": ana.session_id, "amr": ["pwd"], "proven_at": me["session"]["proven_at"]},
-        "organization": {"id": ana.org_id, "name": "Acme", "role": "analyst", "effective_role": "viewer"},
+        "organization": {
+            "id": ana.org_id,
+            "name": "Acme",
+            "role": "analyst",
+            "effective_role": "viewer",
+            "closed": False,
+        },
         "organizations": [
-            {"id": ana.org_id, "name": "Acme", "role": "analyst", "status": "active"},
-            {"id": me["organizations"][1]["id"], "name": "Other", "role": "viewer", "status": "inactive"},
+            {"id": ana.org_id, "name": "Acme", "role": "analyst", "status": "active", "closed": False},
+            {
+                "id": me["organizations"][1]["id"],
+                "name": "Other",
+                "role": "viewer",
+                "status": "inactive",
+                "closed": False,
+            },
         ],
         "csrf_token": None,
     }

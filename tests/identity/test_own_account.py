@@ -300,7 +300,8 @@ async def test_what_a_person_may_do_is_named_like_the_routes_and_says_why_not(wo
     ]
     await joins(world, two, ana.user_id)
     listed = (await world.ask("identity", "GET", "/internal/capabilities", actor=mine)).ok()["capabilities"]
-    assert [c["action"] for c in listed if not c["allowed"]] == ["api_keys.create", "sso.manage"], "that is the plan's"
+    refused = [c["action"] for c in listed if not c["allowed"]]
+    assert refused == ["api_keys.create", "sso.manage"], "that is the plan's"
 
 
 async def test_only_persons_reach_what_is_theirs_and_only_services_what_is_internal(world: World) -> None:

@@ -17,13 +17,14 @@ async def test_a_standing_says_what_somebody_is_where(world: World) -> None:
     async def standing(user_id: str | None, org_id: str = "") -> object:
         return (await world.ask("org", "GET", f"/internal/standings/{user_id}?org_id={org_id}", actor=SERVICE)).ok()
 
-    here = [{"org_id": house.org_id, "name": "Acme", "role": "analyst", "status": "active"}]
+    here = [{"org_id": house.org_id, "name": "Acme", "role": "analyst", "status": "active", "closed": False}]
     told = {
         "user_id": ben.user_id,
         "org_id": house.org_id,
         "role": "analyst",
         "effective_role": "viewer",
         "status": "active",
+        "closed": False,
         "organizations": here,
     }
     assert await standing(ben.user_id) == told
@@ -43,6 +44,7 @@ async def test_a_standing_says_what_somebody_is_where(world: World) -> None:
         "organizations": inactive,
     }
     nowhere = {
+        "closed": False,
         "user_id": ben.user_id,
         "org_id": None,
         "role": None,

@@ -27,6 +27,8 @@ TABLES = (
     "deleted_groups",
     "slot_entries",
     "security_policies",
+    "closures",
+    "erasure_confirmations",
     "approvals",
 )
 
@@ -46,9 +48,20 @@ async def two(world: World) -> tuple[House, House]:
         (await house.ask("PATCH", "/v1/security-policy", asked, by=proven, headers={"If-Match": "*"})).ok()
         country = {"country": "DE"}
         (await house.ask("PATCH", "/v1/organization/preferences", country, headers={"If-Match": "*"})).ok()
+        await note_closure(house)
         await arrives(house, new_users="approval")
         houses.append(house)
     return houses[0], houses[1]
+
+
+async def note_closure(house: House) -> None:
+    """What a closing would leave, without closing."""
+    async with house.world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:
+        await tx.run(
+            "insert into closures (org_id, closed_by, email, name, next_at) values ($1, 'usr_x', 'canary', 'Canary', 'infinity')",
+            house.org_id,
+        )
+        await tx.run("insert into erasure_confirmations values ($1, 'audit', 1, now())", house.org_id)
 
 
 @pytest.fixture(params=["both", "queries alone"])
@@ -183,7 +196,7 @@ async def test_every_table_of_an_organization_is_under_row_level_security(world:
             "select relname, relrowsecurity and relforcerowsecurity as held from pg_class join pg_attribute on attrelid = pg_class.oid"
             " where relkind = 'r' and attname = 'org_id' and relnamespace = 'public'::regnamespace"
         )
-    kernel = {"outbox", "inbox", "operations", "operation_files"}
+    kernel = {"outbox", "inbox", "operations", "operation_files", "refusals"}
     assert {row["relname"] for row in rows} - kernel == set(TABLES)
     assert all(row["held"] for row in rows if row["relname"] not in kernel)
 

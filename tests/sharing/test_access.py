@@ -208,3 +208,37 @@ async def test_a_deactivated_or_removed_member_sees_nothing_not_even_their_own(s
     await shared.remove("dan")
     await shared.rejoin("dan")
     assert not await shared.may("dan", "board-1"), "who comes back comes without groups"
+
+
+async def test_a_search_for_actions_agrees_with_every_single_question(shared: Company) -> None:
+    await shared.suspend_slot("cyd")
+    everything = (
+        "dashboard.view", "dashboard.edit", "dashboard.share",
+        "admin_settings.manage", "dashboard.create", "organization_settings.manage",
+    )  # fmt: skip
+    resources = [
+        {"type": "dashboard", "id": "board-1"},
+        {"type": "dashboard", "id": "missing"},
+        {"type": "organization", "id": shared.org_id},
+        {"type": "organization", "id": new_id("org")},
+        {"type": "folder", "id": "board-1"},
+    ]
+    for name in shared.people:
+        for resource in resources:
+            search = {"subject": {"type": "user", "id": shared.id_of(name)}, "resource": resource}
+            found = (await shared.ask(name, "POST", "/access/v1/search/action", search)).ok()
+            body = {**search, "evaluations": [{"action": {"name": action}} for action in everything]}
+            asked = (await shared.ask(name, "POST", "/access/v1/evaluations", body)).ok()["evaluations"]
+            allowed = [action for action, one in zip(everything, asked, strict=True) if one["decision"]]
+            assert [one["name"] for one in found["results"]] == allowed, (name, resource)
+            assert found["page"] == {"next_token": "", "count": len(allowed)}
+            inner = await shared.world.ask(
+                "sharing",
+                "POST",
+                "/internal/access/v1/search/action",
+                {**search, "org_id": shared.org_id},
+                actor=GATEWAY,
+            )
+            assert inner.ok() == found
+    ben = {"subject": {"type": "user", "id": shared.id_of("ben")}, "resource": resources[0]}
+    assert (await shared.ask("dan", "POST", "/access/v1/search/action", ben)).status == 403

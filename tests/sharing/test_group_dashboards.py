@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.events.sharing import DashboardShared
 from shared.ids import new_id
 from tests.sharing.company import Company
-from tests.world import World
+from tests.world import Reply, World
 
 
 async def shown(company: Company, group: str, query: str = "", by: str = "ana") -> list[Any]:
@@ -60,3 +61,88 @@ async def test_only_admins_of_the_organization_see_what_a_group_opens(world: Wor
         assert (reply.status, reply.code) == (404, "not_found")
     await company.delete_group("Sales")
     assert (await company.ask("ana", "GET", f"/v1/groups/{sales}/dashboards")).status == 404
+
+
+async def join(company: Company, who: str, method: str, group: str, dashboard_id: str, **body: Any) -> Reply:
+    path = f"/v1/groups/{company.groups[group].group_id}/dashboards/{dashboard_id}"
+    return await company.ask(who, method, path, body or None)
+
+
+async def sharing(company: Company, dashboard_id: str) -> tuple[str, set[str]]:
+    now = (await company.ask("ben", "GET", f"/v1/dashboards/{dashboard_id}/sharing")).ok()
+    return now["mode"], {group["name"] for group in now["groups"]}
+
+
+async def test_a_dashboard_joins_groups_and_leaves_them_one_by_one(company: Company) -> None:
+    await company.register("ben", "b1")
+    await company.group("Berlin", "eve")
+    first = (await join(company, "ben", "PUT", "Sales", "b1")).ok()
+    assert (first["mode"], first["people"]) == ("groups", 2)
+    (await join(company, "ben", "PUT", "Berlin", "b1")).ok()
+    assert await sharing(company, "b1") == ("groups", {"Sales", "Berlin"})
+    said = len(await company.world.said("sharing", DashboardShared))
+    (await join(company, "ben", "PUT", "Berlin", "b1")).ok()
+    assert len(await company.world.said("sharing", DashboardShared)) == said, "twice is once"
+    assert (await join(company, "ben", "DELETE", "Sales", "b1")).status == 204
+    assert await sharing(company, "b1") == ("groups", {"Berlin"})
+    assert (await join(company, "ben", "DELETE", "Sales", "b1")).status == 204
+    assert (await join(company, "ben", "DELETE", "Berlin", "b1")).status == 204
+    assert await sharing(company, "b1") == ("nobody", set())
+
+
+async def test_whom_a_mode_reaches_is_kept_when_a_group_is_added(company: Company) -> None:
+    await company.register("ben", "b1")
+    for mode, built_in in (("all_users", "All Users"), ("all_analysts", "All Analysts")):
+        (await company.share("ben", "b1", mode)).ok()
+        (await join(company, "ben", "PUT", built_in, "b1")).ok()
+        assert await sharing(company, "b1") == (mode, set()), "it is there already"
+        assert (await join(company, "ben", "DELETE", "Sales", "b1")).status == 204
+        assert await sharing(company, "b1") == (mode, set())
+        seen = {name for name in company.people if await company.may(name, "b1")}
+        (await join(company, "ben", "PUT", "Sales", "b1")).ok()
+        assert await sharing(company, "b1") == ("groups", {built_in, "Sales"})
+        assert {name for name in company.people if await company.may(name, "b1")} == seen | {"dan"}
+
+
+async def test_from_the_groups_side_the_same_rights_and_plans_hold(world: World, company: Company) -> None:
+    await company.register("ben", "b1")
+    await company.register("ben", "b2")
+    (await company.share("ben", "b1", "all_users")).ok()
+    other = await Company(world).found()
+    foreign = await other.group("Theirs")
+    for who, board, status in (("ana", "b1", 403), ("cyd", "b1", 403), ("dan", "b1", 403), ("ana", "b2", 404), ("dan", "b2", 404)):  # fmt: skip
+        for method in ("PUT", "DELETE"):
+            assert (await join(company, who, method, "Sales", board)).status == status, (who, board, method)
+    for group_id in (foreign, new_id("grp")):
+        for method in ("PUT", "DELETE"):
+            reply = await company.ask("ben", method, f"/v1/groups/{group_id}/dashboards/b1")
+            assert (reply.status, reply.code) == (404, "not_found")
+    (await join(company, "ben", "PUT", "Sales", "b2")).ok()
+    await company.group("Late")
+    await company.plan("pro")
+    assert (await join(company, "ben", "PUT", "Late", "b2")).code == "suspended"
+    (await join(company, "ben", "PUT", "Sales", "b2")).ok()
+    assert (await join(company, "ben", "DELETE", "Sales", "b2")).status == 204, "taking away needs no plan"
+    stale = await company.ask(
+        "ben", "DELETE", f"/v1/groups/{company.groups['Sales'].group_id}/dashboards/b2", headers={"If-Match": '"1"'}
+    )
+    assert stale.code == "precondition_failed"
+
+
+async def test_an_admin_takes_a_dashboard_out_of_a_group_when_its_owner_has_left(company: Company) -> None:
+    await company.register("ben", "b1")
+    (await join(company, "ben", "PUT", "Sales", "b1")).ok()
+    assert (await join(company, "ana", "DELETE", "Sales", "b1")).status == 404, "it isn't hers to know of"
+    await company.deactivate("ben")
+    assert (await join(company, "ana", "PUT", "All Users", "b1")).status == 403
+    assert (await join(company, "ana", "DELETE", "Sales", "b1")).status == 204
+    assert not await company.may("dan", "b1")
+
+
+async def test_who_gains_it_through_the_group_is_told_unless_asked_not_to(company: Company) -> None:
+    await company.register("ben", "b1")
+    await company.group("Berlin", "eve")
+    (await join(company, "ben", "PUT", "Sales", "b1")).ok()
+    (await join(company, "ben", "PUT", "Berlin", "b1", notify=False)).ok()
+    first, second = await company.world.said("sharing", DashboardShared)
+    assert (first.data["mails"], second.data["mails"]) == (1, 0)

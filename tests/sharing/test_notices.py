@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from services.courier.app import service as courier
-from services.sharing.app import service
 from services.sharing.usecases import notices
 from services.sharing.usecases.notices import send_notices
 from shared.db import EVERY_ORG
@@ -24,7 +23,7 @@ from shared.mailbox import FileMailbox
 from shared.outbound import Fetched, Unreachable
 from shared.service import Job
 from tests.sharing.company import Company
-from tests.sharing.conftest import listener
+from tests.sharing.conftest import alone, listener
 from tests.world import Databases, Reply, World, world_of
 
 PNG = b"\x89PNG\r\n\x1a\n..."
@@ -60,7 +59,7 @@ async def told(company: Company) -> list[str]:
 @pytest.fixture
 async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
     """Mails are asked for when a test says so."""
-    async with world_of([replace(service, jobs=()), listener], databases, tmp_path) as world:
+    async with world_of([replace(alone, jobs=()), listener], databases, tmp_path) as world:
         yield world
 
 
@@ -240,7 +239,7 @@ async def test_the_picture_is_shown_to_its_reader_while_they_see_the_dashboard(b
 
 @pytest.fixture
 async def post(databases: Databases, tmp_path: Path) -> AsyncIterator[tuple[Company, FileMailbox]]:
-    async with world_of([service, courier, listener], databases, tmp_path) as world:
+    async with world_of([alone, courier, listener], databases, tmp_path) as world:
         company = await Company(world).found()
         await company.join(ben="analyst", dan="viewer", eve="viewer")
         person = Person(email="dan@example.com", name="Dan")

@@ -110,6 +110,7 @@ async def test_capabilities_say_why_not(company: Company) -> None:
     assert await refused("ana") == {}
     assert set(await refused("ben")) == {
         "access.evaluate_others",
+        "access.review",
         "dashboards.hand_over",
         "groups.read_dashboards",
         "embed_secrets.read",

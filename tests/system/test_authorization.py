@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import asyncpg
 import pytest
 import yaml
 
@@ -75,6 +76,8 @@ async def stage(product: WholeProduct) -> Stage:
     await buys(admin, "business")
     entries = (await admin.ask("GET", "/v1/audit-entries")).ok()["data"]
     webhook, delivery = await a_told_webhook(cast)
+    organization = (await admin.ask("GET", "/v1/organization")).ok()
+    await waits_for_approval(product, organization["id"], cast.viewer.user_id)
     connection = {"name": "Matrix", "protocol": "oidc"}
     connection = (await admin.write("POST", "/v1/sso-connections", connection, after=admin.last_change[-1])).ok()
     ids = {
@@ -109,6 +112,22 @@ async def stage(product: WholeProduct) -> Stage:
     ids["key_id"] = keys["narrow"]["id"]
     tokens = {name: key["token"] for name, key in keys.items()}
     return Stage(cast, other, ids, (await product.gateway.send("GET", "/openapi.json")).ok(), product, tokens)
+
+
+async def waits_for_approval(product: WholeProduct, org_id: str, user_id: str) -> None:
+    """As if this person had arrived from a provider: no provider is here that could say so."""
+    org = await asyncpg.connect(product.settings.database_urls["org"])
+    try:
+        async with org.transaction():
+            await org.execute("select set_config('tenantry.org_id', $1, true)", org_id)
+            await org.execute(
+                "insert into approvals (org_id, user_id, role, group_ids, connection_id, reason, requested_at)"
+                " values ($1, $2, 'viewer', '{}', '', 'approval', now())",
+                org_id,
+                user_id,
+            )
+    finally:
+        await org.close()
 
 
 async def buys(admin: Person, plan: str) -> None:
@@ -192,11 +211,6 @@ async def test_links_and_secrets_of_another_organization_are_not_there(stage: St
     await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
-@pytest.mark.parametrize("route", sorted(r for r in TABLE if "/sso-connections/{connection_id}" in r))
-async def test_connections_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
-    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
-
-
 async def check_keys(stage: Stage, route: str, method: str, target: str) -> None:
     """Of three keys, those get past authorization that have the route's scope. What a link is to a key, is told to none: 404."""
     for name, token in stage.keys.items():
@@ -211,6 +225,11 @@ async def check_keys(stage: Stage, route: str, method: str, target: str) -> None
 
 def refused_for_scope(reply: Any) -> bool:
     return reply.status == 403 and reply.code == "forbidden" and reply.json["meta"]["because"] == "scope"
+
+
+@pytest.mark.parametrize("route", sorted(r for r in TABLE if "/sso-connections/{connection_id}" in r))
+async def test_connections_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
+    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
 def nobody_has(known: str) -> str:

@@ -41,6 +41,9 @@ CONTENT = (
     "data",
 )
 
+# What later versions know besides; hashed when it is there, so that older entries keep their hash.
+ADDED = ("actor_amr",)
+
 Tampering = Literal["changed", "deleted", "inserted", "reordered", "cut off", "forged"]
 
 
@@ -87,6 +90,7 @@ def hash_of(previous_hash: str, content: Mapping[str, Any]) -> str:
 def canonical(content: Mapping[str, Any]) -> str:
     """The content as JSON, always in the same letters."""
     wanted = {name: _canonical_time(content[name]) if name == "at" else content[name] for name in CONTENT}
+    wanted |= {name: content[name] for name in ADDED if content.get(name) is not None}
     return json.dumps(wanted, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -44,6 +44,7 @@ class Fact:
     correlation_id: str | None
     causation_id: str | None
     data: dict[str, Any]
+    actor_amr: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ def fact_of(envelope: Envelope) -> Fact:
         subject=envelope.subject,
         target_id=target_id,
         target_name=target_name,
-        source_ip=source_ip_of(envelope.data),
+        source_ip=source_ip_of(envelope.data) or envelope.source_ip,
         event_id=envelope.id,
         source=envelope.source,
         sequence=envelope.sequence,
         correlation_id=envelope.correlation_id,
         causation_id=envelope.causation_id,
         data=envelope.data,
+        actor_amr=amr_of(envelope),
     )
 
 
@@ -96,6 +98,12 @@ def source_ip_of(data: Mapping[str, Any]) -> str | None:
     signup = data.get("signup")
     within = signup.get("source_ip") if isinstance(signup, dict) else None
     return _text(data.get("source_ip") or within)
+
+
+def amr_of(envelope: Envelope) -> list[str] | None:
+    """How who acted had signed in; of a session that begins, how it was begun."""
+    told = envelope.data.get("amr")
+    return list(envelope.actor_amr) or ([str(word) for word in told] if isinstance(told, list) else None)
 
 
 def person_in(envelope: Envelope) -> Person | None:

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from shared.errors import Problem, invalid
 
-Kind = Literal["text", "actor", "actor_id", "action", "target", "target_id", "ip", "event", "request", "since", "until"]
+Kind = Literal[
+    "text", "actor", "actor_id", "action", "target", "target_id", "ip", "event", "request", "auth", "since", "until"
+]
 
 KINDS: dict[str, Kind] = {
     "text": "text",
@@ -21,8 +23,9 @@ KINDS: dict[str, Kind] = {
     "ip": "ip",
     "event": "event",
     "request": "request",
+    "auth": "auth",
 }
-QUALIFIERS = ("actor", "action", "target", "ip", "event", "request", "created")
+QUALIFIERS = ("actor", "action", "target", "ip", "event", "request", "auth", "created")
 TERM = re.compile(rf'(?P<no>-)?(?:(?P<name>{"|".join(QUALIFIERS)}):)?(?P<value>"[^"]*"|\S+)')
 ACTION = re.compile(r"[a-z0-9_.]*\*?")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")

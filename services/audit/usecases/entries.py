@@ -26,7 +26,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whit
 Interval = Literal["hour", "day", "week", "month"]
 SEARCH = (
     "Words that an entry must have, and qualifiers: `actor:ana`, `action:org.member.*`, `target:finance`, `ip:10.0.0.0/8`,"
-    " `event:evt_…`, `request:…`, `created:>2026-11-01` (`<`, `>=`, `<=`, a day, or `a..b`). A minus excludes; quotes keep words together."
+    " `event:evt_…`, `request:…`, `auth:otp` (how they had signed in, RFC 8176), `created:>2026-11-01` (`<`, `>=`, `<=`, a day, or `a..b`). A minus excludes; quotes keep words together."
 )
 MOST_BARS = 2000
 Moment = Annotated[AwareDatetime | None, Field(description="RFC 3339 with a zone.")]
@@ -49,6 +49,10 @@ class AuditEntry(View):
     at: datetime
     actor_id: str | None
     actor: ActorView | None
+    actor_amr: Annotated[
+        list[str] | None,
+        Field(description="How the actor had signed in, in words of RFC 8176: `pwd`, `otp`, `hwk`, `mfa`, …"),
+    ]
     action: str
     subject: str
     target_id: str | None

@@ -23,6 +23,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = (
     "number", "at", "action", "actor_id", "actor_name", "actor_email", "target_id", "target_name", "source_ip", "source",
     "subject", "sequence", "event_id", "correlation_id", "causation_id", "data", "previous_hash", "hash", "id", "org_id",
+    "actor_amr",
 )  # fmt: skip
 
 
@@ -71,6 +72,7 @@ async def export_csv(ctx: Ctx, piece: Piece) -> Progress:
         actor = fields.pop("actor") or {}
         fields |= {"actor_name": actor.get("name"), "actor_email": actor.get("email")}
         fields["data"] = orjson.dumps(fields["data"]).decode()
+        fields["actor_amr"] = " ".join(fields["actor_amr"] or ())
         writer.writerow([_cell(fields[name]) for name in COLUMNS])
     content = out.getvalue().encode()
     return _more(piece, entries, content) if len(entries) == PIECE else _end(piece, entries, content)

@@ -72,7 +72,11 @@ async def save_subscription(
 async def due(read: Read, now: datetime, limit: int) -> list[str]:
     """Organizations whose subscription time alone changes, the longest due first."""
     rows = await read.rows(
-        "select org_id from subscriptions where next_step_at <= $1 order by next_step_at limit $2", now, limit
+        "select org_id from subscriptions where next_step_at <= $1"
+        " and not exists (select from organizations where organizations.org_id = subscriptions.org_id and closed)"
+        " order by next_step_at limit $2",
+        now,
+        limit,
     )
     return [row["org_id"] for row in rows]
 

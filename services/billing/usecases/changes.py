@@ -15,6 +15,7 @@ from services.billing.usecases.details import tax_for
 from services.billing.usecases.issuing import issue_invoice, taxed
 from services.billing.usecases.neighbours import Effects, OrgEffects, SharingEffects, effects_of
 from services.billing.usecases.offer import current_terms, entitlements_of, on_offer
+from services.billing.usecases.own_time import in_own_time
 from services.billing.usecases.subscription import (
     NextInvoice,
     SubscriptionView,
@@ -99,6 +100,7 @@ class ChangePreview(View):
     resources: ResourceEffects
 
 
+@in_own_time
 async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     """What changing to this plan would do to groups, dashboards, people and money; nothing changes yet."""
     effects = await _effects(ctx, wanted)
@@ -123,6 +125,7 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     )
 
 
+@in_own_time
 async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
     """Changes the plan as previewed: refused when what the preview showed isn't true any more."""
     effects = await _effects(ctx, wanted)
@@ -138,14 +141,16 @@ async def change_plan(ctx: Ctx, wanted: ConfirmedChange) -> SubscriptionView:
             await tx.emit(ChangeCancelled(org_id=after.org_id, subscription=told(after), change=dropped))
         if change.effective == "now":
             ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
-            await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
             if change.lines:
                 await issue_invoice(ctx, tx, after, lines_of_change(change.lines, change.credit))
+            # last, so that the write's `Tenantry-Change` is what the services whom the plan concerns apply
+            await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
         elif (coming := scheduled(after)) is not None:
             await tx.emit(ChangeScheduled(org_id=after.org_id, subscription=told(after), change=coming))
         return await view(ctx, tx, after)
 
 
+@in_own_time
 async def cancel_scheduled_change(ctx: Ctx, _: Nothing) -> None:
     """Cancels what was scheduled for the end of the period; the subscription goes on as it is."""
     async with ctx.tx() as tx:

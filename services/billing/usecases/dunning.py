@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
-
-from babel.numbers import format_currency, get_currency_precision
+from datetime import datetime
 
 from services.billing import rules, store
 from services.billing.store import invoices
+from services.billing.usecases.issuing import written_amount
 from services.billing.usecases.offer import sold_to
 from services.billing.usecases.subscription import grace_ends_at, save, tell_plan_change, told
 from shared.db import Row, Tx
@@ -47,9 +46,13 @@ async def remind_or_end(ctx: Ctx, tx: Tx, org_id: str) -> None:
         await recover(ctx, tx, org_id)
     elif ends_at is not None and ends_at <= ctx.now:
         await _lapse(ctx, tx, before, late)
-    elif not before.past_due_reminded:
+    elif not before.past_due_reminded and ends_at is not None and ctx.now >= _middle(before, ends_at):
         after = await save(ctx, tx, replace(before, past_due_reminded=True))
         await _mail(ctx, tx, after, late, "invoice_overdue")
+
+
+def _middle(subscription: rules.Subscription, ends_at: datetime) -> datetime:
+    return ends_at - (ends_at - (subscription.past_due_since or ends_at)) / 2
 
 
 async def _lapse(ctx: Ctx, tx: Tx, before: rules.Subscription, late: Sequence[Row]) -> None:
@@ -100,7 +103,4 @@ def _sums(late: Sequence[Row]) -> list[str]:
     sums: dict[str, int] = {}
     for row in late:
         sums[row["currency"]] = sums.get(row["currency"], 0) + row["open"]
-    return [
-        format_currency(Decimal(minor).scaleb(-get_currency_precision(currency)), currency, locale="en_GB")
-        for currency, minor in sums.items()
-    ]
+    return [written_amount(minor, currency) for currency, minor in sums.items()]

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from services.billing.rules.invoices import standing
 from services.billing.store import invoices as store
+from services.billing.usecases.collecting import refuse_while_collecting
 from services.billing.usecases.dunning import recover
 from services.billing.usecases.issuing import as_told, issue_credit_note
+from services.billing.usecases.own_time import in_own_time, keep_own_time
 from services.billing.usecases.paper import draw
 from shared.db import EVERY_ORG, Row, Tx
 from shared.errors import Problem
@@ -114,6 +116,7 @@ class OperatorsInvoices(View):
     data: Sequence[OperatorsInvoice]
 
 
+@in_own_time
 async def list_invoices(ctx: Ctx, query: ListInvoices) -> Page[InvoiceSummary]:
     """Invoices and credit notes, the newest first."""
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
@@ -124,6 +127,7 @@ async def list_invoices(ctx: Ctx, query: ListInvoices) -> Page[InvoiceSummary]:
     return cursors.page([_summary(ctx, row) for row in rows], query, lambda one: [one.id], total)
 
 
+@in_own_time
 async def read_invoice(ctx: Ctx, which: WhichInvoice) -> InvoiceView:
     """One invoice, line by line."""
     row = await _known(ctx, which)
@@ -168,10 +172,12 @@ async def record_payment(ctx: Ctx, payment: RecordedPayment) -> OperatorsInvoice
     """An operator saw that an invoice was paid."""
     async with ctx.tx(EVERY_ORG) as tx:
         row = await _locked(tx, payment.number)
+        await keep_own_time(ctx, tx, row["org_id"])
         if row["corrects"] is not None:
             raise Problem("conflict", f"{payment.number} is a credit note.")
         if _status(ctx, row) not in ("open", "overdue"):
             raise Problem("already_exists", f"Nothing is to be paid on {payment.number}.")
+        await refuse_while_collecting(tx, row["org_id"], row["id"])
         await store.pay(tx, row["org_id"], row["id"], ctx.now, payment.reference, payment.by)
         await tx.emit(
             InvoicePaid(
@@ -190,6 +196,8 @@ async def write_credit_note(ctx: Ctx, wanted: WantedCreditNote) -> OperatorsInvo
     """An operator corrects an invoice, which itself stays as it is."""
     async with ctx.tx(EVERY_ORG) as tx:
         row = await _locked(tx, wanted.number)
+        await keep_own_time(ctx, tx, row["org_id"])
+        await refuse_while_collecting(tx, row["org_id"], row["id"])
         note = await issue_credit_note(ctx, tx, row, wanted.net_minor, wanted.reason, wanted.by)
         await recover(ctx, tx, row["org_id"])
         return _operators(ctx, await _locked(tx, note.number))

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
+from babel.numbers import format_currency, get_currency_precision
 
 from services.billing import rules
+from services.billing import store as organizations
 from services.billing.catalogue import Invoicing, Seller
 from services.billing.rules.invoices import Amounts, credit_note, net_of
 from services.billing.rules.tax import Tax, tax_of
+from services.billing.store import clocks, payments
 from services.billing.store import invoices as store
 from services.billing.usecases.offer import on_offer
+from services.billing.usecases.own import own
 from shared.db import Row, Tx
 from shared.errors import Problem
 from shared.events.billing import Invoice, InvoiceCredited, InvoiceIssued
+from shared.events.courier import MailRequested
 from shared.fields import Money
 from shared.ids import new_id
 from shared.service import Ctx
+
+TEST = " of test organizations"
 
 
 async def issue_invoice(ctx: Ctx, tx: Tx, after: rules.Subscription, lines: Sequence[rules.Line]) -> str | None:
@@ -41,7 +49,28 @@ async def issue_invoice(ctx: Ctx, tx: Tx, after: rules.Subscription, lines: Sequ
     }
     issued = await _issue(ctx, tx, after.org_id, seller, invoicing, after.currency, Amounts(net, tax.on(net)), content)
     await tx.emit(InvoiceIssued(org_id=after.org_id, invoice=issued))
+    is_test = await clocks.ahead(tx, after.org_id) is not None
+    collects = own(ctx).provider.collects and issued.total.amount_minor > 0 and not is_test
+    if collects:
+        await payments.collect(tx, after.org_id, issued.invoice_id, ctx.now)
+    await _mail(tx, after.org_id, details.email, issued, collects)
     return issued.invoice_id
+
+
+async def _mail(tx: Tx, org_id: str, to: str, issued: Invoice, collects: bool) -> None:
+    """Where it is, and how it is paid: charged to what is stored, by transfer, or not at all where nothing is due."""
+    organization = await organizations.organization(tx, org_id)
+    payer = await payments.payer(tx, org_id) if collects else None
+    total = issued.total
+    values = {
+        "organization": organization["name"] if organization else "",
+        "number": issued.number,
+        "invoice_id": issued.invoice_id,
+        "amount": written_amount(total.amount_minor, total.currency),
+        "due_at": issued.due_at.isoformat() if total.amount_minor else "",
+        "charged": "yes" if payer is not None and payer["method_id"] else "",
+    }
+    await tx.emit(MailRequested(about=org_id, org_id=org_id, to=to, template="invoice_issued", values=values))
 
 
 async def issue_credit_note(ctx: Ctx, tx: Tx, invoice: Row, net: int | None, reason: str, by: str) -> Invoice:
@@ -78,12 +107,14 @@ async def _issue(
     content: dict[str, Any],
     corrects: str | None = None,
 ) -> Invoice:
-    number = await store.next_number(tx, seller.id)
+    is_test = await clocks.ahead(tx, org_id) is not None
+    counted = f"{seller.id}{TEST}" if is_test else seller.id
+    number = await store.next_number(tx, counted)
     invoice = {
         "id": new_id("ivc"),
-        "seller": seller.id,
+        "seller": counted,
         "number": number,
-        "name": f"{seller.prefix}{number:06}",
+        "name": f"{'TEST-' if is_test else ''}{seller.prefix}{number:06}",
         "corrects": corrects,
         "issued_at": ctx.now,
         "due_at": ctx.now + timedelta(days=invoicing.payment_days if invoicing and not corrects else 0),
@@ -139,6 +170,19 @@ def _line(line: rules.Line) -> dict[str, Any]:
         "days": line.days,
         "of_days": line.of_days,
     }
+
+
+def open_amount(invoice: Row) -> int:
+    """What is still to be paid of an invoice as the store reads it."""
+    if invoice["paid_at"] is not None or invoice["corrects"] is not None:
+        return 0
+    total: int = invoice["net"] + invoice["tax"] - invoice["credited_net"] - invoice["credited_tax"]
+    return max(total, 0)
+
+
+def written_amount(minor: int, currency: str) -> str:
+    """As a person reads it in a mail."""
+    return format_currency(Decimal(minor).scaleb(-get_currency_precision(currency)), currency, locale="en_GB")
 
 
 def taxed(tax: Tax | None, net: int) -> int:

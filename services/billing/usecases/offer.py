@@ -7,7 +7,8 @@ from dataclasses import replace
 import orjson
 
 from services.billing import rules, store
-from services.billing.catalogue import Catalogue, Shelf
+from services.billing.catalogue import Catalogue
+from services.billing.usecases.own import own
 from shared.db import Read
 from shared.events.billing import Entitlements
 from shared.service import Ctx
@@ -22,8 +23,7 @@ async def on_offer(ctx: Ctx, read: Read) -> Catalogue:
 
 
 async def version_of(ctx: Ctx, read: Read, version: int) -> Catalogue:
-    shelf: Shelf = ctx.own
-    return await shelf.take(version, lambda wanted: store.catalogue(read, wanted))
+    return await own(ctx).shelf.take(version, lambda wanted: store.catalogue(read, wanted))
 
 
 async def sold_to(ctx: Ctx, read: Read, subscription: rules.Subscription) -> Catalogue:

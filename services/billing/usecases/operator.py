@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue, PlanEntitlements, differences, faults_of
 from services.billing.usecases.offer import on_offer
+from services.billing.usecases.own_time import keep_own_time
 from services.billing.usecases.subscription import grant, save, told
 from services.billing.usecases.time import catch_up, for_each
 from shared.db import EVERY_ORG, Tx
@@ -218,9 +219,10 @@ async def _moved(ctx: Ctx, tx: Tx, before: rules.Subscription, catalogue: Catalo
 async def override_entitlement(ctx: Ctx, wanted: WantedOverride) -> Override:
     """Agrees something with one organization alone, until a moment; what was agreed before on the same is replaced."""
     value = _value_of(wanted.entitlement, wanted.value)
-    if wanted.until <= ctx.now:
-        raise invalid("/until", "past", "That moment has passed already.")
     async with ctx.tx(wanted.org_id) as tx:
+        await keep_own_time(ctx, tx, wanted.org_id)
+        if wanted.until <= ctx.now:
+            raise invalid("/until", "past", "That moment has passed already.")
         subscription = await store.lock_subscription(tx, wanted.org_id)
         if subscription is None:
             raise Problem("not_found", "Billing knows no such organization.")

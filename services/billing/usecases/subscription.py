@@ -6,8 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from services.billing import rules, store
+from services.billing.store import clocks
 from services.billing.usecases.offer import entitlements_of, on_offer, sold_to, terms_at_period_end
+from services.billing.usecases.own_time import in_own_time
 from shared.db import Read, Tx
 from shared.errors import Problem
 from shared.events import Event
@@ -58,18 +62,23 @@ class SubscriptionView(Versioned):
     next_invoice: NextInvoice | None
     scheduled_change: ScheduledView | None
     entitlements: Entitlements
+    test_clock: datetime | None = Field(
+        default=None, description="Of a test organization: what time it is for it. Null for all others."
+    )
 
 
 class OfOrganization(Message):
     org_id: OrgId
 
 
+@in_own_time
 async def read_subscription(ctx: Ctx, _: Nothing) -> SubscriptionView:
     """The organization's plan, its price and period, and what is scheduled."""
     async with ctx.read() as read:
         return await view(ctx, read, known(await store.subscription(read, ctx.actor.org())))
 
 
+@in_own_time
 async def start_trial(ctx: Ctx, _: Nothing) -> SubscriptionView:
     """Starts the trial: once per organization, from the free plan, without any payment."""
     async with ctx.tx() as tx:
@@ -186,6 +195,7 @@ async def view(ctx: Ctx, read: Read, subscription: rules.Subscription) -> Subscr
         next_invoice=_next_invoice(subscription, coming.price),
         scheduled_change=ScheduledView(**dict(change), plan_name=coming.name) if change else None,
         entitlements=granted,
+        test_clock=ctx.now if await clocks.ahead(read, subscription.org_id) is not None else None,
     )
 
 

@@ -11,10 +11,11 @@ import structlog
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue
 from services.billing.rules.invoices import lines_of_period
-from services.billing.store import invoices
+from services.billing.store import clocks, invoices
 from services.billing.usecases.dunning import fall_past_due, remind_or_end
 from services.billing.usecases.issuing import issue_invoice
 from services.billing.usecases.offer import on_offer, sold_to, terms_at_period_end
+from services.billing.usecases.own_time import keep_own_time
 from services.billing.usecases.subscription import (
     grant,
     save,
@@ -37,8 +38,10 @@ async def keep_time(ctx: Ctx) -> None:
     async with ctx.read(EVERY_ORG) as read:
         organizations = await store.due(read, ctx.now, AT_ONCE)
         released = await store.overrides_ended(read, ctx.now, AT_ONCE)
+        organizations = list(dict.fromkeys([*organizations, *await clocks.due(read, ctx.now)]))
+        released = list(dict.fromkeys([*released, *await clocks.overrides_ended(read, ctx.now)]))
     await for_each(ctx, organizations, _catch_up)
-    await for_each(ctx, released, _end_overrides)
+    await for_each(ctx, released, release_overrides)
 
 
 async def dun(ctx: Ctx) -> None:
@@ -50,8 +53,9 @@ async def dun(ctx: Ctx) -> None:
         owing = await invoices.owing(read, ctx.now, AT_ONCE)
         over, middle = ctx.now - invoicing.grace, ctx.now - invoicing.grace / 2
         late = await invoices.past_due(read, over, middle, AT_ONCE)
-    await for_each(ctx, owing, fall_past_due)
-    await for_each(ctx, late, remind_or_end)
+        testing = await clocks.every(read)
+    await for_each(ctx, list(dict.fromkeys([*owing, *testing])), fall_past_due)
+    await for_each(ctx, list(dict.fromkeys([*late, *testing])), remind_or_end)
 
 
 async def for_each(ctx: Ctx, organizations: Sequence[str], do: Callable[[Ctx, Tx, str], Awaitable[None]]) -> None:
@@ -60,6 +64,7 @@ async def for_each(ctx: Ctx, organizations: Sequence[str], do: Callable[[Ctx, Tx
         own = Ctx(ctx.env, replace(ctx.actor, org_id=org_id), correlation_id=ctx.correlation_id)
         try:
             async with own.finishing(), own.tx() as tx:
+                await keep_own_time(own, tx, org_id)
                 await do(own, tx, org_id)
         except Exception:
             log.exception("billing can't do what is due", org_id=org_id, what=do.__name__)
@@ -71,7 +76,8 @@ async def _catch_up(ctx: Ctx, tx: Tx, org_id: str) -> None:
         await catch_up(ctx, tx, subscription)
 
 
-async def _end_overrides(ctx: Ctx, tx: Tx, org_id: str) -> None:
+async def release_overrides(ctx: Ctx, tx: Tx, org_id: str) -> None:
+    """Ends what was agreed with an organization until now."""
     subscription = await store.lock_subscription(tx, org_id)
     ended = await store.end_overrides(tx, org_id, ctx.now)
     if subscription is None or not ended:
@@ -98,13 +104,13 @@ async def _notice(ctx: Ctx, tx: Tx, subscription: rules.Subscription) -> timedel
 async def _begin_next_period(ctx: Ctx, tx: Tx, before: rules.Subscription, step: rules.Step) -> rules.Subscription:
     terms = await terms_at_period_end(ctx, tx, before)
     after = await save(ctx, tx, rules.step_to(before, terms))
+    if after.price:
+        await issue_invoice(ctx, tx, after, lines_of_period(before, after, terms))
     if step == "renewal":
         await tx.emit(SubscriptionRenewed(org_id=after.org_id, subscription=told(after)))
     else:
         ended = [TrialEnded(org_id=after.org_id, subscription=told(after), converted=bool(after.price))]
         await tell_plan_change(ctx, tx, before, after, *(ended if before.trialing else []))
-    if after.price:
-        await issue_invoice(ctx, tx, after, lines_of_period(before, after, terms))
     return after
 
 

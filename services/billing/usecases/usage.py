@@ -11,6 +11,7 @@ from pydantic import Field
 from services.billing import store as subscriptions
 from services.billing.rules.usage import LOOKS_BACK, Held, SlotKind, days_of, expected, full_in
 from services.billing.store import usage as store
+from services.billing.usecases.own_time import in_own_time
 from services.billing.usecases.subscription import known
 from shared.errors import invalid
 from shared.fields import Message, View
@@ -87,6 +88,7 @@ class SlotHolder(View):
     freed_by: EventId | None
 
 
+@in_own_time
 async def read_slot_usage(ctx: Ctx, query: UsageQuery) -> SlotUsage:
     """How many slots were held day by day, and how many will be if it goes on so."""
     today = ctx.now.astimezone(UTC).date()
@@ -119,6 +121,7 @@ async def read_slot_usage(ctx: Ctx, query: UsageQuery) -> SlotUsage:
     )
 
 
+@in_own_time
 async def list_slot_holders(ctx: Ctx, query: ListHolders) -> Page[SlotHolder]:
     """Who held a slot at the end of a day, in the order of their ids, each with the event that gave it to them."""
     today = ctx.now.astimezone(UTC).date()

@@ -8,15 +8,16 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import AwareDatetime, Field
 
+from services.courier import rules
 from services.courier.store import deliveries as store
-from services.courier.store import webhooks
+from services.courier.store import heard, webhooks
 from services.courier.store.deliveries import Delivery
 from services.courier.usecases.own import own
 from shared.db import Tx
 from shared.errors import Problem, invalid
-from shared.events.courier import WebhookRedelivered
+from shared.events.courier import WebhookRedelivered, WebhookTested
 from shared.fields import Message, View
-from shared.ids import DeliveryId, EventId, WebhookId
+from shared.ids import DeliveryId, EventId, WebhookId, new_id
 from shared.paging import TOTAL_CAP, ListQuery, Page
 from shared.service import Ctx
 
@@ -67,6 +68,17 @@ class SendAgain(Message):
     webhook_id: WebhookId
     since: Annotated[AwareDatetime, Field(description="Of events that happened from then on.")]
     until: Annotated[AwareDatetime | None, Field(description="Until before then; by default, until now.")] = None
+
+
+class WhichWebhookTested(Message):
+    webhook_id: WebhookId
+
+
+class TestSent(View):
+    """`event_id` is the `webhook-id` that arrives; the delivery's own page tells what came of it."""
+
+    delivery_id: DeliveryId
+    event_id: EventId
 
 
 class Redelivery(View):
@@ -121,6 +133,24 @@ async def retry_deliveries(ctx: Ctx, wanted: SendAgain) -> Redelivery:
         await webhooks.lock(tx, ctx.actor.org(), wanted.webhook_id)
         count = await store.send_range_again(tx, ctx.actor.org(), wanted.webhook_id, wanted.since, until)
         return await _again(ctx, tx, wanted.webhook_id, count)
+
+
+async def send_test(ctx: Ctx, which: WhichWebhookTested) -> TestSent:
+    """Sends a `courier.webhook.tested.v1` to this webhook, whatever it selects: signed, in line behind what waits, and in the log like everything else.
+
+    Its `sequence` is 0: it stands outside the order of events.
+    """
+    org_id = ctx.actor.org()
+    async with ctx.tx() as tx:
+        hook = await webhooks.lock(tx, org_id, which.webhook_id)
+        rules.check_plan(await heard.plan(tx, org_id))
+        if hook.disabled_because is not None:
+            raise Problem("conflict", "The webhook is off: switch it on first.")
+        said = await tx.emit(WebhookTested(org_id=org_id, webhook=hook.state()))
+        delivery_id = new_id("dlv", now=ctx.now.timestamp())
+        await store.add(tx, org_id, hook.webhook_id, delivery_id, said.id, said.type, rules.body_of(said), ctx.now)
+        tx.after_commit(own(ctx).webhooks.wake)
+    return TestSent(delivery_id=delivery_id, event_id=said.id)
 
 
 async def _again(ctx: Ctx, tx: Tx, webhook_id: str, count: int) -> Redelivery:

@@ -115,4 +115,4 @@ def message_of(mail: Mail, words: Words, letterhead: Letterhead, now: Any) -> Em
 
 
 def address_of(mail: Mail, letterhead: Letterhead, token: str | None) -> str:
-    return url_of(letterhead.public_url, mail.template, mail.link.purpose if mail.link else None, token)
+    return url_of(letterhead.public_url, mail.template, mail.link.purpose if mail.link else None, token, mail.content)

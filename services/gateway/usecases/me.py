@@ -30,12 +30,16 @@ class MySession(View):
 
 
 class MyOrganization(View):
-    """The organization that this credential speaks for. `effective_role` is lower than `role` while the plan has no author slot."""
+    """The organization that this credential speaks for. `effective_role` is lower than `role` while the plan has no author slot.
+
+    `closed`: Admins look, take it back or take its data along; everybody else is in no organization while it is closed.
+    """
 
     id: str
     name: str
     role: Role
     effective_role: Role
+    closed: bool
 
 
 class MyMembership(View):
@@ -43,6 +47,7 @@ class MyMembership(View):
     name: str
     role: str
     status: str
+    closed: bool
 
 
 class Me(View):
@@ -64,14 +69,19 @@ async def read_me(ctx: Ctx, _: Nothing) -> Me:
     if member.active and member.org_id and member.role and member.effective_role:
         name = next((one.name for one in member.organizations if one.org_id == member.org_id), "")
         organization = MyOrganization(
-            id=member.org_id, name=name, role=member.role, effective_role=member.effective_role
+            id=member.org_id,
+            name=name,
+            role=member.role,
+            effective_role=member.effective_role,
+            closed=member.closed,
         )
     return Me(
         user=MyUser(id=session.user_id, email=session.email or "", name=session.name or ""),
         session=MySession(id=session.session_id, amr=actor.amr, proven_at=datetime.fromtimestamp(actor.auth_time, UTC)),
         organization=organization,
         organizations=[
-            MyMembership(id=one.org_id, name=one.name, role=one.role, status=one.status) for one in member.organizations
+            MyMembership(id=one.org_id, name=one.name, role=one.role, status=one.status, closed=one.closed)
+            for one in member.organizations
         ],
         csrf_token=ctx.caller.csrf,
     )
@@ -97,7 +107,15 @@ async def _asked_everywhere(ctx: Ctx) -> Capabilities:
         for one in answer.capabilities:
             if one.action not in merged or merged[one.action].allowed:
                 merged[one.action] = one
+    if ctx.actor.closed:
+        still = {one.action for one in ctx.house.operations if one.while_closed}
+        merged |= {action: _closed(one) for action, one in merged.items() if action not in still}
     return Capabilities(capabilities=[merged[action] for action in sorted(merged)])
+
+
+def _closed(one: Capability) -> Capability:
+    why = Because(kind="state", detail="The organization is closed.")
+    return Capability(action=one.action, allowed=False, because=one.because or why)
 
 
 def _own(may: Permission, actor: Actor) -> Capability:

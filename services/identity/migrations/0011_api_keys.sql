@@ -5,7 +5,8 @@ create table entitlements (
     plan text not null,
     api_keys boolean not null,
     api_keys_since timestamptz not null,
-    scim boolean not null
+    scim boolean not null,
+    single_sign_on boolean not null
 );
 alter table entitlements enable row level security;
 alter table entitlements force row level security;

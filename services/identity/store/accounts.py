@@ -111,3 +111,14 @@ async def set_last_org(tx: Tx, user_id: str, org_id: str) -> None:
 
 def _account(row: Row | None) -> Account | None:
     return Account(**{name: row[name] for name in NAMES}) if row is not None else None
+
+
+async def forget_organization(tx: Tx, org_id: str, limit: int) -> int:
+    """Accounts that point at an organization stop doing so, some at a time."""
+    return await tx.run(
+        "update accounts set last_org_id = nullif(last_org_id, $1), invited_by_org = nullif(invited_by_org, $1)"
+        " where user_id in (select user_id from accounts where last_org_id = $1 or invited_by_org = $1"
+        " order by user_id limit $2 for update)",
+        org_id,
+        limit,
+    )

@@ -26,6 +26,12 @@ async def find(read: Read, org_id: str) -> Plan | None:
     return _plan(await read.row(f"select {COLUMNS} from entitlements where org_id = $1", org_id))  # noqa: S608 - a constant
 
 
+async def single_sign_on(read: Read, org_id: str) -> tuple[bool, str | None]:
+    """Whether it may be set up, and what the plan is called."""
+    known = await find(read, org_id)
+    return (known.single_sign_on, known.plan) if known else (False, None)
+
+
 async def hold(tx: Tx, org_id: str) -> Plan | None:
     """The plan, which stays what it is until the transaction ends."""
     return _plan(await tx.row(f"select {COLUMNS} from entitlements where org_id = $1 for share", org_id))  # noqa: S608 - a constant

@@ -108,6 +108,14 @@ async def keep_organization(tx: Tx, org_id: str, name: str) -> None:
     )
 
 
+async def set_closed(tx: Tx, org_id: str, *, closed: bool) -> None:
+    await tx.run("update organizations set closed = $2 where org_id = $1", org_id, closed)
+
+
+async def is_closed(read: Read, org_id: str) -> bool:
+    return bool(await read.value("select closed from organizations where org_id = $1", org_id))
+
+
 async def organization_name(read: Read, org_id: str) -> str | None:
     name = await read.value("select name from organizations where org_id = $1", org_id)
     return None if name is None else str(name)

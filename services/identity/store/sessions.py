@@ -91,6 +91,18 @@ async def end_in_org(tx: Tx, user_id: str, org_id: str) -> list[Session]:
     return _sessions(rows)
 
 
+async def end_some_in_org(tx: Tx, org_id: str, limit: int) -> list[Session]:
+    """Some of everybody's sessions in an organization, in the order in which accounts are locked elsewhere too."""
+    rows = await tx.rows(
+        "delete from sessions where session_id in"
+        " (select session_id from sessions where org_id = $1 order by user_id, session_id limit $2 for update)"
+        " returning *",
+        org_id,
+        limit,
+    )
+    return _sessions(rows)
+
+
 async def enter(tx: Tx, user_id: str, org_id: str) -> list[Session]:
     """Puts the person's sessions that are in no organization yet into this one."""
     rows = await tx.rows(

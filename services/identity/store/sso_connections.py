@@ -1,4 +1,4 @@
-"""Single sign-on as it is set up: connections, which domains are proven, and whether passwords are refused."""
+"""Single sign-on as it is set up: connections, which domains are proven, whether the plan includes it, and whether passwords are refused."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def note_success(tx: Tx, org_id: str, connection_id: str, now: datetime) -
     )
 
 
-# -- whether passwords are refused
+# -- the plan, and whether passwords are refused
 
 
 async def enforcement(read: Read, org_id: str) -> tuple[bool, int]:

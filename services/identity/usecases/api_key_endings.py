@@ -4,33 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.identity.store import api_keys, plans
-from services.identity.usecases import sso_plans
+from services.identity.store import api_keys
 from services.identity.usecases.api_keys import tell_admins
-from shared.events.billing import EntitlementsChanged
-from shared.events.identity import ApiKeyExpired, ApiKeysResumed, ApiKeysSuspended
+from shared.events.identity import ApiKeyExpired
 from shared.service import Ctx
 
 AHEAD = timedelta(days=7)
 AT_ONCE = 200
-
-
-async def project_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
-    """What the plan includes from now on. Keys are kept as they are: whether they count follows from this."""
-    at = ctx.cause.time if ctx.cause else ctx.now
-    async with ctx.tx() as tx:
-        had = await plans.find(tx, told.org_id)
-        if not await plans.keep(tx, told.org_id, told.entitlements, at):
-            return
-        has = told.entitlements
-        await sso_plans.tell_plan_change(tx, told.org_id, had, has)
-        key_ids = await api_keys.ids(tx, told.org_id) if had is not None and had.api_keys != has.api_keys else []
-        if key_ids and has.api_keys:
-            await tx.emit(ApiKeysResumed(org_id=told.org_id, key_ids=key_ids, plan=has.plan))
-        elif key_ids:
-            await tx.emit(
-                ApiKeysSuspended(org_id=told.org_id, key_ids=key_ids, cause="plan", plan=has.plan, suspended_at=at)
-            )
 
 
 async def tell_of_endings(ctx: Ctx) -> None:

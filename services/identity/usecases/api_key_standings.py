@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 from services.identity import rules
-from services.identity.store import api_keys, plans
+from services.identity.store import api_keys, plans, projections
 from services.identity.store.api_keys import Key
 from services.identity.usecases.api_keys import digest_of
 from shared.api_keys import read_token, scopes_of
@@ -27,7 +27,7 @@ class KeyStanding(View):
     """Of what is no key's token only that is told. `ends_at` is when this token is over, unless something else ends it before."""
 
     key_id: str | None = None
-    refused: Literal["unknown", "expired", "suspended"] | None = None
+    refused: Literal["unknown", "expired", "suspended", "organization_closed"] | None = None
     org_id: str | None = None
     plan: str | None = None
     scopes: tuple[str, ...] = ()
@@ -46,6 +46,7 @@ async def api_key_standing(ctx: Ctx, asked: AskedKey) -> KeyStanding:
     async with ctx.read(EVERY_ORG) as read:
         key = await api_keys.by_id(read, read_as.key_id)
         plan = await plans.find(read, key.org_id) if key is not None else None
+        closed = key is not None and await projections.is_closed(read, key.org_id)
     if key is None or (ends := _ends_of(key, digest_of(read_as.token), ctx.now)) is None:
         return UNKNOWN
     ends_at = ends[0]
@@ -59,6 +60,8 @@ async def api_key_standing(ctx: Ctx, asked: AskedKey) -> KeyStanding:
     )
     if ends_at is not None and ends_at <= ctx.now:
         return standing.model_copy(update={"refused": "expired"})
+    if closed:
+        return standing.model_copy(update={"refused": "organization_closed"})
     if plan is None or not plan.api_keys:
         return standing.model_copy(update={"refused": "suspended"})
     if key.last_used_at is None or ctx.now - key.last_used_at >= rules.TOUCHED_EVERY:

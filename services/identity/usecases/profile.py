@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from services.identity.rules.sso import SMALLEST_PLAN
 from services.identity.store import accounts, plans, projections
-from services.identity.store.plans import Plan
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
 from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
@@ -36,7 +35,6 @@ ON_OTHERS = (
     "sso.switch_off",
     "sso.unlink",
 )
-SETTING_UP_SSO = "sso.manage"
 SWITCH = "active_organization.choose"
 
 
@@ -70,12 +68,12 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     async with ctx.read(EVERY_ORG) as read:
         orgs = await projections.active_organizations(read, ctx.actor.person())
         plan = await plans.find(read, ctx.actor.org_id or "")
-    on_oneself = [Capability(action=action) for action in ON_ONESELF]
+    role = ctx.actor.role
     listed = [
-        *on_oneself,
-        *(_of_admins(action, ctx.actor.role) for action in ON_OTHERS),
-        _create_key(plan, ctx.actor.role),
-        _set_up_sso(plan, ctx.actor.role),
+        *(Capability(action=action) for action in ON_ONESELF),
+        *(_of_admins(action, role) for action in ON_OTHERS),
+        _by_plan("api_keys.create", role, plan is not None and plan.api_keys, PLAN_WITH_API_KEYS, "API keys"),
+        _by_plan("sso.manage", role, plan is not None and plan.single_sign_on, SMALLEST_PLAN, "single sign-on"),
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
@@ -83,12 +81,12 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
 
 
-def _create_key(plan: Plan | None, role: Role | None) -> Capability:
-    may = _of_admins("api_keys.create", role)
-    if not may.allowed or (plan is not None and plan.api_keys):
+def _by_plan(action: str, role: Role | None, included: bool, smallest: str, what: str) -> Capability:
+    may = _of_admins(action, role)
+    if not may.allowed or included:
         return may
-    because = Because(kind="plan", plan=PLAN_WITH_API_KEYS, detail="The plan doesn't include API keys.")
-    return Capability(action=may.action, allowed=False, because=because)
+    because = Because(kind="plan", plan=smallest, detail=f"The plan doesn't include {what}.")
+    return Capability(action=action, allowed=False, because=because)
 
 
 def _of_admins(action: str, role: Role | None) -> Capability:
@@ -97,11 +95,3 @@ def _of_admins(action: str, role: Role | None) -> Capability:
     detail = f"Only for Admins; you act as {role}." if role else "No organization is active."
     because = Because(kind="role" if role else "state", detail=detail)
     return Capability(action=action, allowed=False, because=because)
-
-
-def _set_up_sso(plan: Plan | None, role: Role | None) -> Capability:
-    capability = _of_admins(SETTING_UP_SSO, role)
-    if not capability.allowed or (plan is not None and plan.single_sign_on):
-        return capability
-    because = Because(kind="plan", plan=SMALLEST_PLAN, detail="The plan doesn't include single sign-on.")
-    return Capability(action=SETTING_UP_SSO, allowed=False, because=because)

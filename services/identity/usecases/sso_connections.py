@@ -11,12 +11,11 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from services.identity.rules import sso as rules
 from services.identity.rules.sso import Connection, StepFailed
-from services.identity.store import projections, sso_connections, sso_sign_ins
+from services.identity.store import plans, projections, sso_connections, sso_sign_ins
 from services.identity.usecases import saml_requests
 from services.identity.usecases.opened import opened
 from services.identity.usecases.saml_metadata import ImportSaml, read_provider, settings_after
 from services.identity.usecases.sso_lockout import check_keeps_an_admin
-from services.identity.usecases.sso_plans import is_included
 from services.identity.usecases.sso_views import SsoConnectionView, view_of
 from shared.db import Tx
 from shared.errors import Problem, invalid
@@ -85,7 +84,7 @@ async def list_connections(ctx: Ctx, query: ListConnections) -> Page[SsoConnecti
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
     position = cursors.read(query)
     async with ctx.read() as read:
-        included, _ = await is_included(read, ctx.actor.org())
+        included, _ = await plans.single_sign_on(read, ctx.actor.org())
         proven = await sso_connections.proven_domains(read, ctx.actor.org())
         found = await sso_connections.every(read, ctx.actor.org())
     after = [one for one in found if position is None or one.connection_id > position[0]]
@@ -99,7 +98,7 @@ async def read_connection(ctx: Ctx, which: WhichConnection) -> SsoConnectionView
         found = await sso_connections.one(read, ctx.actor.org(), which.connection_id)
         if found is None:
             raise Problem("not_found")
-        included, _ = await is_included(read, ctx.actor.org())
+        included, _ = await plans.single_sign_on(read, ctx.actor.org())
         proven = await sso_connections.proven_domains(read, ctx.actor.org())
     return view_of(ctx, found, included, proven)
 
@@ -178,7 +177,7 @@ async def import_metadata(ctx: Ctx, wanted: ImportMetadata) -> SsoConnectionView
         known = await sso_connections.one(read, ctx.actor.org(), wanted.connection_id)
         if known is None:
             raise Problem("not_found")
-        rules.check_plan(*await is_included(read, ctx.actor.org()))
+        rules.check_plan(*await plans.single_sign_on(read, ctx.actor.org()))
     if (wanted.oidc is None) == (wanted.saml is None) or getattr(wanted, known.protocol) is None:
         raise invalid("", "other_protocol", f"give what belongs to {known.protocol}")
     if wanted.saml is not None:
@@ -300,7 +299,7 @@ def which_of(held: Iterable[Connection], connection_id: str) -> Connection:
 
 
 async def check_included(tx: Tx, ctx: Ctx) -> None:
-    rules.check_plan(*await is_included(tx, ctx.actor.org()))
+    rules.check_plan(*await plans.single_sign_on(tx, ctx.actor.org()))
 
 
 async def changed(tx: Tx, ctx: Ctx, before: Connection, after: Connection) -> SsoConnectionView:
@@ -316,7 +315,7 @@ async def changed(tx: Tx, ctx: Ctx, before: Connection, after: Connection) -> Ss
 
 
 async def seen(tx: Tx, ctx: Ctx, connection: Connection) -> SsoConnectionView:
-    included, _ = await is_included(tx, connection.org_id)
+    included, _ = await plans.single_sign_on(tx, connection.org_id)
     return view_of(ctx, connection, included, await sso_connections.proven_domains(tx, connection.org_id))
 
 

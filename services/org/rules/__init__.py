@@ -34,6 +34,8 @@ EVERYBODY = frozenset({"admin", "analyst", "viewer"})
 ACTIONS: Mapping[str, frozenset[str]] = {
     "organization.read": ADMINS,
     "organization.manage": ADMINS,
+    "organization.close": ADMINS,
+    "organization.export": ADMINS,
     "security_policy.read": ADMINS,
     "security_policy.manage": ADMINS,
     "preferences.read": EVERYBODY,

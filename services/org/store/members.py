@@ -278,7 +278,13 @@ def _conditions(org_id: str, wanted: Wanted) -> tuple[str, list[Any]]:
 async def memberships(read: Read, user_id: str) -> list[Row]:
     """Everywhere the person belongs or belonged, first joined first."""
     return await read.rows(
-        "select org_id, organizations.name as org_name, members.role, members.status, members.joined_at"
-        " from members join organizations using (org_id) where user_id = $1 order by joined_at, org_id",
+        "select org_id, organizations.name as org_name, members.role, members.status, members.joined_at,"
+        " organizations.closed_at is not null as closed, closures.asked_at is not null as erasing"
+        " from members join organizations using (org_id) left join closures using (org_id)"
+        " where user_id = $1 order by organizations.closed_at is not null, joined_at, org_id",
         user_id,
     )
+
+
+async def active(read: Read, org_id: str) -> int:
+    return int(await read.value("select count(*) from members where org_id = $1 and status = 'active'", org_id))

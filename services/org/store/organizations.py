@@ -49,6 +49,8 @@ class Organization:
     country: str | None
     number_format: str
     date_format: str
+    closed_at: datetime | None
+    erased_at: datetime | None
 
     def state(self) -> said.Organization:
         return said.Organization(

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from services.org import rules
 from services.org.rules import Role
+from services.org.rules.closing import check_open
 from services.org.store import approvals, groups, invitations, members, organizations
 from services.org.store.organizations import Person
 from services.org.usecases.holding import Held, holding
@@ -102,6 +103,7 @@ async def accept_invitation(ctx: Ctx, which: WhichToken) -> Membership:
 
 
 async def _check(held: Held, invitation: rules.Invitation, person: Person) -> None:
+    check_open(held.facts.closed_at)
     email_key = canonical_email(person.email)
     if email_key != canonical_email(invitation.email):
         raise Problem("invitation_of_another")

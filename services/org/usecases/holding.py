@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.org import rules
+from services.org.rules.closing import check_open
 from services.org.store import members, organizations
 from services.org.store.organizations import Organization
 from shared.db import Tx
@@ -85,8 +86,11 @@ async def holding(ctx: Ctx, tx: Tx, org_id: str) -> AsyncIterator[Held]:
 
 
 @asynccontextmanager
-async def administering(ctx: Ctx, action: str) -> AsyncIterator[Held]:
-    """Holds the actor's organization, if the actor is an Admin of it at this very moment, whatever their token says; or one of its keys."""
+async def administering(ctx: Ctx, action: str, *, while_closed: bool = False) -> AsyncIterator[Held]:
+    """Holds the actor's organization, if the actor is an Admin of it at this very moment, whatever their token says; or one of its keys.
+
+    In a closed organization only what is allowed `while_closed`.
+    """
     async with ctx.tx() as tx, holding(ctx, tx, ctx.actor.org()) as held:
         if ctx.actor.kind == "key":
             yield held
@@ -94,6 +98,8 @@ async def administering(ctx: Ctx, action: str) -> AsyncIterator[Held]:
         acting = await members.find(tx, held.id, ctx.actor.person())
         may = acting is not None and acting.status == "active"
         rules.check_role(held.overlay.effective_role(acting) if acting and may else None, action)
+        if not while_closed:
+            check_open(held.facts.closed_at)
         held.acting = acting
         yield held
 

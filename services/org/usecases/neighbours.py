@@ -31,16 +31,21 @@ class StandingIn(View):
     name: str
     role: Role
     status: Literal["active", "inactive"]
+    closed: bool
 
 
 class Standing(View):
-    """`status` is `none` for somebody who never was a member there; `role` and `effective_role` are null then."""
+    """`status` is `none` for somebody who never was a member there; `role` and `effective_role` are null then.
+
+    `closed`: only Admins get in. An organization that is being erased has no members any more.
+    """
 
     user_id: str
     org_id: str | None
     role: Role | None
     effective_role: Role | None
     status: Literal["active", "inactive", "removed", "none"]
+    closed: bool = False
     organizations: list[StandingIn]
 
 
@@ -83,7 +88,7 @@ class PlanEffects(View):
 async def standing_of(ctx: Ctx, which: WhoseStanding) -> Standing:
     """What a person is in an organization, and where else they belong."""
     async with ctx.read(EVERY_ORG) as read:
-        rows = await members.memberships(read, which.user_id)
+        rows = [row for row in await members.memberships(read, which.user_id) if not row["erasing"]]
         wanted = which.org_id or next((row["org_id"] for row in rows if row["status"] == "active"), None)
         here = next((row for row in rows if row["org_id"] == wanted), None)
         effective = None
@@ -96,8 +101,15 @@ async def standing_of(ctx: Ctx, which: WhoseStanding) -> Standing:
         role=here["role"] if here and effective else None,
         effective_role=effective,
         status=here["status"] if here else "none",
+        closed=bool(here and here["closed"]),
         organizations=[
-            StandingIn(org_id=row["org_id"], name=row["org_name"], role=row["role"], status=row["status"])
+            StandingIn(
+                org_id=row["org_id"],
+                name=row["org_name"],
+                role=row["role"],
+                status=row["status"],
+                closed=row["closed"],
+            )
             for row in rows
             if row["status"] != "removed"
         ],

@@ -10,6 +10,7 @@ from pydantic import Field
 from services.org.rules import Plan
 from services.org.store import members, organizations
 from services.org.usecases.changing import change
+from services.org.usecases.closing import Closure, state_of
 from services.org.usecases.holding import administering
 from services.org.usecases.preferences import TimeZone
 from services.org.usecases.presets import WeekStart
@@ -24,7 +25,7 @@ class Slots(View):
 
 
 class OrganizationView(Composed):
-    """`plan` is the plan's key as billing told it; `unknown` for the moment before it did."""
+    """`plan` is the plan's key as billing told it; `unknown` for the moment before it did. `closure` is null while it is open."""
 
     id: str
     name: str
@@ -36,6 +37,7 @@ class OrganizationView(Composed):
     created_at: datetime
     plan: str
     slots: Slots
+    closure: Closure | None
 
 
 class ChangeOrganization(Message):
@@ -53,7 +55,8 @@ async def read_organization(ctx: Ctx, _: Nothing) -> OrganizationView:
     async with ctx.read() as read:
         facts = await organizations.one(read, ctx.actor.org())
         plan = await organizations.plan(read, facts.org_id)
-        return _view(facts, plan, slots_of(plan, await members.slots_used(read, facts.org_id, ctx.now)))
+        slots = slots_of(plan, await members.slots_used(read, facts.org_id, ctx.now))
+        return _view(facts, plan, slots, (await state_of(read, facts)).closure)
 
 
 async def change_organization(ctx: Ctx, wanted: ChangeOrganization) -> OrganizationView:
@@ -72,7 +75,9 @@ def slots_of(plan: Plan, used: dict[Literal["author", "viewer"], int]) -> Slots:
     )
 
 
-def _view(facts: organizations.Organization, plan: Plan, slots: Slots) -> OrganizationView:
+def _view(
+    facts: organizations.Organization, plan: Plan, slots: Slots, closure: Closure | None = None
+) -> OrganizationView:
     return OrganizationView(
         **facts.state().model_dump(),
         id=facts.org_id,
@@ -80,4 +85,5 @@ def _view(facts: organizations.Organization, plan: Plan, slots: Slots) -> Organi
         version=facts.version,
         plan=plan.entitlements.plan,
         slots=slots,
+        closure=closure,
     )

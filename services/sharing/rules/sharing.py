@@ -124,7 +124,28 @@ def target(
     wanted = list(dict.fromkeys(group_ids))
     _check_known(group_ids, known, plan)
     chosen = tuple(sorted((known[group_id] for group_id in wanted), key=lambda group: group.group_id))
-    added = [group for group in chosen if group.group_id not in selected]
+    _check_added([group for group in chosen if group.group_id not in selected], board, plan)
+    return Target("groups", chosen)
+
+
+def with_group(group: Group, around: Sequence[Group], board: Board, plan: Plan | None) -> Target:
+    """One group more. `around` is what the dashboard is shared with; of a mode, its built-in group."""
+    ids = {one.group_id for one in around}
+    if group.group_id in ids:
+        return Target(board.mode, tuple(around) if board.mode == "groups" else ())
+    _check_added([group], board, plan)
+    return Target("groups", tuple(sorted((*around, group), key=lambda one: one.group_id)))
+
+
+def without_group(group_id: str, selected: Sequence[Group], board: Board) -> Target:
+    """One group less; of a mode that reaches everybody no single group is taken away."""
+    if board.mode != "groups":
+        return Target(board.mode)
+    left = tuple(group for group in selected if group.group_id != group_id)
+    return Target("groups", left) if left else NOBODY
+
+
+def _check_added(added: Sequence[Group], board: Board, plan: Plan | None) -> None:
     if any(group.kind == "all_analysts" for group in added) and not board.all_analysts:
         _check_all_analysts(plan)
     if (plan is None or not plan.custom_groups) and (suspended := [group for group in added if group.kind == "custom"]):
@@ -139,7 +160,6 @@ def target(
                 "group_ids": [group.group_id for group in suspended],
             },
         )
-    return Target("groups", chosen)
 
 
 def _check_known(group_ids: Sequence[str], known: Mapping[str, Group], plan: Plan | None) -> None:

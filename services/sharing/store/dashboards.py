@@ -34,8 +34,21 @@ where d.org_id = $1 and d.dashboard_id = any($2::text[]) order by d.title_key, d
 """
 INSERT = """
 insert into dashboards (org_id, dashboard_id, title, title_key, parameters, thumbnail_url, created_at, updated_at,
-    owner_id, owner_event, owner_at, shared_event, shared_at)
-values ($1, $2, $3, $9, $4, $5, $7, $7, $6, $8, $7, $8, $7)
+    owner_id, owner_event, owner_at, shared_event, shared_at, since)
+values ($1, $2, $3, $9, $4, $5, $7, $7, $6, $8, $7, $8, $7, $7)
+"""
+# What is removed was so until then: the past keeps it, as a trigger does for what changes.
+DESELECT = """
+with gone as (
+    delete from dashboard_groups where org_id = $1 and dashboard_id = $2 and group_id <> all($3::text[]) returning *
+)
+insert into past (org_id, kind, one, other, since, until, was)
+select org_id, 'dashboard_groups', dashboard_id, group_id, since, $4, to_jsonb(gone) from gone where since < $4
+"""
+REMOVE = """
+with gone as (delete from dashboards where org_id = $1 and dashboard_id = $2 returning *)
+insert into past (org_id, kind, one, other, since, until, was)
+select org_id, 'dashboards', dashboard_id, '', since, $3, to_jsonb(gone) - array['parameters', 'thumbnail_url'] from gone where since < $3
 """
 SELECTED = """
 select g.group_id, g.kind, g.name, (select count(*) from group_members gm
@@ -157,7 +170,7 @@ async def change_dashboard(
     tx: Tx, org_id: str, board: Board, parameters: Sequence[str], thumbnail_url: str | None, at: datetime
 ) -> None:
     await tx.run(
-        "update dashboards set title = $3, title_key = $7, parameters = $4, thumbnail_url = $5, updated_at = $6, version = version + 1"
+        "update dashboards set title = $3, title_key = $7, parameters = $4, thumbnail_url = $5, updated_at = $6, since = $6, version = version + 1"
         " where org_id = $1 and dashboard_id = $2",
         org_id,
         board.dashboard_id,
@@ -171,7 +184,7 @@ async def change_dashboard(
 
 async def set_owner(tx: Tx, org_id: str, dashboard_id: str, owner_id: str, at: datetime, event_id: str) -> None:
     await tx.run(
-        "update dashboards set owner_id = $3, owner_at = $4, owner_event = $5, updated_at = $4, version = version + 1"
+        "update dashboards set owner_id = $3, owner_at = $4, owner_event = $5, updated_at = $4, since = $4, version = version + 1"
         " where org_id = $1 and dashboard_id = $2",
         org_id,
         dashboard_id,
@@ -184,7 +197,7 @@ async def set_owner(tx: Tx, org_id: str, dashboard_id: str, owner_id: str, at: d
 async def set_owners(tx: Tx, org_id: str, events: Sequence[tuple[str, str]], owner_id: str, at: datetime) -> None:
     """A new owner for each (dashboard id, event id)."""
     await tx.run(
-        "update dashboards set owner_id = $4, owner_at = $5, owner_event = event_id, updated_at = $5, version = version + 1"
+        "update dashboards set owner_id = $4, owner_at = $5, owner_event = event_id, updated_at = $5, since = $5, version = version + 1"
         " from unnest($2::text[], $3::text[]) as told (dashboard_id, event_id)"
         " where org_id = $1 and dashboards.dashboard_id = told.dashboard_id",
         org_id,
@@ -195,8 +208,9 @@ async def set_owners(tx: Tx, org_id: str, events: Sequence[tuple[str, str]], own
     )
 
 
-async def remove_dashboard(tx: Tx, org_id: str, dashboard_id: str) -> None:
-    await tx.run("delete from dashboards where org_id = $1 and dashboard_id = $2", org_id, dashboard_id)
+async def remove_dashboard(tx: Tx, org_id: str, dashboard_id: str, at: datetime) -> None:
+    await tx.run(DESELECT, org_id, dashboard_id, [], at)
+    await tx.run(REMOVE, org_id, dashboard_id, at)
 
 
 async def set_sharing(
@@ -204,7 +218,7 @@ async def set_sharing(
 ) -> None:
     """What stays selected keeps the event that selected it."""
     await tx.run(
-        "update dashboards set mode = $3, all_users = $4, all_analysts = $5, shared_by = $6, shared_at = $7, shared_event = $8,"
+        "update dashboards set mode = $3, all_users = $4, all_analysts = $5, shared_by = $6, shared_at = $7, shared_event = $8, since = $7,"
         " sharing_version = sharing_version + 1 where org_id = $1 and dashboard_id = $2",
         org_id,
         dashboard_id,
@@ -216,14 +230,15 @@ async def set_sharing(
         event_id,
     )
     await tx.run(
-        "delete from dashboard_groups where org_id = $1 and dashboard_id = $2 and group_id <> all($3::text[])",
+        DESELECT,
         org_id,
         dashboard_id,
         target.group_ids,
+        at,
     )
     await tx.run(
-        "insert into dashboard_groups (org_id, dashboard_id, group_id, event_id, at)"
-        " select $1, $2, group_id, $4, $5 from unnest($3::text[]) as group_id on conflict do nothing",
+        "insert into dashboard_groups (org_id, dashboard_id, group_id, event_id, at, since)"
+        " select $1, $2, group_id, $4, $5, $5 from unnest($3::text[]) as group_id on conflict do nothing",
         org_id,
         dashboard_id,
         target.group_ids,

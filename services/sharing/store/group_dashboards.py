@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.sharing.rules.sharing import Group
 from shared.db import Read
 
 COLUMNS = "d.dashboard_id, d.title, d.title_key, d.owner_id, owner.name as owner_name"
@@ -48,6 +49,16 @@ async def kind_of(read: Read, org_id: str, group_id: str) -> str | None:
         "select kind from groups where org_id = $1 and group_id = $2 and deleted_at is null", org_id, group_id
     )
     return kind
+
+
+async def built_in(read: Read, org_id: str, kind: str) -> list[Group]:
+    """The built-in group of this kind, in a list; none for another kind."""
+    rows = await read.rows(
+        "select group_id, kind, name from groups where org_id = $1 and kind = $2 and kind <> 'custom' and deleted_at is null",
+        org_id,
+        kind,
+    )
+    return [Group(**dict(row)) for row in rows]
 
 
 async def listed(

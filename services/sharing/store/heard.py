@@ -12,9 +12,9 @@ from shared.events.org import Group, Member
 
 KEEP_MEMBER = """
 insert into members as known (org_id, user_id, name, name_key, email, role, effective_role, effective_role_event, effective_role_at,
-    status, status_event, status_at, joined_at)
-values ($1, $2, $3, $11, $4, $5, $6, $9, $10, $7, $9, $10, $8)
-on conflict (org_id, user_id) do update set
+    status, status_event, status_at, joined_at, since)
+values ($1, $2, $3, $11, $4, $5, $6, $9, $10, $7, $9, $10, $8, $10)
+on conflict (org_id, user_id) do update set since = excluded.since,
     name = excluded.name, name_key = excluded.name_key, email = excluded.email, role = excluded.role, joined_at = excluded.joined_at,
     effective_role = excluded.effective_role,
     effective_role_event = case when (known.role, known.effective_role) = (excluded.role, excluded.effective_role)
@@ -28,9 +28,9 @@ on conflict (org_id, user_id) do update set
 KEEP_ENTITLEMENTS = """
 insert into entitlements as known (org_id, version, plan, plan_name, author_slots, custom_groups, custom_groups_event,
     custom_groups_at, share_all_analysts, share_all_analysts_event, share_all_analysts_at, whole,
-    sharing_links, sharing_links_event, sharing_links_at, interactive_embedding)
-values ($1, $2, $3, $4, $5, $6, $8, $9, $7, $8, $9, $10, $11, $8, $9, $12)
-on conflict (org_id) do update set
+    sharing_links, sharing_links_event, sharing_links_at, interactive_embedding, since)
+values ($1, $2, $3, $4, $5, $6, $8, $9, $7, $8, $9, $10, $11, $8, $9, $12, $9)
+on conflict (org_id) do update set since = excluded.since,
     version = excluded.version, plan = excluded.plan, plan_name = excluded.plan_name, author_slots = excluded.author_slots,
     custom_groups = excluded.custom_groups,
     custom_groups_event = case when known.custom_groups = excluded.custom_groups
@@ -81,7 +81,7 @@ async def keep_member(tx: Tx, org_id: str, member: Member, event_id: str, at: da
 
 async def leave_every_group(tx: Tx, org_id: str, user_id: str, event_id: str, at: datetime) -> None:
     await tx.run(
-        "update group_members set present = false, event_id = $3, at = $4 where org_id = $1 and user_id = $2 and present",
+        "update group_members set present = false, event_id = $3, at = $4, since = $4 where org_id = $1 and user_id = $2 and present",
         org_id,
         user_id,
         event_id,
@@ -89,22 +89,24 @@ async def leave_every_group(tx: Tx, org_id: str, user_id: str, event_id: str, at
     )
 
 
-async def keep_group(tx: Tx, org_id: str, group: Group) -> None:
+async def keep_group(tx: Tx, org_id: str, group: Group, at: datetime) -> None:
     await tx.run(
-        "insert into groups (org_id, group_id, kind, name) values ($1, $2, $3, $4)"
-        " on conflict (org_id, group_id) do update set name = excluded.name",
+        "insert into groups (org_id, group_id, kind, name, since) values ($1, $2, $3, $4, $5)"
+        " on conflict (org_id, group_id) do update set name = excluded.name, since = excluded.since",
         org_id,
         group.group_id,
         group.kind,
         group.name,
+        at,
     )
 
 
 async def delete_group(tx: Tx, org_id: str, group: Group, event_id: str, at: datetime) -> None:
     """The row stays, so that explanations can name the group; it grants nothing any more."""
     await tx.run(
-        "insert into groups (org_id, group_id, kind, name, deleted_event, deleted_at) values ($1, $2, $3, $4, $5, $6)"
-        " on conflict (org_id, group_id) do update set deleted_event = excluded.deleted_event, deleted_at = excluded.deleted_at",
+        "insert into groups (org_id, group_id, kind, name, deleted_event, deleted_at, since) values ($1, $2, $3, $4, $5, $6, $6)"
+        " on conflict (org_id, group_id) do update set deleted_event = excluded.deleted_event, deleted_at = excluded.deleted_at,"
+        " since = excluded.since",
         org_id,
         group.group_id,
         group.kind,
@@ -118,14 +120,18 @@ async def restore_group(
     tx: Tx, org_id: str, group: Group, user_ids: Sequence[str], event_id: str, at: datetime
 ) -> None:
     """Memberships outlive a deletion here, so only those that differ are written, and the others keep their causes."""
-    await keep_group(tx, org_id, group)
     await tx.run(
-        "update groups set deleted_event = null, deleted_at = null where org_id = $1 and group_id = $2",
+        "insert into groups (org_id, group_id, kind, name, since) values ($1, $2, $3, $4, $5)"
+        " on conflict (org_id, group_id) do update set name = excluded.name, since = excluded.since,"
+        " deleted_event = null, deleted_at = null",
         org_id,
         group.group_id,
+        group.kind,
+        group.name,
+        at,
     )
     await tx.run(
-        "update group_members set present = false, event_id = $4, at = $5"
+        "update group_members set present = false, event_id = $4, at = $5, since = $5"
         " where org_id = $1 and group_id = $2 and present and user_id <> all($3::text[])",
         org_id,
         group.group_id,
@@ -134,9 +140,9 @@ async def restore_group(
         at,
     )
     await tx.run(
-        "insert into group_members as known (org_id, group_id, user_id, present, event_id, at)"
-        " select $1, $2, user_id, true, $4, $5 from unnest($3::text[]) as user_id"
-        " on conflict (org_id, group_id, user_id) do update set present = true, event_id = excluded.event_id, at = excluded.at"
+        "insert into group_members as known (org_id, group_id, user_id, present, event_id, at, since)"
+        " select $1, $2, user_id, true, $4, $5, $5 from unnest($3::text[]) as user_id"
+        " on conflict (org_id, group_id, user_id) do update set present = true, event_id = excluded.event_id, at = excluded.at, since = excluded.since"
         " where not known.present",
         org_id,
         group.group_id,
@@ -150,8 +156,9 @@ async def keep_group_member(
     tx: Tx, org_id: str, group_id: str, user_id: str, event_id: str, at: datetime, *, present: bool
 ) -> None:
     await tx.run(
-        "insert into group_members (org_id, group_id, user_id, present, event_id, at) values ($1, $2, $3, $4, $5, $6)"
-        " on conflict (org_id, group_id, user_id) do update set present = excluded.present, event_id = excluded.event_id, at = excluded.at",
+        "insert into group_members (org_id, group_id, user_id, present, event_id, at, since) values ($1, $2, $3, $4, $5, $6, $6)"
+        " on conflict (org_id, group_id, user_id) do update set present = excluded.present, event_id = excluded.event_id, at = excluded.at,"
+        " since = excluded.since",
         org_id,
         group_id,
         user_id,

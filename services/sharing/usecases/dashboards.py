@@ -157,7 +157,7 @@ async def remove_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
         if asking.person is not None:
             sharing.check_in_charge(asking.person, kept.board, await owner_of(tx, asking.org_id, kept.board))
         ctx.check_version(kept.version, changed_at=kept.updated_at)
-        await store.remove_dashboard(tx, asking.org_id, which.dashboard_id)
+        await store.remove_dashboard(tx, asking.org_id, which.dashboard_id, ctx.now)
         dashboard = state(kept.board, kept.parameters)
         await tx.emit(said.DashboardRemoved(org_id=asking.org_id, dashboard=dashboard))
 

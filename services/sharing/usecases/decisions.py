@@ -13,6 +13,7 @@ from pydantic import Field
 from services.sharing.rules import access
 from services.sharing.rules.access import NO, OWNER_ACTIONS, VIEW, Decision, Path, Reach
 from services.sharing.store import access as store
+from services.sharing.usecases.opened import opened
 from shared.errors import Problem, invalid
 from shared.fields import Message, View
 from shared.ids import OrgId
@@ -213,6 +214,7 @@ async def search_subjects_of(ctx: Ctx, asked: SearchSubjectOf) -> SearchResult:
 
 async def decide_many(ctx: Ctx, asked: Checks) -> Decisions:
     """Many checks at once, in the short form."""
+    await opened(ctx).freshness.check(ctx, asked.org_id)
     async with ctx.read(asked.org_id) as read:
         facts = await store.facts(read, asked.org_id, [(check.user_id, check.dashboard_id) for check in asked.checks])
     decided = [_decide(check.action, one) for check, one in zip(asked.checks, facts, strict=True)]
@@ -257,13 +259,15 @@ async def _answers(ctx: Ctx, org_id: str, asked: Evaluations, questions: Sequenc
 
 
 async def _verdicts(ctx: Ctx, org_id: str, questions: Sequence[Evaluation]) -> list[Verdict]:
+    await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read(org_id) as read:
         facts = await store.facts(read, org_id, [(one.subject.id, one.resource.id) for one in questions])
-    decided = [_judge(org_id, question, one) for question, one in zip(questions, facts, strict=True)]
+    decided = [judge(org_id, question, one) for question, one in zip(questions, facts, strict=True)]
     return [Verdict(decision=one.allowed, context=Paths(paths=one.paths)) for one in decided]
 
 
-def _judge(org_id: str, question: Evaluation, facts: store.Facts) -> Decision:
+def judge(org_id: str, question: Evaluation, facts: store.Facts) -> Decision:
+    """The answer from the facts. What isn't about a user, or an action on something that it isn't for, is a no."""
     about_organization = question.action.name in access.AUTHOR_ACTIONS
     resource = question.resource
     fits = (
@@ -278,6 +282,7 @@ def _decide(action: str, facts: store.Facts) -> Decision:
 
 async def _resources(ctx: Ctx, org_id: str, asked: SearchResource) -> SearchResult:
     after, mark = _pages(ctx, asked.page, "resource", asked.subject.id, asked.action.name)
+    await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read(org_id) as read:
         person, plan = await store.standing(read, org_id, asked.subject.id)
         reach = access.reach(person, plan)
@@ -296,6 +301,7 @@ async def _resources(ctx: Ctx, org_id: str, asked: SearchResource) -> SearchResu
 async def _subjects(ctx: Ctx, org_id: str, asked: SearchSubject) -> SearchResult:
     after, mark = _pages(ctx, asked.page, "subject", asked.resource.id, asked.action.name)
     places: list[tuple[str, str]] = []
+    await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read(org_id) as read:
         (facts,) = await store.facts(read, org_id, [("", asked.resource.id)])
         if facts.board is not None and (asked.subject.type, asked.resource.type) == ("user", "dashboard"):

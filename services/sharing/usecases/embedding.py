@@ -21,8 +21,8 @@ from services.sharing.rules import links as rules
 from services.sharing.rules.access import Plan
 from services.sharing.rules.embed_tokens import Refused
 from services.sharing.store import access as reading
+from services.sharing.store import closing, links, secrets
 from services.sharing.store import embedding as store
-from services.sharing.store import links, secrets
 from services.sharing.usecases.embed_secrets import opened_secret
 from services.sharing.usecases.links import TOKEN
 from services.sharing.usecases.opened import opened
@@ -99,6 +99,7 @@ class Door:
     kept: links.Kept
     plan: Plan | None
     token: str
+    closed: bool = False
 
 
 async def resolve_link(ctx: Ctx, asked: ResolveLink) -> SharedDashboard | Problem:
@@ -206,12 +207,15 @@ async def _door(ctx: Ctx, read: Read, org_id: str, token: Given) -> Door | None:
     if kept is None:
         return None
     _, plan = await reading.standing(read, org_id, "")
-    return Door(org_id, kept, plan, link_token(key, TOKEN, kept.link.link_id, kept.link.token_version))
+    token = link_token(key, TOKEN, kept.link.link_id, kept.link.token_version)
+    return Door(org_id, kept, plan, token, await closing.is_closed(read, org_id))
 
 
 def _check_door(ctx: Ctx, door: Door, dashboard_id: str, version: int) -> None:
     """All that is asked of a link before anybody's embed token is looked at."""
     link, kept = door.kept.link, door.kept
+    if door.closed:
+        raise Refused("organization_closed", "link", "The organization is closed.")
     if dashboard_id != link.dashboard_id:
         raise Refused("other_dashboard", "link", "The link belongs to another dashboard.")
     if version != link.token_version:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from pydantic import AwareDatetime
+
 from services.sharing.rules import explanation as rules
 from services.sharing.rules.access import Path
 from services.sharing.rules.explanation import ChangeKind, FactKind
-from services.sharing.store import access as reading
 from services.sharing.store import explanation as store
 from services.sharing.usecases.decisions import asks_about_anybody
+from services.sharing.usecases.opened import opened
 from shared.errors import Problem, invalid
 from shared.fields import ForeignId, Message, View
 from shared.ids import UserId
@@ -18,10 +20,11 @@ from shared.service import Ctx
 
 
 class ExplainAccess(Message):
-    """`subject_id` is oneself when left out; Admins may name anybody."""
+    """`subject_id` is oneself when left out; Admins may name anybody. `as_of` is a moment in the past; now, when left out."""
 
     dashboard_id: ForeignId
     subject_id: UserId | None = None
+    as_of: AwareDatetime | None = None
 
 
 class Fact(View):
@@ -60,10 +63,14 @@ class SmallestChange(View):
 
 
 class Explanation(View):
-    """`chain` carries the answer: the path that holds, or the one that comes nearest. `paths` all hold, `dead_ends` don't."""
+    """`chain` carries the answer: the path that holds, or the one that comes nearest. `paths` all hold, `dead_ends` don't.
+
+    As of a past moment everything is told as it was then, in the present tense, and nothing can be changed any more.
+    """
 
     subject_id: str
     dashboard_id: str
+    as_of: datetime | None
     decision: bool
     chain: Sequence[Fact]
     paths: Sequence[Way]
@@ -82,17 +89,21 @@ async def explain_access(ctx: Ctx, asked: ExplainAccess) -> Explanation:
     is_admin = asks_about_anybody(ctx)
     if subject_id != ctx.actor.user_id and not is_admin:
         raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
+    if asked.as_of is not None and asked.as_of > ctx.now:
+        raise invalid("/as_of", "in_the_future", "must not be in the future")
+    if asked.as_of is None:
+        await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read() as read:
-        picture = await store.picture(read, org_id, subject_id, asked.dashboard_id)
+        picture = await store.picture(read, org_id, subject_id, asked.dashboard_id, asked.as_of)
         if picture is not None:
             why = rules.explain(picture, everything=is_admin)
         else:
-            person, _ = await reading.standing(read, org_id, subject_id)
-            why = rules.not_for(person, await store.membership_cause(read, org_id, subject_id))
-    change = why.smallest_change
+            why = rules.not_for(*await store.membership(read, org_id, subject_id, asked.as_of))
+    change = why.smallest_change if asked.as_of is None else None
     return Explanation(
         subject_id=subject_id,
         dashboard_id=asked.dashboard_id,
+        as_of=asked.as_of,
         decision=why.decision,
         chain=[_fact(fact) for fact in why.chain],
         paths=[_way(way) for way in why.paths],

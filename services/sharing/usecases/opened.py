@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from services.sharing.usecases.freshness import Fresh, Freshness
 from shared.hashing import Hasher, hashing
 from shared.outbound import Outbound, Policy
 from shared.service import Ctx, Environment
@@ -19,12 +20,14 @@ class Opened:
     hasher: Hasher
     link_tokens: bytes
     outbound: Outbound
+    freshness: Fresh
 
 
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
-        yield Opened(hasher, env.settings.secrets.bytes("links"), Outbound(Policy(bytes=PICTURE_BYTES)))
+        outbound = Outbound(Policy(bytes=PICTURE_BYTES))
+        yield Opened(hasher, env.settings.secrets.bytes("links"), outbound, Freshness())
 
 
 def opened(ctx: Ctx) -> Opened:

@@ -140,6 +140,7 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("links.suspend", admins),
             _capability("access.evaluate", everybody),
             _capability("access.evaluate_others", admins),
+            _capability("access.review", admins),
             _capability("embed_secrets.read", admins),
             _capability("embed_secrets.reset", admins),
             _capability("embed_secrets.revoke", admins),

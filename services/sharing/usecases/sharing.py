@@ -113,7 +113,7 @@ async def read_sharing(ctx: Ctx, which: WhichDashboard) -> Sharing:
         if kept is None:
             raise Problem("not_found")
         sharing.check_may_shrink(asking.person, kept.board, await owner_of(read, asking.org_id, kept.board))
-        return await _view(read, asking, kept)
+        return await view_of(read, asking, kept)
 
 
 async def share_dashboard(ctx: Ctx, wanted: ShareDashboard) -> Sharing:
@@ -125,7 +125,7 @@ async def share_dashboard(ctx: Ctx, wanted: ShareDashboard) -> Sharing:
         ctx.check_version(kept.sharing_version, kept.shared_by, kept.shared_at)
         checked = await _checked(tx, asking, kept, wanted)
         await set_sharing(ctx, tx, checked, Notice(wanted.include_thumbnail) if wanted.notify else None)
-        return await _view(tx, asking, await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id))
+        return await view_of(tx, asking, await store.lock_dashboard(tx, asking.org_id, wanted.dashboard_id))
 
 
 async def unshare_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
@@ -135,7 +135,7 @@ async def unshare_dashboard(ctx: Ctx, which: WhichDashboard) -> None:
         kept = await store.lock_dashboard(tx, asking.org_id, which.dashboard_id)
         sharing.check_may_shrink(asking.person, kept.board, await owner_of(tx, asking.org_id, kept.board))
         ctx.check_version(kept.sharing_version, kept.shared_by, kept.shared_at)
-        selected = await _selected(tx, asking.org_id, which.dashboard_id)
+        selected = await selected_groups(tx, asking.org_id, which.dashboard_id)
         await set_sharing(ctx, tx, Wanted(asking, kept, selected, NOBODY))
 
 
@@ -166,7 +166,7 @@ async def preview_sharing(ctx: Ctx, wanted: ShareDashboard) -> SharingPreview:
 
 async def _checked(read: Read, asking: Asker, kept: store.Kept, wanted: ShareDashboard) -> Wanted:
     known = await store.groups(read, asking.org_id, wanted.group_ids)
-    selected = await _selected(read, asking.org_id, wanted.dashboard_id)
+    selected = await selected_groups(read, asking.org_id, wanted.dashboard_id)
     ids = frozenset(group.group_id for group in selected)
     target = sharing.target(wanted.mode, wanted.group_ids, known, ids, kept.board, asking.plan)
     return Wanted(asking, kept, selected, target)
@@ -206,7 +206,8 @@ async def _ask_for_mails(ctx: Ctx, tx: Tx, wanted: Wanted, notice: Notice) -> in
     )
 
 
-async def _selected(read: Read, org_id: str, dashboard_id: str) -> tuple[sharing.Group, ...]:
+async def selected_groups(read: Read, org_id: str, dashboard_id: str) -> tuple[sharing.Group, ...]:
+    """The groups that a dashboard is shared with, without those that were deleted."""
     return tuple(one.group for one in await store.selected(read, org_id, dashboard_id))
 
 
@@ -216,7 +217,8 @@ def _side(board: Board, target: Target, plan: Plan | None) -> Side:
     return access.audience(shared, plan), [group.group_id for group in target.groups if group.kind == "custom"]
 
 
-async def _view(read: Read, asking: Asker, kept: store.Kept) -> Sharing:
+async def view_of(read: Read, asking: Asker, kept: store.Kept) -> Sharing:
+    """The sharing as its owner sees it."""
     org_id, board = asking.org_id, kept.board
     selected = await store.selected(read, org_id, board.dashboard_id)
     everybody, authors = await store.member_counts(read, org_id)

@@ -1,6 +1,3 @@
--- Whether the plan includes setting up single sign-on.
-alter table entitlements add column single_sign_on boolean not null default false;
-
 -- An organization's way to an identity provider. `settings` is what its metadata said; `sealed` is the OIDC client secret, whose key is
 -- not in the database.
 create table sso_connections (

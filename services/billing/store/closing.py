@@ -1,0 +1,36 @@
+"""What becomes of a closed organization here: time stands still, and of what was, the invoices stay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.db import Read, Row, Tx
+
+# Ten years after the year they were issued in: what the strictest tax laws that it is sold under demand.
+KEEP = """
+insert into kept_invoices (seller, number, name, corrects, issued_at, due_at, currency, net, tax, content, paid_at, kept_until)
+select one.seller, one.number, one.name, corrected.name, one.issued_at, one.due_at, one.currency, one.net, one.tax, one.content,
+    payments.paid_at, (date_trunc('year', one.issued_at, 'UTC') + interval '11 years')
+from invoices as one left join invoices as corrected on corrected.org_id = one.org_id and corrected.id = one.corrects
+left join payments on payments.org_id = one.org_id and payments.invoice_id = one.id
+where one.org_id = $1 on conflict do nothing
+"""
+
+
+async def set_closed(tx: Tx, org_id: str, *, closed: bool) -> None:
+    await tx.run("update organizations set closed = $2 where org_id = $1", org_id, closed)
+
+
+async def keep_invoices(tx: Tx, org_id: str) -> None:
+    """Moves all invoices to where they belong to no organization any more."""
+    await tx.run(KEEP, org_id)
+    await tx.run("delete from payments where org_id = $1", org_id)
+    await tx.run("delete from invoices where org_id = $1", org_id)
+
+
+async def kept_invoices(read: Read, limit: int) -> list[Row]:
+    return await read.rows("select * from kept_invoices order by issued_at, number limit $1", limit)
+
+
+async def forget_kept_invoices(tx: Tx, now: datetime) -> int:
+    return await tx.run("delete from kept_invoices where kept_until < least($1, now())", now)
