@@ -140,7 +140,7 @@ ROUTES = (
         approve_arrival,
         may("users.manage"),
         status=201,
-        known_by=approvals.is_known,
+        known_by=approvals.exists,
     ),
     delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.is_known),
     get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists, key="users:view"),

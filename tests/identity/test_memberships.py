@@ -180,7 +180,11 @@ async def test_an_invited_person_opens_an_account_for_exactly_the_invited_addres
     reply = await opens(world, token)
     assert (reply.status, reply.json["email"]) == (201, "Guest@example.com")
     told = (await world.said("identity", UserRegistered))[0]
-    assert told.data == {"person": {"email": "Guest@example.com", "name": "Gast Muster"}, "signup": None}
+    assert told.data == {
+        "person": {"email": "Guest@example.com", "name": "Gast Muster"},
+        "signup": None,
+        "language": "en",
+    }
     assert (await sign_in(world, "guest@example.com")).status == 201
     assert (await confirm(world, signup_id, signup_token)).code == "gone", (
         "the address is taken, so the sign-up is over"

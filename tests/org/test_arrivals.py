@@ -143,3 +143,24 @@ async def test_only_admins_approve_and_a_stranger_is_nobody(world: World) -> Non
         missing = await other.ask(method, f"/v1/users/approvals/{new_id('usr')}{rest}")
         assert (foreign.status, foreign.code) == (missing.status, missing.code) == (404, "not_found")
     assert len(await waiting(house)) == 1
+
+
+async def test_into_a_closed_organization_nobody_comes(world: World) -> None:
+    house = await founded(world)
+    (await house.ask("POST", "/v1/organization/closure", {"name": "Acme"})).ok()
+    await world.settle()
+    before = await house.said()
+    for new_users in ("at_once", "approval"):
+        await arrives(house, new_id("usr")[-6:], new_users=new_users)
+    assert await house.said() == before
+    late = SsoUserArrived(
+        user_id=new_id("usr"),
+        org_id=new_id("org"),
+        connection_id=new_id("sso"),
+        email=f"x@{house.domain}",
+        name="X",
+        new_users="at_once",
+        default_role="viewer",
+        group_ids=[],
+    )
+    await world.hear("identity", late)

@@ -1,4 +1,4 @@
-"""Single sign-on as it is set up: connections, which domains are proven, and whether passwords are refused."""
+"""Single sign-on as it is set up: connections, which domains are proven, whether the plan includes it, and whether passwords are refused."""
 
 from __future__ import annotations
 

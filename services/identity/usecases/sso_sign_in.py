@@ -115,7 +115,7 @@ async def _open(tx: Tx, ctx: Ctx, connection: Connection, email: str, name: str)
         raise Problem("conflict", "The account with this address was closed at the same moment. Sign in again.")
     if is_new:
         await accounts.set_home(tx, user_id, connection.org_id)
-        await tx.emit(UserRegistered(user_id=user_id, person=Person(email=email, name=name)))
+        await tx.emit(UserRegistered(user_id=user_id, person=Person(email=email, name=name), language="en"))
     return account, is_new
 
 

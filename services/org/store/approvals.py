@@ -56,16 +56,8 @@ async def waiting(read: Read, org_id: str, user_id: str) -> Approval | None:
     return _approval(await read.row(f"{WAITING} and a.user_id = $2", org_id, user_id))
 
 
-async def is_known(read: Read, org_id: str, user_id: str) -> bool:
-    """Whether the organization knows the person: they wait, or are a member."""
-    return bool(
-        await read.value(
-            "select exists (select from approvals where org_id = $1 and user_id = $2 and declined_at is null)"
-            " or exists (select from members where org_id = $1 and user_id = $2 and status <> 'removed')",
-            org_id,
-            user_id,
-        )
-    )
+async def exists(read: Read, org_id: str, user_id: str) -> bool:
+    return await waiting(read, org_id, user_id) is not None
 
 
 async def listed(read: Read, org_id: str, after: str, limit: int) -> Sequence[Approval]:

@@ -65,14 +65,16 @@ class ApprovedMember(View):
 async def take_in(ctx: Ctx, told: SsoUserArrived) -> None:
     """Makes who arrived a member, by their invitation if they have one; or asks the Admins.
 
-    After a lapse of the plan nobody new comes in by themselves.
+    After a lapse of the plan nobody new comes in by themselves, and into a closed organization nobody at all.
     """
     person = Person(told.user_id, told.email, told.name)
     async with ctx.tx(told.org_id) as tx:
+        if await organizations.find(tx, told.org_id) is None:
+            return
         await organizations.meet_person(tx, person)
         person = await organizations.hold_person(tx, told.user_id)
         async with holding(ctx, tx, told.org_id) as held:
-            if await members.find(tx, held.id, told.user_id) is not None:
+            if held.facts.closed_at is not None or await members.find(tx, held.id, told.user_id) is not None:
                 return
             email = canonical_email(told.email)
             invited = (await invitations.open_addresses(tx, held.id, [email], ctx.now)).get(email)
