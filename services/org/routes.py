@@ -142,7 +142,7 @@ ROUTES = (
         status=201,
         known_by=approvals.exists,
     ),
-    delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.is_known),
+    delete("/v1/users/approvals/{user_id}", decline_arrival, may("users.manage"), known_by=approvals.exists),
     get("/v1/users/{user_id}", read_user, may("users.read"), known_by=members.exists, key="users:view"),
     put(
         "/v1/users/{user_id}/role-and-groups",
