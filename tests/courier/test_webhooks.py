@@ -417,6 +417,7 @@ async def test_a_lapse_stops_what_is_there_and_what_happens_meanwhile_is_told_wh
     actions = (await house.ask("GET", "/internal/capabilities")).ok()["capabilities"]
     assert {one["action"]: one["allowed"] for one in actions} == {
         "audit_heads.read": True,
+        "mail.undeliverable": True,
         "webhooks.read": True,
         "webhooks.edit": True,
         "webhooks.create": False,
