@@ -197,18 +197,37 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
         assert is_scim_error(gone) or gone.code == "session_ended", f"deactivated: {gone}"
 
 
-@pytest.mark.parametrize(
-    "route",
-    sorted(
-        r
-        for r in TABLE
-        if not r.split()[1].startswith("/scim/")
-        and re.search(
-            r"{(user_id|group_id|invitation_id|dashboard_id|entry_id|event_id|webhook_id|delivery_id|key_id|token_id|invoice_id|domain_id|acceptance_id)}",
-            r,
-        )
-    ),
+# What isn't a thing of one organization; all other parameters are, so a new kind of id is tried without anybody thinking of it.
+OF_NO_ORGANIZATION = frozenset(
+    [
+        "address",
+        "challenge_id",
+        "code",
+        "country",
+        "document_id",
+        "id",
+        "language",
+        "name",
+        "operation_id",
+        "passkey_id",
+        "schema_id",
+        "session_id",
+        "shared_dashboard_id",
+        "signup_id",
+        "template",
+        "token",
+        "type",
+    ]
 )
+
+
+def names_a_thing_of_an_organization(route: str) -> bool:
+    """SCIM's routes are for a provider's token alone: its own tests try another organization's."""
+    named = set(re.findall(r"{(\w+)}", route)) - OF_NO_ORGANIZATION
+    return bool(named) and TABLE[route] != "anyone" and not route.split()[1].startswith("/scim/")
+
+
+@pytest.mark.parametrize("route", sorted(filter(names_a_thing_of_an_organization, TABLE)))
 async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage: Stage, route: str) -> None:
     method, path = route.split(" ")
     target = re.sub(r"{(\w+)}", lambda found: stage.ids[found[1]], path)
@@ -218,11 +237,6 @@ async def test_ids_of_another_organization_answer_like_ids_that_do_not_exist(sta
     assert (foreign.status, foreign.code) == (absent.status, absent.code) == (404, "not_found")
     without = {name: value for name, value in foreign.json.items() if name != "instance"}
     assert without == {name: value for name, value in absent.json.items() if name != "instance"}
-
-
-@pytest.mark.parametrize("route", sorted(r for r in TABLE if re.search(r"{(link_id|secret_id)}", r)))
-async def test_links_and_secrets_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
-    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
 async def check_keys(stage: Stage, route: str, method: str, target: str) -> None:
@@ -241,11 +255,6 @@ def refused_for_scope(reply: Any) -> bool:
     if is_scim_error(reply):
         return bool(reply.status == 403)
     return reply.status == 403 and reply.code == "forbidden" and reply.json["meta"]["because"] == "scope"
-
-
-@pytest.mark.parametrize("route", sorted(r for r in TABLE if "/sso-connections/{connection_id}" in r))
-async def test_connections_of_another_organization_are_not_there(stage: Stage, route: str) -> None:
-    await test_ids_of_another_organization_answer_like_ids_that_do_not_exist(stage, route)
 
 
 def is_scim_error(reply: Any) -> bool:
