@@ -9,6 +9,7 @@ import { lazy } from "./ui/lazy.js";
 import { Shell } from "./ui/shell.js";
 import { paint, painted } from "./ui/theme.js";
 
+const fromProvider = (name) => lazy(() => import("./screens/sso-door.js"), name);
 const OUTSIDE = [
   [/^\/sign-in$/, SignIn],
   [/^\/sign-up$/, SignUp],
@@ -18,6 +19,10 @@ const OUTSIDE = [
   [/^\/(undo-email\/.+)$/, AddressChange],
   [/^\/forgot$/, Forgot],
   [/^\/reset\/(.+)$/, ResetPassword],
+  [/^\/sign-in\/sso$/, fromProvider("SsoSignIn")],
+  [/^\/sign-in\/proof$/, fromProvider("SsoProof")],
+  [/^\/break-glass$/, fromProvider("AskForBreakGlass")],
+  [/^\/break-glass\/(.+)$/, fromProvider("BreakGlass")],
 ];
 const sharing = lazy(() => import("./screens/sharing.js"), "Sharing");
 const INSIDE = [

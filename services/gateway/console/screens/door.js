@@ -5,6 +5,7 @@ import { day, language, t } from "../lib/i18n.js";
 import { ROLES } from "../lib/may.js";
 import { passkeysWork, showPasskey } from "../lib/passkeys.js";
 import { go, me, recognize, ROOT, say, signOut, useLoad } from "../lib/state.js";
+import { toProvider, useWayIn, wayIn } from "../lib/way-in.js";
 import { Badge, Button, Notice, Refused, Skeleton } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Password, Submit, useSend } from "../ui/forms.js";
 import { Doorway } from "../ui/shell.js";
@@ -32,7 +33,15 @@ export function SignIn() {
   const [email, setEmail] = useState(new URLSearchParams(location.search).get("email") ?? "");
   const [password, setPassword] = useState("");
   const [challenge, setChallenge] = useState(null);
+  const way = useWayIn(email);
+  const atProvider = way.sso && !way.password_works;
+  useEffect(() => {
+    // The password's field is gone, and what was focused may have gone with it.
+    if (atProvider && document.activeElement === document.body) document.querySelector("form .primary")?.focus();
+  }, [atProvider]);
   const sending = useSend(async ({ key }) => {
+    const known = await wayIn(email);
+    if (known.sso && !known.password_works) return location.assign(toProvider(known.sso, afterwards()));
     const asked = await enter(email, password, key);
     if (asked) setChallenge(asked);
     else go(afterwards(), { replace: true });
@@ -48,11 +57,15 @@ export function SignIn() {
     <form class="stack" novalidate onSubmit=${form(sending)}>
       <${FormError} sending=${sending} fields=${["email", "password"]} />
       <${Field} label=${t("Work e-mail")} name="email" type="email" autocomplete="username" value=${email} onInput=${setEmail} wrong=${sending.wrong("email")} />
+      ${way.sso ? html`<${Notice} icon="key" role="status" title=${t("Your organization signs in at {provider}", { provider: way.sso.name })}><p>${atProvider ? t("You go there, and come back signed in. A password isn't asked for here.") : t("You can go there, or use your password.")}</p><//>` : null}
+      ${atProvider ? html`<${Submit} sending=${sending} kind="primary wide">${t("Go to {provider}", { provider: way.sso.name })}<//>
+      <p class="small"><a href="${ROOT}/break-glass?email=${encodeURIComponent(email)}">${t("The provider is broken, and I am an admin")}</a></p>` : html`
       <${Password} label=${t("Password")} name="password" autocomplete="current-password" value=${password} onInput=${setPassword} wrong=${sending.wrong("password")} />
       <${Submit} sending=${sending} kind="primary wide">${t("Sign in")}<//>
-      <p class="small"><a href="${ROOT}/forgot">${t("Forgot your password?")}</a></p>
+      <p class="small"><a href="${ROOT}/forgot">${t("Forgot your password?")}</a></p>`}
     </form>
-    ${passkeysWork() ? html`<div class="stack"><p class="or"><span>${t("or")}</span></p><${FormError} sending=${byKey} /><${Button} kind="wide" icon="fingerprint" busy=${byKey.busy} onClick=${() => byKey.run()}>${t("Sign in with a passkey")}<//></div>` : null}<//>`;
+    ${way.sso && !atProvider ? html`<a class="button wide" href=${toProvider(way.sso, afterwards())}>${t("Go to {provider}", { provider: way.sso.name })}</a>` : null}
+    ${!atProvider && passkeysWork() ? html`<div class="stack"><p class="or"><span>${t("or")}</span></p><${FormError} sending=${byKey} /><${Button} kind="wide" icon="fingerprint" busy=${byKey.busy} onClick=${() => byKey.run()}>${t("Sign in with a passkey")}<//></div>` : null}<//>`;
 }
 
 const EMPTY = { company: "", name: "", email: "", password: "", location: "eu", product_mails: false, accept_terms: false };

@@ -3,7 +3,8 @@ import { get, post } from "../lib/api.js";
 import { html, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { passkeysWork, showPasskey } from "../lib/passkeys.js";
-import { asked, go, me, recognize, useLoad } from "../lib/state.js";
+import { asked, go, me, recognize, ROOT, useLoad } from "../lib/state.js";
+import { proveAtProvider } from "../lib/way-in.js";
 import { Button } from "./basics.js";
 import { Field, FormError, Password, Submit, useSend } from "./forms.js";
 import { Dialog } from "./overlays.js";
@@ -18,7 +19,21 @@ export function Proof({ waiting }) {
       go("/sign-in", { replace: true });
     }
   };
+  if (ended && fromProvider()) return html`<${EndedAtProvider} finish=${finish} />`;
   return ended ? html`<${Ended} finish=${finish} />` : html`<${Fresh} finish=${finish} />`;
+}
+
+const fromProvider = () => me.value?.session.amr.includes("sso");
+
+/** Who has no password here goes to their provider, and comes back to this page. */
+function EndedAtProvider({ finish }) {
+  const leave = () => {
+    const query = new URLSearchParams({ email: me.value.user.email, to: location.pathname.slice(ROOT.length) + location.search });
+    finish(false);
+    go(`/sign-in?${query}`, { replace: true });
+  };
+  return html`<${Dialog} title=${t("Your session has ended")} onClose=${leave} onSubmit=${leave} footer=${html`<${Button} type="submit" kind="primary">${t("Sign in again")}<//>`}>
+    <p class="quiet">${t("Sign in at your provider again. You come back to this page.")}</p><//>`;
 }
 
 /** The session goes on under another id; with a second factor in two steps. */
@@ -48,9 +63,9 @@ function Ended({ finish }) {
     <${FormError} sending=${byKey.error ? byKey : sending} fields=${["password"]} /><//>`;
 }
 
-/** By password, by a code, or by passkey, as the person likes. */
+/** By password, by a code, by passkey, or at one's provider, as the person likes. */
 function Fresh({ finish }) {
-  const [kind, setKind] = useState("password");
+  const [kind, setKind] = useState(fromProvider() ? "provider" : "password");
   const [secret, setSecret] = useState("");
   const factors = useLoad(async () => ({ data: await factorsOfMine() }), "factors");
   const prove = async (proof) => {
@@ -63,13 +78,20 @@ function Fresh({ finish }) {
     const { data: challenge } = await post("/v1/auth/challenges", {}, { quietly: true });
     await prove({ passkey: { challenge_id: challenge.id, token: challenge.token, credential: await showPasskey(challenge.passkey) } });
   });
-  const turn = () => {
+  const leaving = useSend(proveAtProvider);
+  const turnTo = (next) => () => {
     setSecret("");
-    setKind(kind === "password" ? "totp" : "password");
+    setKind(next);
     sending.forget();
   };
-  const others = html`${factors.data?.totp ? html`<${Button} onClick=${turn}>${kind === "password" ? t("Use a code instead") : t("Use the password instead")}<//>` : null}
+  const others = html`${kind !== "provider" && fromProvider() ? html`<${Button} onClick=${turnTo("provider")}>${t("Ask your provider instead")}<//>` : null}
+    ${kind === "provider" ? html`<${Button} onClick=${turnTo("password")}>${t("Use the password instead")}<//>` : null}
+    ${factors.data?.totp ? html`<${Button} onClick=${turnTo(kind === "totp" ? "password" : "totp")}>${kind === "totp" ? t("Use the password instead") : t("Use a code instead")}<//>` : null}
     ${factors.data?.passkeys && passkeysWork() ? html`<${Button} icon="fingerprint" busy=${byKey.busy} onClick=${() => byKey.run()}>${t("Use a passkey")}<//>` : null}`;
+  if (kind === "provider") return html`<${Dialog} key=${kind} title=${t("Confirm that it's you")} onClose=${() => finish(false)} onSubmit=${() => leaving.run()}
+    footer=${html`<${Button} onClick=${() => finish(false)}>${t("Cancel")}<//><${Submit} sending=${leaving}>${t("Go to your provider")}<//>`}>
+    <p class="quiet">${t("This step asks who you are once more, at your provider. You come back to this page; then do it again. It holds for ten minutes.")}</p>
+    <${FormError} sending=${byKey.error ? byKey : leaving} /><div class="row">${others}</div><//>`;
   return html`<${Dialog} key=${kind} title=${t("Confirm that it's you")} onClose=${() => finish(false)} onSubmit=${() => secret && sending.run()}
     footer=${html`<${Button} onClick=${() => finish(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${secret ? "" : kind === "totp" ? t("Type the code first") : t("Type your password first")}>${t("Confirm")}<//>`}>
     <p class="quiet">${t("This step asks who you are once more. It holds for ten minutes.")}</p>
