@@ -29,6 +29,7 @@ const INSIDE = [
   [/^\/sharing$/, sharing],
   [/^\/dashboards$/, sharing],
   [/^\/access$/, lazy(() => import("./screens/access.js"), "Access")],
+  [/^\/embed-secret$/, lazy(() => import("./screens/embed-secret.js"), "EmbedSecret")],
   [/^\/billing$/, lazy(() => import("./screens/billing.js"), "Billing")],
   [/^\/audit$/, lazy(() => import("./screens/audit.js"), "Audit")],
   [/^\/users$/, lazy(() => import("./screens/users.js"), "Users")],

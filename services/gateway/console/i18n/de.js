@@ -1,4 +1,5 @@
 import { words as house } from "./de-house.js";
+import { words as developers } from "./de-developers.js";
 import { words as events } from "./de-events.js";
 import { words as mine } from "./de-me.js";
 import { words as organization } from "./de-organization.js";
@@ -323,4 +324,4 @@ export const words = {
 "The dashboards stay. The group can be brought back within 30 days.": "Die Dashboards bleiben. Die Gruppe lässt sich 30 Tage lang zurückholen."
 };
 
-Object.assign(words, house, events, mine, organization, overview, people);
+Object.assign(words, house, developers, events, mine, organization, overview, people);
