@@ -21,7 +21,13 @@ export const SECTIONS = [
     ],
   },
   { title: "Plan", pages: [{ path: "/billing", title: "Billing", icon: "card", action: "billing.manage" }] },
-  { title: "Oversight", pages: [{ path: "/audit", title: "Audit log", icon: "log", action: "audit.read" }] },
+  {
+    title: "Oversight",
+    pages: [
+      { path: "/audit", title: "Audit log", icon: "log", action: "audit.read" },
+      { path: "/developers", title: "Developers", icon: "link", action: "api_keys.read" },
+    ],
+  },
   {
     title: "You",
     pages: [
