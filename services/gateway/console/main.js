@@ -34,6 +34,8 @@ const INSIDE = [
   [/^\/sharing$/, sharing],
   [/^\/dashboards$/, sharing],
   [/^\/access$/, lazy(() => import("./screens/access.js"), "Access")],
+  [/^\/embed-secret$/, lazy(() => import("./screens/embed-secret.js"), "EmbedSecret")],
+  [/^\/developers$/, lazy(() => import("./screens/developers.js"), "Developers")],
   [/^\/billing$/, lazy(() => import("./screens/billing.js"), "Billing")],
   [/^\/audit$/, lazy(() => import("./screens/audit.js"), "Audit")],
   [/^\/users$/, lazy(() => import("./screens/users.js"), "Users")],

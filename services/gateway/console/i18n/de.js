@@ -1,4 +1,5 @@
 import { words as house } from "./de-house.js";
+import { words as developers } from "./de-developers.js";
 import { words as events } from "./de-events.js";
 import { words as mine } from "./de-me.js";
 import { words as organization } from "./de-organization.js";

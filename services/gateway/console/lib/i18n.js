@@ -43,6 +43,16 @@ export function ago(moment) {
   return t("just now");
 }
 
+/** The time until a moment in its two greatest units, such as `17 hr, 12 min`. */
+export function remaining(moment) {
+  const minutes = Math.max(0, Math.round((new Date(moment) - Date.now()) / 60_000));
+  const parts = [["day", Math.floor(minutes / 1440)], ["hour", Math.floor(minutes / 60) % 24], ["minute", minutes % 60]];
+  const first = Math.max(0, parts.findIndex(([, count]) => count));
+  const shown = minutes ? parts.slice(first, first + 2).filter(([, count]) => count) : [["minute", 0]];
+  const words = shown.map(([unit, count]) => new Intl.NumberFormat(language.value, { style: "unit", unit, unitDisplay: "short" }).format(count));
+  return new Intl.ListFormat(language.value, { style: "narrow", type: "unit" }).format(words);
+}
+
 export function exactly(moment) {
   return new Intl.DateTimeFormat(language.value, { dateStyle: "long", timeStyle: "medium" }).format(new Date(moment));
 }

@@ -7,6 +7,7 @@ export const SECTIONS = [
       { path: "/organization", title: "General", icon: "building", action: "organization.read" },
       { path: "/legal", title: "Legal & compliance", icon: "scale", action: "legal.read" },
       { path: "/domains", title: "Domains", icon: "globe", action: "domains.read" },
+      { path: "/embed-secret", title: "Embed secret", icon: "key", action: "embed_secrets.read" },
     ],
   },
   {
@@ -20,7 +21,13 @@ export const SECTIONS = [
     ],
   },
   { title: "Plan", pages: [{ path: "/billing", title: "Billing", icon: "card", action: "billing.manage" }] },
-  { title: "Oversight", pages: [{ path: "/audit", title: "Audit log", icon: "log", action: "audit.read" }] },
+  {
+    title: "Oversight",
+    pages: [
+      { path: "/audit", title: "Audit log", icon: "log", action: "audit.read" },
+      { path: "/developers", title: "Developers", icon: "link", action: "api_keys.read" },
+    ],
+  },
   {
     title: "You",
     pages: [

@@ -1,0 +1,174 @@
+"""What programs work with, in a real browser: the embed secret, and API keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.async_api import expect
+
+from shared.cli.demo.api import PASSWORD
+from tests.console.browser import CONTRAST, Window
+from tests.console.conftest import Opens
+from tests.console.reach import CLIPPED, SMALL, UNTRANSLATED, speak_pseudo
+from tests.console.test_my_account import newcomer, too_old
+from tests.system.whole import Cast, WholeProduct
+
+SECRET_ID = re.compile(r"sec_\w{26}")
+
+
+async def prove(it: Window) -> None:
+    """Answers the one dialog that asks who is there."""
+    dialog = it.page.get_by_role("dialog", name="Confirm that it's you")
+    await dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    await dialog.get_by_role("button", name="Confirm", exact=True).click()
+    await dialog.wait_for(state="detached")
+
+
+async def fits_phones(it: Window) -> None:
+    await it.page.set_viewport_size({"width": 320, "height": 640})
+    assert await it.overflow() <= 0
+    assert await it.page.evaluate(CLIPPED) == []
+    assert await it.page.evaluate(SMALL) == []
+    await it.page.set_viewport_size({"width": 1280, "height": 860})
+
+
+async def embed_secrets(cast: Cast) -> list[dict[str, Any]]:
+    return list((await cast.admin.ask("GET", "/v1/embed-secrets")).ok()["data"])
+
+
+async def test_the_embed_secret_is_reset_shown_once_proven_and_an_old_one_revoked(admin: Window, cast: Cast) -> None:
+    before = (await embed_secrets(cast))[0]["id"]
+    await admin.go("/embed-secret", "Embed secret")
+    await admin.page.get_by_text(before, exact=True).wait_for()
+    await admin.button("Reset the secret…").click()
+    await admin.page.get_by_text("No sharing link used it in the last 24 hours.").wait_for()
+    await admin.page.get_by_role("radio", name="3 days").check()
+    assert await admin.flaws() == []
+    await admin.page.route("**/v1/embed-secrets", too_old, times=1)
+    await admin.button("Reset and show the new one").click()
+    await prove(admin)
+    shown = admin.page.get_by_role("dialog", name="The embed secret")
+    secret = await shown.locator("code.secret").inner_text()
+    assert len(secret) == 64
+    assert await admin.flaws() == []
+    await shown.get_by_role("button", name="Done").click()
+
+    await admin.page.get_by_role("heading", name="Older, and still valid").wait_for()
+    await admin.page.get_by_text("3 days left").wait_for()
+    new, old = (one["id"] for one in await embed_secrets(cast))
+    assert old == before
+    await admin.button(f"Show {new}…").click()
+    assert await shown.locator("code.secret").inner_text() == secret
+    await admin.page.keyboard.press("Escape")
+    assert await admin.flaws() == []
+    await fits_phones(admin)
+
+    await admin.button(f"Revoke {old} now…").click()
+    await admin.page.get_by_text("No sharing link used it in the last 24 hours.").wait_for()
+    await admin.button("Revoke now").click()
+    await admin.said("The secret is revoked.").wait_for()
+    await admin.page.get_by_role("row", name=old).get_by_text("Revoked").wait_for()
+    assert await admin.flaws() == []
+
+
+async def test_a_revocation_names_what_shows_nothing_afterwards(admin: Window, cast: Cast) -> None:
+    async def in_use(route: Any) -> None:
+        answer = await route.fetch()
+        link = {
+            "link_id": "shd_" + "0" * 26,
+            "link_name": "Portal",
+            "dashboard_id": "d-1",
+            "dashboard_title": "Revenue",
+        }
+        used = {**link, "uses": 12, "last_used_at": (await answer.json())["created_at"], "recent": True}
+        await route.fulfill(response=answer, json={**await answer.json(), "used_by": [used]})
+
+    secret = (await embed_secrets(cast))[0]["id"]
+    await admin.page.route(f"**/v1/embed-secrets/{secret}", in_use)
+    await admin.go("/embed-secret", "Embed secret")
+    await admin.button(f"Revoke {secret} now…").click()
+    dialog = admin.page.get_by_role("dialog")
+    await dialog.get_by_text("1 sharing link used it in the last 24 hours").wait_for()
+    await dialog.get_by_text("Revenue").wait_for()
+    await dialog.get_by_text("A new secret takes its place at once.").wait_for()
+    assert await admin.flaws() == []
+    await admin.button("Revoke now").click()
+    await admin.said("The secret is revoked.").wait_for()
+    await expect(admin.page.get_by_role("row", name=secret)).to_be_visible()
+
+
+async def test_an_api_key_is_made_shown_once_rotated_and_revoked(admin: Window, cast: Cast) -> None:
+    await admin.go("/developers", "Developers")
+    await admin.page.get_by_role("heading", name="No API keys yet").wait_for()
+    assert await admin.flaws() == []
+    await admin.page.locator(".page-head").get_by_role("button", name="Create an API key").click()
+    await admin.field("Name").fill("Nightly sync")
+    await admin.page.get_by_role("radio", name="Manage").check()
+    await admin.page.get_by_role("checkbox", name="Audit log").check()
+    create = admin.page.get_by_role("button", name="Create and show the token")
+    await expect(create).to_have_attribute("title", "These areas can only be looked at: choose View.")
+    await admin.page.get_by_role("checkbox", name="User groups").check()
+    assert await admin.flaws() == []
+    await admin.page.route("**/v1/api-keys", too_old, times=1)
+    await create.click()
+    await prove(admin)
+    shown = admin.page.get_by_role("dialog", name="The token of Nightly sync")
+    first = await shown.locator("code.secret").inner_text()
+    assert first.startswith("tky_")
+    await admin.page.keyboard.press("Escape")
+    await shown.get_by_text("It is never shown again").wait_for()
+    assert await admin.flaws() == []
+    await shown.get_by_label("I have stored it").check()
+    await shown.get_by_role("button", name="Done").click()
+    await shown.wait_for(state="detached")
+    row = admin.page.get_by_role("row", name="Nightly sync")
+    await row.get_by_text("Audit log, User groups").wait_for()
+    await row.get_by_text(f"ends in {first[-4:]}").wait_for()
+    assert first not in await admin.page.content()
+
+    await admin.button("Actions for Nightly sync").click()
+    await admin.page.get_by_role("menuitem", name="Rotate the token…").click()
+    await admin.page.get_by_role("radio", name="3 days").check()
+    await admin.button("Rotate and show the token").click()
+    second = await shown.locator("code.secret").inner_text()
+    assert second != first
+    await shown.get_by_label("I have stored it").check()
+    await shown.get_by_role("button", name="Done").click()
+    await row.get_by_text("The old token ends in 3 days").wait_for()
+    assert await admin.flaws() == []
+    await fits_phones(admin)
+
+    await admin.button("Actions for Nightly sync").click()
+    await admin.page.get_by_role("menuitem", name="Revoke…").click()
+    await admin.page.get_by_text("This key was never used.").wait_for()
+    await admin.button("Revoke the key").click()
+    await admin.said("The key Nightly sync is revoked.").wait_for()
+    await row.wait_for(state="detached")
+
+
+async def test_without_api_keys_in_the_plan_the_page_names_the_plan_that_has_them(
+    opens: Opens, product: WholeProduct
+) -> None:
+    person = await newcomer(product.gateway)
+    async with opens() as it:
+        await it.sign_in(person.email, PASSWORD)
+        await it.go("/developers", "Developers")
+        lock = it.page.locator(".notice", has_text="API keys aren't in your plan")
+        await lock.get_by_text("Pro").first.wait_for()
+        await lock.get_by_role("link", name="Compare plans").wait_for()
+        await expect(it.page.get_by_role("button", name="Create an API key")).to_have_attribute("aria-disabled", "true")
+        assert await it.flaws() == []
+
+
+async def test_the_pages_hold_longer_words_and_the_dark(opens: Opens, product: WholeProduct, cast: Cast) -> None:
+    async with opens(color_scheme="dark") as it:
+        await it.sign_in(cast.admin.email, PASSWORD)
+        await speak_pseudo(it)
+        for path in ("/embed-secret", "/developers"):
+            await it.go(path)
+            await it.page.locator("main h1").wait_for()
+            await it.settled()
+            assert await it.page.evaluate(UNTRANSLATED) == []
+            assert await it.flaws(CONTRAST) == []
+            await fits_phones(it)
