@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -60,7 +61,7 @@ async def crowded(world: World) -> House:
         (Wanted(), "members_by_name"),
         (Wanted(descending=True), "members_by_name"),
         (Wanted(sort="email"), "members_by_email"),
-        (Wanted(sort="joined_at", descending=True), "members_by_joining"),
+        (Wanted(sort="joined_at", descending=True), "members_by_joining|members_in_order"),
         (Wanted(sort="last_active_at", descending=True), "members_by_activity"),
         (Wanted(status="inactive", sort="deactivated_at"), "members_by_deactivation"),
     ],
@@ -76,7 +77,7 @@ async def test_a_page_of_users_is_read_in_the_order_of_an_index(
             position = [after[0] if isinstance(after[0], str) else after[0].isoformat(), after[1]]
             await members.listed(explaining, crowded.org_id, wanted, position, 51)
     scans = {node for node in explaining.nodes if "Scan" in node}
-    assert all(index in node for node in scans), explaining.nodes
+    assert all(re.search(index, node) for node in scans), explaining.nodes
     assert not found or not any(node.startswith("Sort") for node in explaining.nodes)
 
 
