@@ -87,7 +87,12 @@ async def test_it_opens_sign_in_configuration_and_nothing_else(world: World, hou
     boss = await acting(world, house.boss, session["session_id"])
     open_to = set()
     for route in ROUTES:
-        if route.may.anyone or route.path.startswith("/internal/") or "{key_id}" in route.path or "{token_id}" in route.path:
+        if (
+            route.may.anyone
+            or route.path.startswith("/internal/")
+            or "{key_id}" in route.path
+            or "{token_id}" in route.path
+        ):
             continue  # of what isn't there it is only said that it isn't there
         path = route.path.replace("{connection_id}", house.connection).replace("{session_id}", "ses_" + "0" * 26)
         path = path.replace("{user_id}", house.boss.user_id).replace("{passkey_id}", "psk_x")

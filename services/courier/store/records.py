@@ -17,6 +17,7 @@ RECORDS = (
         ("delivery_id", "webhook_id", "event_id", "type", "at", "state", "attempts", "delivered_at"),
         ("delivery_id",),
     ),
+    Records("dead_addresses", "dead_addresses", ("status", "reason", "found_at", "until"), ("address",)),
     Records("mails", "mails", ("id", "recipient", "template", "requested_at", "state", "sent_at"), ("id",)),
     Records(
         "audit_heads",

@@ -15,6 +15,12 @@ CONNECTION = (
 )  # fmt: skip
 RECORDS = (
     Records("api_keys", "api_keys", KEY, ("key_id",)),
+    Records(
+        "provisioning_tokens",
+        "scim_tokens",
+        ("name", "created_at", "created_by", "last_used_at", "last_used_ip"),
+        ("token_id",),
+    ),
     Records("sso_connections", "sso_connections", CONNECTION, ("connection_id",)),
     Records("sso_identities", "sso_identities", ("user_id", "linked_at", "last_used_at"), ("connection_id", "subject")),
     Records("memberships", "memberships", ("user_id", "status", "acts_as", "joined_at", "revoked_at"), ("user_id",)),

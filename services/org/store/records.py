@@ -63,6 +63,19 @@ RECORDS = (
         ("position",),
         {"position": "bigint"},
     ),
+    Records(
+        "provisioned_users",
+        "scim_users",
+        ("user_name", "external_id", "resource", "created_at", "changed_at"),
+        ("user_id",),
+    ),
+    Records("held_removals", "scim_removals", ("kind", "asked_at"), ("user_id",)),
+    Records(
+        "provisioning",
+        "scim_settings",
+        ("default_role", "removals_per_hour", "changed_by", "changed_at"),
+        ("org_id",),
+    ),
     Records("digests", "digests", ("next_at",), ("org_id",)),
     Records(
         "approvals",
