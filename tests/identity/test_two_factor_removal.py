@@ -228,6 +228,15 @@ def a_domain(domain_id: str, status: str) -> Domain:
     return Domain(domain_id=domain_id, name="example.com", status=status, origin="claimed", stands=True)  # type: ignore[arg-type]
 
 
+async def test_a_proven_domain_opens_no_door_to_another_organization(office: Office) -> None:
+    domain_id = new_id("dom")
+    for status in ("claimed", "verified"):
+        await office.world.hear("org", NEWS[status](office.org_id, a_domain(domain_id, status)))
+    await sets_up_totp(office.world, await office.other.comes())
+    await joins(office.world, new_id("org"), office.other.user_id)
+    assert (await office.remove(office.other.user_id)).code == "account_of_another"
+
+
 async def test_who_is_deactivated_can_be_helped(office: Office) -> None:
     await office.world.hear("org", MemberDeactivated(org_id=office.org_id, member=state_of(office, "inactive")))
     assert (await office.remove()).status == 204

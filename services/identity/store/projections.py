@@ -59,6 +59,18 @@ async def is_home(read: Read, org_id: str, user_id: str, domain: str) -> bool:
     )
 
 
+async def is_at_home_elsewhere(read: Read, org_id: str, user_id: str) -> bool:
+    """Whether a person whose account this organization didn't open belongs to another one, too."""
+    return bool(
+        await read.value(
+            "select exists (select from accounts where user_id = $2 and invited_by_org is distinct from $1)"
+            " and exists (select from memberships where user_id = $2 and org_id <> $1 and status <> 'removed')",
+            org_id,
+            user_id,
+        )
+    )
+
+
 async def is_active_member(read: Read, org_id: str, user_id: str) -> bool:
     return bool(
         await read.value(

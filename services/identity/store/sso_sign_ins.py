@@ -117,6 +117,10 @@ async def has_identity(read: Read, org_id: str, connection_id: str, user_id: str
     )
 
 
+async def forget_people(tx: Tx, org_id: str, connection_id: str) -> None:
+    await tx.run("delete from sso_identities where org_id = $1 and connection_id = $2", org_id, connection_id)
+
+
 async def link(tx: Tx, org_id: str, connection_id: str, subject: str, user_id: str, now: datetime) -> bool:
     """False when the subject or the person is taken already."""
     return bool(

@@ -88,9 +88,10 @@ async def come_back(ctx: Ctx, given: ComeBack) -> Answer[None]:
     """Where an OpenID Connect provider sends the browser back to. It goes on to a page of the console, whatever came of it."""
     connection, flow = None, None
     try:
-        connection, flow = await flow_returned(ctx, given.connection_id)
+        connection, returned = await flow_returned(ctx, given.connection_id)
+        await use_up(ctx, connection, returned)  # whatever comes next, a flow is noted once
+        flow = returned
         expected = _expected(ctx, connection, flow, given.state)
-        await use_up(ctx, connection, flow)
         return await _answered(ctx, connection, flow, expected, given)
     except StepFailed as failure:
         return await failed(ctx, connection, flow, failure)

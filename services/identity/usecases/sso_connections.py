@@ -227,6 +227,8 @@ async def imported(tx: Tx, ctx: Ctx, before: Connection, after: Connection, same
                 meta={"because": "active"},
             )
         after = replace(after, status="draft", verified_at=None, verified_by=None)
+        # Another provider's subjects may look the same: its people are linked anew, by their addresses.
+        await sso_sign_ins.forget_people(tx, after.org_id, after.connection_id)
     return await changed(tx, ctx, before, after)
 
 

@@ -76,8 +76,12 @@ async def _account_of(tx: Tx, ctx: Ctx, connection: Connection, subject: str, re
     known = await sso_sign_ins.person_of(tx, *where, subject)
     account = await accounts.lock(tx, known) if known else None
     if account is not None:
+        # A link outlives an address: who has taken theirs elsewhere, or whose domain is another's by now, isn't this provider's any more.
+        await _check_usable(tx, connection, account.email)
         await sso_sign_ins.note_use(tx, *where, subject, ctx.now)
         return account
+    if await projections.is_closed(tx, connection.org_id):
+        raise Problem("sso_refused", "The organization is closed.")
     email = result.email or ""
     account = await accounts.by_email(tx, canonical_email(email))
     is_new = account is None

@@ -9,7 +9,7 @@ from services.identity.usecases.attempts import pay
 from services.identity.usecases.passwords import Password, Proof, me
 from services.identity.usecases.second_factors import factors_of, forget_factors, mail_to
 from services.identity.usecases.sso_proofs import prove_oneself
-from shared.db import Read, Tx
+from shared.db import EVERY_ORG, Read, Tx
 from shared.errors import Problem
 from shared.events.identity import AllSessionsEnded, TwoFactorRemoved
 from shared.fields import Message, Name, domain_of
@@ -34,6 +34,10 @@ async def remove_two_factor(ctx: Ctx, wanted: RemoveTwoFactor) -> Problem | None
         raise Problem("conflict", "One's own second factors are removed with POST /v1/me/totp/removal.")
     async with ctx.read() as read:
         await _check(read, ctx, await accounts.by_id(read, wanted.user_id))
+    async with ctx.read(EVERY_ORG) as read:
+        # Whoever proves a domain could else take in its people, and open their other organizations' doors.
+        if await projections.is_at_home_elsewhere(read, ctx.actor.org(), wanted.user_id):
+            raise Problem("account_of_another")
     removals = await pay(ctx, (rules.BY_REMOVER, admin.user_id))
     proof = await prove_oneself(ctx, admin, wanted.password)
     if isinstance(proof, Problem):

@@ -93,6 +93,8 @@ async def administering(ctx: Ctx, action: str, *, while_closed: bool = False) ->
     """
     async with ctx.tx() as tx, holding(ctx, tx, ctx.actor.org()) as held:
         if ctx.actor.kind == "key":
+            if not while_closed:
+                check_open(held.facts.closed_at)
             yield held
             return
         acting = await members.find(tx, held.id, ctx.actor.person())

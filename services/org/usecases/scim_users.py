@@ -10,6 +10,7 @@ from scim2_models import Context
 
 from services.org import rules
 from services.org.rules import scim
+from services.org.rules.closing import check_open
 from services.org.rules.domains import is_registered
 from services.org.rules.scim import ProvisionedUser
 from services.org.store import domains, groups, invitations, members, organizations
@@ -91,6 +92,7 @@ async def create_scim_user(ctx: Ctx, sent: Sent) -> Resource:
         await organizations.meet_person(tx, Person(account["user_id"], account["email"], account["name"]))
         person = await organizations.hold_person(tx, account["user_id"])
         async with holding(ctx, tx, ctx.actor.org()) as held:
+            check_open(held.facts.closed_at)
             await _check_new(ctx, tx, facts)
             if await members.find(tx, held.id, person.user_id) is not None:
                 raise Problem("already_exists", "This person is a member already.")

@@ -16,6 +16,7 @@ from services.org.store.members import Sort, Wanted
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
 from shared.db import Read
+from shared.errors import Problem
 from shared.events.org import (
     GroupMemberAdded,
     GroupMemberRemoved,
@@ -201,11 +202,18 @@ async def reactivate(held: Held, member: rules.Member) -> bool:
     """False when they were active already."""
     if member.status != "inactive":
         return False
+    if held.acting is None and member.role == "admin" and not _by_provider(held.by, member.changed_by):
+        raise Problem("forbidden", "Only an Admin brings an Admin back.", meta={"because": "role", "roles": ["admin"]})
     await held.check_slot(member.role)
     changed = await members.reactivate(held.tx, held.id, member.user_id, held.by_person, held.now)
     await held.look_again()
     await held.tx.emit(MemberReactivated(org_id=held.id, member=held.state(changed)))
     return True
+
+
+def _by_provider(*actors: str | None) -> bool:
+    """Whether an identity provider did it each time: what it took it may give back."""
+    return all(actor is not None and actor.startswith("sct_") for actor in actors)
 
 
 async def remove(held: Held, member: rules.Member) -> bool:

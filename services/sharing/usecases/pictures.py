@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.sharing.rules import access
 from services.sharing.store import access as reading
-from services.sharing.store import dashboards, notices
+from services.sharing.store import closing, dashboards, notices
 from services.sharing.usecases.notices import PICTURE
 from services.sharing.usecases.opened import opened
 from shared.db import EVERY_ORG
@@ -49,7 +49,7 @@ async def _address(ctx: Ctx, token: str) -> str:
         raise Problem("not_found")
     async with ctx.read(EVERY_ORG) as read:
         mailed = await notices.pictured(read, named[0])
-        if mailed is None:
+        if mailed is None or await closing.is_closed(read, mailed.org_id):
             raise Problem("not_found")
         (facts,) = await reading.facts(read, mailed.org_id, [(mailed.user_id, mailed.dashboard_id)])
         kept = await dashboards.dashboard(read, mailed.org_id, mailed.dashboard_id)
