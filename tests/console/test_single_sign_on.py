@@ -170,6 +170,7 @@ async def test_an_admin_comes_in_without_the_provider_and_switches_it_off(opens:
         await it.page.get_by_text("You signed in without the provider").wait_for()
         await it.page.get_by_role("link", name="Northwind IdP").click()
         await it.button("Switch off…").click()
+        await it.page.get_by_role("heading", name="Switch off Northwind IdP?").wait_for()
         assert await it.flaws() == []
         await it.button("Switch off").click()
         await it.said("Northwind IdP is switched off.").wait_for()
