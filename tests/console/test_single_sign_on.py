@@ -156,7 +156,9 @@ async def test_an_admin_sets_a_provider_up_from_the_first_word_to_the_verificati
         await is_sound(it)
 
 
-async def test_an_admin_comes_in_without_the_provider_and_switches_it_off(opens: Opens, connected: Connected) -> None:
+async def test_an_admin_comes_in_without_the_provider_switches_it_off_and_removes_it(
+    opens: Opens, connected: Connected
+) -> None:
     email = connected.boss.email
     async with opens() as it:
         await it.go("/break-glass?email=" + email, "When the provider is broken")
@@ -174,7 +176,11 @@ async def test_an_admin_comes_in_without_the_provider_and_switches_it_off(opens:
         assert await it.flaws() == []
         await it.button("Switch off").click()
         await it.said("Northwind IdP is switched off.").wait_for()
-        assert (await connected.boss.ask("GET", connected.path)).ok()["status"] == "off"
+        await it.button("Remove it…").click()
+        await it.page.get_by_role("heading", name="Remove Northwind IdP?").wait_for()
+        await it.button("Remove").click()
+        await it.page.get_by_text("No provider is set up").wait_for()
+    assert (await connected.boss.ask("GET", connected.path)).status == 404
 
 
 FAILURES = {

@@ -99,5 +99,12 @@ export const words = {
 "It is kept sealed, and never shown again.": "Es wird versiegelt aufbewahrt und nie wieder gezeigt.",
 "Address of the metadata": "Adresse der Metadaten",
 "Or the document itself": "Oder das Dokument selbst",
+"What was set up here is deleted. People keep their accounts.": "Was hier eingerichtet wurde, wird gelöscht. Die Konten bleiben.",
+"It can't be brought back; a new one can be set up.": "Es lässt sich nicht zurückholen; ein neuer Anbieter lässt sich einrichten.",
+"Remove it…": "Entfernen…",
+"Remove {name}?": "{name} entfernen?",
+"“{label}” there goes into “{field}” below": "„{label}“ dort kommt unten in „{field}“",
+"Keep the known certificates beside the new ones": "Die bekannten Zertifikate neben den neuen behalten",
+"While the provider changes over, until they expire.": "Während der Anbieter umstellt, bis sie ablaufen.",
 "Paste the XML here where the provider gives a file.": "Fügen Sie hier das XML ein, wenn der Anbieter eine Datei gibt."
 };

@@ -4,7 +4,7 @@ import { html, useState } from "../lib/dom.js";
 import { language, t } from "../lib/i18n.js";
 import { whyNot } from "../lib/may.js";
 import { go, ROOT, say, useLoad, whole } from "../lib/state.js";
-import { Button, Card, Copy, Loaded, Notice } from "../ui/basics.js";
+import { Button, Card, Copy, Icon, Loaded, Notice } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Password, Select, Submit, useSend } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
 
@@ -14,6 +14,13 @@ const NEWCOMERS = () => [
   ["at_once", t("Start at once"), t("As viewers, while there is room in the plan.")],
   ["refused", t("Have to be invited"), t("Nobody else can come in.")],
 ];
+const FIELDS = () => ({
+  "oidc.issuer": t("Issuer"),
+  "oidc.client_id": t("Client ID"),
+  "oidc.client_secret": t("Client secret"),
+  "saml.url": t("Address of the metadata"),
+  "saml.document": t("Or the document itself"),
+});
 const steps = () => get(`/v1/sso-providers?language=${language.value}`);
 
 export function NewConnection({ onClose }) {
@@ -47,7 +54,8 @@ export function SetUp({ one, reload }) {
   return html`<${Card} title=${t("What to do at the provider")}><${Loaded} from=${providers}>${({ data }) => {
     const found = data.find((each) => each.provider === one.provider && each.protocol === one.protocol);
     return found ? html`<ol class="stack">${found.steps.map((step) => html`<li key=${step.id}><div class="stack tight"><h3>${step.title}</h3>${step.text.map((line) => html`<p>${line}</p>`)}
-      ${step.give.length ? html`<dl class="record">${step.give.map((each) => html`<${Told} label=${each.label} value=${one.service_provider[each.value] ?? each.value} />`)}</dl>` : null}</div></li>`)}</ol>`
+      ${step.give.length ? html`<dl class="record">${step.give.map((each) => html`<${Told} label=${each.label} value=${one.service_provider[each.value] ?? each.value} />`)}</dl>` : null}
+      ${step.take.length ? html`<ul class="impact">${step.take.map((each) => html`<li><${Icon} name="arrow" /><span>${t("“{label}” there goes into “{field}” below", { label: each.label, field: FIELDS()[each.field] ?? each.field })}${each.fixed || each.pattern ? html`: <code>${each.fixed ?? each.pattern.replace("{value}", "…")}</code>` : null}</span></li>`)}</ul>` : null}</div></li>`)}</ol>`
       : html`<dl class="record"><${Told} label="Redirect URI" value=${one.service_provider.redirect_uri} /><${Told} label="ACS URL" value=${one.service_provider.acs_url} /><${Told} label="Entity ID" value=${one.service_provider.entity_id} /></dl>`;
   }}<//><//><${Metadata} one=${one} reload=${reload} />`;
 }
@@ -57,7 +65,7 @@ function Told({ label, value }) {
 }
 
 function Metadata({ one, reload }) {
-  const [given, set] = useState({ issuer: one.issuer ?? "", client_id: one.client_id ?? "", client_secret: "", url: one.metadata_url ?? "", document: "" });
+  const [given, set] = useState({ issuer: one.issuer ?? "", client_id: one.client_id ?? "", client_secret: "", url: one.metadata_url ?? "", document: "", keep: false });
   const change = (name) => (value) => set((was) => ({ ...was, [name]: value.trim() }));
   const oidc = one.protocol === "oidc";
   const ready = oidc ? given.issuer && given.client_id && (given.client_secret || one.secret_set) : given.url || given.document;
@@ -67,7 +75,8 @@ function Metadata({ one, reload }) {
     reload();
   });
   const { issuer, client_id, client_secret } = given;
-  const body = oidc ? { oidc: { issuer, client_id, ...(client_secret ? { client_secret } : {}) } } : { saml: given.document ? { document: given.document } : { url: given.url } };
+  const source = given.document ? { document: given.document } : { url: given.url };
+  const body = oidc ? { oidc: { issuer, client_id, ...(client_secret ? { client_secret } : {}) } } : { saml: { ...source, keep_certificates: given.keep } };
   const send = (event) => {
     event.preventDefault();
     if (ready) sending.run(body);
@@ -79,5 +88,6 @@ function Metadata({ one, reload }) {
       <${Field} label=${t("Client ID")} name="client_id" autocomplete="off" value=${given.client_id} onInput=${change("client_id")} wrong=${at("client_id")} />
       <${Password} label=${t("Client secret")} name="client_secret" autocomplete="off" value=${given.client_secret} onInput=${change("client_secret")} wrong=${at("client_secret")} hint=${one.secret_set ? t("One is kept; leave this empty to go on with it.") : t("It is kept sealed, and never shown again.")} />`
       : html`<${Field} label=${t("Address of the metadata")} name="url" type="url" value=${given.url} onInput=${change("url")} wrong=${at("url")} placeholder="https://" />
-      <${Field} area label=${t("Or the document itself")} name="document" rows="4" spellcheck="false" value=${given.document} onInput=${change("document")} wrong=${at("document")} hint=${t("Paste the XML here where the provider gives a file.")} />`}</div><//></form>`;
+      <${Field} area label=${t("Or the document itself")} name="document" rows="4" spellcheck="false" value=${given.document} onInput=${change("document")} wrong=${at("document")} hint=${t("Paste the XML here where the provider gives a file.")} />
+      ${one.certificates.length ? html`<${Check} label=${t("Keep the known certificates beside the new ones")} note=${t("While the provider changes over, until they expire.")} checked=${given.keep} onChange=${(keep) => set((was) => ({ ...was, keep }))} />` : null}`}</div><//></form>`;
 }

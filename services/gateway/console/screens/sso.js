@@ -1,9 +1,9 @@
 // Single sign-on: the connections, what stands with each, how it is verified, activated and switched off.
-import { get, post, put } from "../lib/api.js";
+import { get, post, put, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { day, t, tn } from "../lib/i18n.js";
 import { whyNot } from "../lib/may.js";
-import { me, ROOT, route, say, useList, useLoad } from "../lib/state.js";
+import { go, me, ROOT, route, say, useList, useLoad } from "../lib/state.js";
 import { Badge, Button, Card, Empty, Loaded, Notice, Page, When } from "../ui/basics.js";
 import { FormError, useSend } from "../ui/forms.js";
 import { Confirm } from "../ui/overlays.js";
@@ -87,16 +87,30 @@ export function ConnectionPage({ id }) {
     open(null);
     if (changed) found.reload();
   };
+  const gone = (removed) => {
+    open(null);
+    if (removed) go("/sso");
+  };
   const failed = query.get("failed");
   return html`<${Page} title=${found.data?.name ?? t("Single sign-on")} org=${who.organization.name} crumbs=${html`<a href="${ROOT}/sso">${t("Single sign-on")}</a>`}><${Emergency} />
     ${query.get("verified") ? html`<${Notice} kind="ok" icon="check" role="status" title=${t("The configuration works")}><p>${t("You signed in there with your own address.")}</p><//>` : null}
     ${failed ? html`<${Notice} kind="danger" icon="warn" role="alert" title=${t("The verification didn't succeed")}><p>${stepFailed(failed)}</p><p>${t("The newest of the attempts below says what exactly failed.")}</p><//>` : null}
     <${Loaded} from=${found}>${(one) => html`<${Standing} one=${one} verifying=${verifying} open=${open} done=${done} />
-      ${one.status === "active" ? null : html`<${SetUp} key=${found.etag} one=${one} reload=${found.reload} />`}
-      <${Attempts} attempts=${attempts} />
+      ${one.status === "active" ? html`<${Attempts} attempts=${attempts} />` : null}
+      <${SetUp} key=${found.etag} one=${one} reload=${found.reload} />
+      ${one.status === "active" ? null : html`<${Attempts} attempts=${attempts} />`}
       <${Card} title=${t("Details")}><dl class="facts"><${Fact} name=${t("Domains")}>${one.domains.join(", ") || "–"}<//><${Fact} name=${t("Protocol")}>${PROTOCOLS[one.protocol]}<//><${Fact} name=${t("Issuer")}>${one.issuer ?? "–"}<//>
         <${Fact} name=${t("Verified")}><${When} at=${one.verified_at} /><//><${Fact} name=${t("Activated")}><${When} at=${one.activated_at} /><//><${Fact} name=${t("Last sign-in")}><${When} at=${one.last_success_at} /><//>
-        ${one.certificates.map((certificate) => html`<${Fact} name=${t("Certificate until")}>${day(certificate.expires_at)}<//>`)}</dl><//>`}<//>${dialog}<//>`;
+        ${one.certificates.map((certificate) => html`<${Fact} name=${t("Certificate until")}>${day(certificate.expires_at)}<//>`)}</dl><//>
+      ${one.status === "active" ? null : html`<${Card} kind="danger" title=${t("Danger zone")}><div class="row spread"><p class="quiet">${t("What was set up here is deleted. People keep their accounts.")}</p><${Button} kind="danger" why=${whyNot("sso.switch_off")} onClick=${() => open(html`<${RemoveConnection} one=${one} onClose=${gone} />`)}>${t("Remove it…")}<//></div><//>`}`}<//>${dialog}<//>`;
+}
+
+function RemoveConnection({ one, onClose }) {
+  const act = async (options) => {
+    await remove(`/v1/sso-connections/${one.id}`, options);
+    say(t("{name} is removed.", { name: one.name }));
+  };
+  return html`<${Confirm} title=${t("Remove {name}?", { name: one.name })} verb=${t("Remove")} danger act=${act} onClose=${onClose}><p>${t("It can't be brought back; a new one can be set up.")}</p><//>`;
 }
 
 function Fact({ name, children }) {
