@@ -33,6 +33,7 @@ INSIDE = {
     "/organization": "Organization",
     "/legal": "Legal & compliance",
     "/domains": "Domains",
+    "/sso": "Single sign-on",
     "/sharing": "Sharing",
     "/access": "Who can see what",
     "/billing": "Billing",

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from services.launcher import PRODUCT
-from shared.cli.demo.api import Person, until
+from shared.cli.demo.api import PASSWORD, Person, until
 from tests.console.browser import Window
 from tests.console.conftest import Opens
 from tests.identity.oidc_provider import CLIENT, RealProvider, real_provider
@@ -117,6 +117,70 @@ async def test_who_signs_in_at_a_provider_goes_there_comes_back_and_proves_thems
         await it.page.get_by_role("heading", level=1, name="Sharing").wait_for()
         assert ("POST", "/v1/auth/reauthentications", 200) in it.exchanges
         assert it.page.url.endswith("/console/dashboards")
+
+
+async def test_an_admin_sets_a_provider_up_from_the_first_word_to_the_verification(
+    opens: Opens, product: WholeProduct
+) -> None:
+    domain = "northwind-setup.example"
+    boss = await with_proven_domain(product, domain)
+    (await boss.ask("GET", "/v1/sso-connections")).ok()
+    async with opens() as it:
+        await it.context.route("https://**", lambda route: route.abort())
+        await it.sign_in(boss.email, PASSWORD)
+        await it.page.get_by_role("link", name="Single sign-on", exact=True).click()
+        await it.page.get_by_text("No provider is set up").wait_for()
+        await is_sound(it)
+        await it.button("Set up a provider").first.click()
+        await it.field("Name").fill("Setup IdP")
+        await it.page.get_by_text(domain, exact=True).click()
+        assert await it.flaws() == []
+        await it.button("Go on").click()
+        await it.page.get_by_role("heading", level=1, name="Setup IdP").wait_for()
+        redirect_uri = await it.page.locator(".record code", has_text="/callback").first.inner_text()
+        await is_sound(it)
+        with real_provider(redirect_uri, domain) as provider:
+            await it.field("Issuer").fill(provider.url)
+            await it.field("Client ID").fill(CLIENT[0])
+            await it.field("Client secret").fill(CLIENT[1])
+            await it.button("Import").click()
+            await it.said("What the provider says of itself is imported.").wait_for()
+            await it.button("Verify the configuration").click()
+            await at_the_provider(it, "boss")
+            await it.page.get_by_text("The configuration works").wait_for()
+            await it.page.get_by_text("Succeeded").wait_for()
+        await it.button("Activate…").click()
+        await it.page.get_by_text("signs in at the provider alone").wait_for()
+        await it.button("Activate").click()
+        await it.said("Setup IdP is active.").wait_for()
+        await is_sound(it)
+
+
+async def test_an_admin_comes_in_without_the_provider_switches_it_off_and_removes_it(
+    opens: Opens, connected: Connected
+) -> None:
+    email = connected.boss.email
+    async with opens() as it:
+        await it.go("/break-glass?email=" + email, "When the provider is broken")
+        await is_sound(it)
+        await it.button("Mail me the link").click()
+        await it.page.get_by_role("heading", level=1, name="Look into your mailbox").wait_for()
+        token = await connected.boss.gateway.mailed_token(email, "emergency")
+        await it.go(f"/break-glass/{token}", "Sign in without the provider")
+        await it.button("Sign in for this").click()
+        await it.page.get_by_role("heading", level=1, name="Single sign-on").wait_for()
+        await it.page.get_by_text("You signed in without the provider").wait_for()
+        await it.page.get_by_role("link", name="Northwind IdP").click()
+        await it.button("Switch off…").click()
+        await it.page.get_by_role("heading", name="Switch off Northwind IdP?").wait_for()
+        assert await it.flaws() == []
+        await it.button("Switch off").click()
+        await it.said("Northwind IdP is switched off.").wait_for()
+        await it.button("Remove it…").click()
+        await it.page.get_by_role("heading", name="Remove Northwind IdP?").wait_for()
+        await it.button("Remove").click()
+        await it.page.get_by_text("No provider is set up").wait_for()
+    assert (await connected.boss.ask("GET", connected.path)).status == 404
 
 
 FAILURES = {

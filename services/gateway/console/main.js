@@ -31,6 +31,8 @@ const INSIDE = [
   [/^\/domains$/, lazy(() => import("./screens/domains.js"), "Domains")],
   [/^\/domains\/(dom_\w+)$/, lazy(() => import("./screens/domains.js"), "DomainPage")],
   [/^\/legal$/, lazy(() => import("./screens/legal.js"), "Legal")],
+  [/^\/sso$/, lazy(() => import("./screens/sso.js"), "SingleSignOn")],
+  [/^\/sso\/(sso_\w+)$/, lazy(() => import("./screens/sso.js"), "ConnectionPage")],
   [/^\/sharing$/, sharing],
   [/^\/dashboards$/, sharing],
   [/^\/access$/, lazy(() => import("./screens/access.js"), "Access")],

@@ -6,6 +6,7 @@ import { words as organization } from "./de-organization.js";
 import { words as overview } from "./de-overview.js";
 import { words as people } from "./de-people.js";
 import { words as sso } from "./de-sso.js";
+import { words as ssoSetup } from "./de-sso-setup.js";
 
 export const words = {
 "Set up a second factor": "Zweiten Faktor einrichten",
@@ -325,4 +326,4 @@ export const words = {
 "The dashboards stay. The group can be brought back within 30 days.": "Die Dashboards bleiben. Die Gruppe lässt sich 30 Tage lang zurückholen."
 };
 
-Object.assign(words, house, events, mine, organization, overview, people, sso);
+Object.assign(words, house, events, mine, organization, overview, people, sso, ssoSetup);
