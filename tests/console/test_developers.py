@@ -211,7 +211,7 @@ async def test_without_api_keys_in_the_plan_the_page_names_the_plan_that_has_the
         await it.sign_in(person.email, PASSWORD)
         await it.go("/developers", "Developers")
         lock = it.page.locator(".notice", has_text="API keys aren't in your plan")
-        await lock.get_by_text("Pro").first.wait_for()
+        await lock.get_by_text("It is in the plan Pro.").wait_for()
         await lock.get_by_role("link", name="Compare plans").wait_for()
         await expect(it.page.get_by_role("button", name="Create an API key")).to_have_attribute("aria-disabled", "true")
         assert await it.flaws() == []

@@ -175,5 +175,14 @@ export const words = {
 "Send {type} again": "{type} erneut senden",
 "It is sent again.": "Es wird erneut gesendet.",
 "It waits to be sent already.": "Es wartet schon darauf, gesendet zu werden.",
-"Switch it on first.": "Schalten Sie ihn erst ein."
+"Switch it on first.": "Schalten Sie ihn erst ein.",
+"It is in the plan {plan}.": "Im Tarif {plan} ist es enthalten.",
+"Mail": "Mail",
+"Notify who gains access": "Wer Zugriff bekommt, wird benachrichtigt",
+"A mail to each, once per person and dashboard.": "Je eine Mail, einmal pro Person und Dashboard.",
+"With a thumbnail": "Mit einem Vorschaubild",
+"A picture of the dashboard, where there is one.": "Ein Bild des Dashboards, wo es eines gibt.",
+"{n} person gets a mail.": "{n} Person bekommt eine Mail.",
+"{n} people get a mail.": "{n} Personen bekommen eine Mail.",
+"Nobody gets a mail.": "Niemand bekommt eine Mail."
 };

@@ -53,7 +53,7 @@ export function Webhooks() {
   const show = (Part, one, given) => () => open(html`<${Part} webhook=${one} shown=${shown} onClose=${close} ...${given} />`);
   const adding = html`<${Button} icon="plus" why=${whyNot("webhooks.create")} onClick=${() => open(html`<${Add} shown=${shown} onClose=${close} />`)}>${t("Add a webhook")}<//>`;
   const columns = [
-    { key: "url", label: t("Address"), cell: (one) => html`<b class="name-link" data-name>${one.url}</b><div class="small quiet">${one.description ? `${one.description} · ` : ""}${one.types.map(named).join(", ") || t("Everything")}</div>` },
+    { key: "url", label: t("Address"), cell: (one) => html`<b class="address" data-name>${one.url}</b><div class="small quiet">${one.description ? `${one.description} · ` : ""}${one.types.map(named).join(", ") || t("Everything")}</div>` },
     { key: "state", label: t("State"), cell: (one) => html`<${State} webhook=${one} />${one.waiting ? html`<div class="small quiet">${tn(one.waiting, "{n} waits", "{n} wait")}</div>` : null}` },
     { key: "made", label: t("Created"), secondary: true, cell: (one) => html`<${When} at=${one.created_at} />` },
     { key: "act", label: t("Actions"), act: true, cell: (one) => html`<${Menu} label=${t("Actions for {name}", { name: one.url })} items=${[
