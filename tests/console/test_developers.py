@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import CONTRAST, Window
@@ -73,7 +73,7 @@ async def test_the_embed_secret_is_reset_shown_once_proven_and_an_old_one_revoke
 
 
 async def test_a_revocation_names_what_shows_nothing_afterwards(admin: Window, cast: Cast) -> None:
-    async def in_use(route: Any) -> None:
+    async def in_use(route: Route) -> None:
         answer = await route.fetch()
         link = {
             "link_id": "shd_" + "0" * 26,
@@ -147,6 +147,62 @@ async def test_an_api_key_is_made_shown_once_rotated_and_revoked(admin: Window, 
     await row.wait_for(state="detached")
 
 
+async def given_up(route: Route) -> None:
+    """Shows deliveries as they look when nobody answered for three days."""
+    answer = await route.fetch()
+    listed = await answer.json()
+    await route.fulfill(
+        response=answer, json={**listed, "data": [{**one, "state": "failed"} for one in listed["data"]]}
+    )
+
+
+async def test_a_webhook_is_added_tested_watched_switched_off_and_deleted(admin: Window, cast: Cast) -> None:
+    url = "https://webhooks.invalid/tenantry"
+    await admin.go("/developers", "Developers")
+    await admin.button("Add a webhook").click()
+    await admin.field("Address").fill("http://webhooks.invalid/")
+    await admin.page.get_by_role("radio", name="Some things").check()
+    await admin.page.get_by_role("checkbox", name="User groups").check()
+    assert await admin.flaws() == []
+    await admin.button("Add and show the secret").click()
+    await admin.page.locator(".wrong").wait_for()
+    await admin.field("Address").fill(url)
+    await admin.page.route("**/v1/webhooks", too_old, times=1)
+    await admin.button("Add and show the secret").click()
+    await prove(admin)
+    shown = admin.page.get_by_role("dialog", name="The signing secret")
+    assert (await shown.locator("code.secret").inner_text()).startswith("whsec_")
+    await shown.get_by_label("I have stored it").check()
+    await shown.get_by_role("button", name="Done").click()
+    row = admin.page.get_by_role("row", name=url)
+    await row.get_by_text("User groups").wait_for()
+    assert await admin.flaws() == []
+
+    await admin.button(f"Actions for {url}").click()
+    await admin.page.get_by_role("menuitem", name="Send a test event").click()
+    await admin.said("A test event is on its way.").wait_for()
+    again = admin.page.get_by_role("dialog").get_by_role("button", name="Send courier.webhook.tested.v1 again")
+    await expect(again).to_have_attribute("title", "It waits to be sent already.")
+    await admin.page.route("**/deliveries?*", given_up)
+    await admin.button("Look again").click()
+    await admin.page.get_by_role("dialog").get_by_text("Failed").wait_for()
+    await again.click()
+    await admin.page.get_by_text("This delivery is waiting to be sent already.").wait_for()
+    assert await admin.flaws() == []
+    await fits_phones(admin)
+    await admin.page.keyboard.press("Escape")
+
+    await admin.button(f"Actions for {url}").click()
+    await admin.page.get_by_role("menuitem", name="Switch off…").click()
+    await admin.button("Switch the webhook off").click()
+    await row.get_by_text("Switched off").wait_for()
+    await admin.button(f"Actions for {url}").click()
+    await admin.page.get_by_role("menuitem", name="Delete…").click()
+    await admin.button("Delete the webhook").click()
+    await admin.said("The webhook is deleted.").wait_for()
+    await row.wait_for(state="detached")
+
+
 async def test_without_api_keys_in_the_plan_the_page_names_the_plan_that_has_them(
     opens: Opens, product: WholeProduct
 ) -> None:
@@ -155,7 +211,7 @@ async def test_without_api_keys_in_the_plan_the_page_names_the_plan_that_has_the
         await it.sign_in(person.email, PASSWORD)
         await it.go("/developers", "Developers")
         lock = it.page.locator(".notice", has_text="API keys aren't in your plan")
-        await lock.get_by_text("Pro").first.wait_for()
+        await lock.get_by_text("It is in the plan Pro.").wait_for()
         await lock.get_by_role("link", name="Compare plans").wait_for()
         await expect(it.page.get_by_role("button", name="Create an API key")).to_have_attribute("aria-disabled", "true")
         assert await it.flaws() == []

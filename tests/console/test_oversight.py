@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -37,8 +38,16 @@ async def share_with_group(admin: Window, shared: Shared) -> None:
     await admin.page.get_by_role("radio", name="Selected groups").check()
     await admin.page.get_by_role("checkbox", name=shared.group).check()
     await admin.page.get_by_text("2 people will see it").wait_for()
+    await admin.page.get_by_role("checkbox", name="Notify").uncheck()
+    await admin.page.get_by_text("Nobody gets a mail.").wait_for()
+    await admin.page.get_by_role("checkbox", name="Notify").check()
+    await admin.page.get_by_role("checkbox", name="With a thumbnail").uncheck()
+    await admin.page.get_by_text("1 person gets a mail.").wait_for()
     assert await admin.flaws() == []
-    await admin.button("Save").click()
+    async with admin.page.expect_request(lambda one: one.method == "PUT") as sent:
+        await admin.button("Save").click()
+    body: Any = (await sent.value).post_data_json
+    assert (body["notify"], body["include_thumbnail"]) == (True, False)
     await admin.said(f"The sharing of {shared.title} is changed.").wait_for()
 
 

@@ -1,14 +1,16 @@
-// What programs act with: API keys, made for some areas, shown once, rotated and revoked.
+// What programs work with: webhooks, and API keys, made for some areas, shown once, rotated and revoked.
 import { post, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { ago, t } from "../lib/i18n.js";
 import { whyNot } from "../lib/may.js";
 import { can, me, say, useList } from "../lib/state.js";
-import { Badge, Button, Card, Copy, Empty, Notice, Page, When } from "../ui/basics.js";
+import { Badge, Button, Card, Empty, Page, When } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Select, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog, Menu } from "../ui/overlays.js";
 import { PlanLock } from "../ui/plan-lock.js";
+import { ShownOnce } from "../ui/shown-once.js";
 import { Table } from "../ui/table.js";
+import { Webhooks } from "./webhooks.js";
 
 const DAY_MS = 86_400_000;
 const AREAS = () => [
@@ -49,8 +51,7 @@ export function Developers() {
   const creating = html`<${Button} kind="primary" icon="plus" why=${whyNot("api_keys.create")} onClick=${() => open(html`<${Create} shown=${shown} onClose=${close} />`)}>${t("Create an API key")}<//>`;
   const edit = whyNot("api_keys.edit");
   const columns = [
-    { key: "name", label: t("Name"), cell: (one) => html`<b data-name>${one.name}</b><div class="small quiet">${t("ends in {hint}", { hint: one.hint })}</div>` },
-    { key: "may", label: t("May"), cell: (one) => html`<span class="row"><${Badge} kind=${one.access === "manage" ? "accent" : ""}>${ACCESS()[one.access]}<//><span class="small">${one.areas.map(named).join(", ")}</span></span>` },
+    { key: "name", label: t("Name"), cell: (one) => html`<span class="row"><b data-name>${one.name}</b><${Badge} kind=${one.access === "manage" ? "accent" : ""}>${ACCESS()[one.access]}<//></span><div class="small quiet">${one.areas.map(named).join(", ")}</div><div class="small quiet">${t("ends in {hint}", { hint: one.hint })}</div>` },
     { key: "state", label: t("State"), cell: (one) => html`<${State} apiKey=${one} />${one.previous_token_until ? html`<div class="small quiet">${t("The old token ends {when}", { when: ago(one.previous_token_until) })}</div>` : null}` },
     { key: "end", label: t("Ends"), secondary: true, cell: (one) => (one.expires_at ? html`<${When} at=${one.expires_at} />` : t("never")) },
     { key: "used", label: t("Last used"), secondary: true, cell: (one) => html`<${When} at=${one.last_used_at} />${one.last_used_ip ? html`<div class="small quiet">${one.last_used_ip}</div>` : null}` },
@@ -63,7 +64,7 @@ export function Developers() {
   const locked = can("api_keys.create").because?.kind === "plan";
   return html`<${Page} title=${t("Developers")} org=${who.organization.name} lead=${t("What your programs act with. A key is the organization's, and stays when whoever made it leaves.")} actions=${creating}>
     <${PlanLock} action="api_keys.create" title=${t("API keys aren't in your plan")}><p>${list.rows?.length ? t("The keys below are refused until it includes them; they stay as they are.") : t("With one, a program invites people, keeps groups up to date or reads the audit log.")}</p><//>
-    <${Card} plain title=${t("API keys")}><${Table} label=${t("API keys")} list=${list} columns=${columns} fresh=${fresh} empty=${html`<${Empty} icon="key" title=${t("No API keys yet")} action=${locked ? null : creating}>${t("A program that acts for your organization needs one.")}<//>`} /><//>${dialog}<//>`;
+    <${Card} plain title=${t("API keys")}><${Table} label=${t("API keys")} list=${list} columns=${columns} fresh=${fresh} empty=${html`<${Empty} icon="key" title=${t("No API keys yet")} action=${locked ? null : creating}>${t("A program that acts for your organization needs one.")}<//>`} /><//><${Webhooks} />${dialog}<//>`;
 }
 
 function Create({ shown, onClose }) {
@@ -90,15 +91,9 @@ function Create({ shown, onClose }) {
 }
 
 function Token({ apiKey, onClose }) {
-  const [kept, keep] = useState(false);
-  const [warned, warn] = useState(false);
-  const close = () => (kept || warned ? onClose(true) : warn(true));
-  return html`<${Dialog} title=${t("The token of {name}", { name: apiKey.name })} onClose=${close} footer=${html`<${Copy} text=${apiKey.token} label=${t("Copy the token")} /><${Button} kind="primary" why=${kept ? "" : t("Say first that you have stored it")} onClick=${() => onClose(true)}>${t("Done")}<//>`}>
-    ${warned && !kept ? html`<${Notice} kind="warn" icon="warn" role="alert" title=${t("It is never shown again")}>${t("Close once more to go on without it. You can rotate the key to get another token.")}<//>` : null}
-    <p class="quiet">${t("Programs send it as a bearer token. It is shown only now: store it where only they read it.")}</p>
-    <p><code class="secret" data-name>${apiKey.token}</code></p>
-    ${apiKey.previous_token_until ? html`<p class="small quiet">${t("The old token ends {when}", { when: ago(apiKey.previous_token_until) })}.</p>` : null}
-    <${Check} label=${t("I have stored it")} checked=${kept} onChange=${keep} /><//>`;
+  return html`<${ShownOnce} title=${t("The token of {name}", { name: apiKey.name })} secret=${apiKey.token} copy=${t("Copy the token")} onClose=${onClose}
+      lead=${t("Programs send it as a bearer token. It is shown only now: store it where only they read it.")} again=${t("Close once more to go on without it. You can rotate the key to get another token.")}>
+    ${apiKey.previous_token_until ? html`<p class="small quiet">${t("The old token ends {when}", { when: ago(apiKey.previous_token_until) })}.</p>` : null}<//>`;
 }
 
 function Rotate({ apiKey, shown, onClose }) {

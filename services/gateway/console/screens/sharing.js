@@ -54,8 +54,10 @@ function ShareForm({ dashboard, sharing, etag, groups, reload, onClose }) {
   const before = sharing.groups.map((one) => one.group_id);
   const [mode, setMode] = useState(sharing.mode);
   const [chosen, setChosen] = useState(before);
+  const [notify, setNotify] = useState(true);
+  const [thumbnail, setThumbnail] = useState(true);
   const path = `/v1/dashboards/${encodeURIComponent(dashboard.id)}/sharing`;
-  const wanted = { mode, group_ids: mode === "groups" ? chosen : [] };
+  const wanted = { mode, group_ids: mode === "groups" ? chosen : [], notify, include_thumbnail: thumbnail };
   const key = useResting(JSON.stringify(wanted), 200);
   const changed = mode !== sharing.mode || (mode === "groups" && JSON.stringify([...chosen].sort()) !== JSON.stringify([...before].sort()));
   const empty = mode === "groups" && !chosen.length;
@@ -81,6 +83,8 @@ function ShareForm({ dashboard, sharing, etag, groups, reload, onClose }) {
     ${sharing.suspended ? html`<${Notice} kind="warn" icon="lock" title=${t("Suspended by the plan")}>${t("What is chosen here is kept and works again with a plan that includes it.")}<//>` : null}
     <div class="columns"><${Choices} legend=${t("Who sees it")} value=${mode} onInput=${setMode} options=${options} />
       ${mode === "groups" ? html`<div class="stack tight"><p class="label small">${t("Groups")}</p><div class="choices list" role="group" aria-label=${t("Groups")}>${custom.map((one) => html`<${Check} key=${one.id} flat label=${one.name} note=${one.suspended ? t("Suspended by the plan") : tn(one.members, "{n} person", "{n} people")} checked=${chosen.includes(one.id)} onChange=${flip(one.id)} />`)}</div></div>` : null}</div>
+    <div class="choices" role="group" aria-label=${t("Mail")}><${Check} flat label=${t("Notify who gains access")} note=${t("A mail to each, once per person and dashboard.")} checked=${notify} onChange=${setNotify} />
+      ${notify ? html`<${Check} flat label=${t("With a thumbnail")} note=${t("A picture of the dashboard, where there is one.")} checked=${thumbnail} onChange=${setThumbnail} />` : null}</div>
     <div role="status" aria-live="polite"><${Effect} preview=${preview} changed=${changed} /></div><//>`;
 }
 
@@ -92,5 +96,6 @@ function Effect({ preview, changed }) {
   return html`<${Notice} kind=${changed && data.losing_count ? "warn" : "accent"} icon="eye" title=${tn(data.people_after, "{n} person will see it", "{n} people will see it")}>
     ${data.gaining_count ? html`<p><b>+${data.gaining_count}</b> ${names(data.gaining, data.gaining_count)}</p>` : null}
     ${data.losing_count ? html`<p><b>−${data.losing_count}</b> ${names(data.losing, data.losing_count)}</p>` : null}
-    ${!data.gaining_count && !data.losing_count ? html`<p class="quiet">${t("Nobody gains or loses access.")}</p>` : null}<//>`;
+    ${!data.gaining_count && !data.losing_count ? html`<p class="quiet">${t("Nobody gains or loses access.")}</p>` : null}
+    ${changed && data.gaining_count ? html`<p class="quiet">${data.mails ? tn(data.mails, "{n} person gets a mail.", "{n} people get a mail.") : t("Nobody gets a mail.")}</p>` : null}<//>`;
 }

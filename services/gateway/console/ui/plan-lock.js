@@ -9,6 +9,6 @@ export function PlanLock({ action, title, children }) {
   useSignal(may);
   const { allowed, because } = can(action);
   if (allowed || because?.kind !== "plan") return null;
-  return html`<${Notice} kind="accent" icon="lock" title=${title}><p>${because.detail}</p>${children}
+  return html`<${Notice} kind="accent" icon="lock" title=${title}><p>${because.detail}${because.plan ? ` ${t("It is in the plan {plan}.", { plan: because.plan[0].toUpperCase() + because.plan.slice(1) })}` : ""}</p>${children}
     ${can("billing.manage").allowed ? html`<a class="button" href="${ROOT}/billing">${t("Compare plans")}</a>` : null}<//>`;
 }
