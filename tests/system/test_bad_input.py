@@ -44,7 +44,8 @@ async def document(product: WholeProduct) -> dict[str, Any]:
 def check(reply: Reply, what: str) -> None:
     assert reply.status < 500 or reply.status == 503, f"{what}: {reply.status} {reply.body[:500]!r}"
     if reply.status >= 400:
-        assert reply.headers["content-type"] == "application/problem+json", what
+        kinds = {"application/problem+json"} | ({"application/scim+json"} if " /scim/v2/" in what else set())
+        assert reply.headers["content-type"] in kinds, what
         assert not INTERNALS.search(reply.body.decode()), f"{what}: {reply.body[:500]!r}"
 
 
@@ -66,6 +67,8 @@ async def test_no_field_with_any_value_gets_more_than_a_refusal(cast: Cast, docu
             for value in NASTY:
                 check(await ask(cast.admin, method, target, {name: value}), f"{method} {path} {name}={value!r}"[:200])
                 asked += 1
+        if path == "/v1/organization/closure":  # one of the values is its name by now, which isn't bad input
+            await ask(cast.admin, "DELETE", path)
         for parameter in (one["name"] for one in operation["parameters"] if one["in"] == "query"):
             for value in NASTY:
                 text = quote(str(value).encode("utf-8", "surrogatepass"))

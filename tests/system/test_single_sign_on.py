@@ -144,6 +144,9 @@ async def test_by_saml_from_our_metadata_to_a_session(product: WholeProduct) -> 
         status, done, _ = await ivy.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "cookie"})
         assert (status, done["return_to"]) == (201, "/console/dashboards")
 
+        await until(
+            lambda: boss.ask("GET", "/v1/security-policy/roster"), lambda reply: f"ivy@{domain}" in reply.body.decode()
+        )  # identity knows by then that she was taken in
         (await boss.ask("PATCH", path, {"allow_idp_initiated": True})).ok()
         tile = VisitedBrowser(product.gateway.url)
         assert await tile.posts(await provider.begin(f"ivy@{domain}")) == "/console/sign-in/sso"

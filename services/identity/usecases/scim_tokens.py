@@ -13,7 +13,7 @@ from shared.errors import Problem
 from shared.events.identity import ScimTokenCreated, ScimTokenRevoked
 from shared.fields import Message, View
 from shared.ids import ScimTokenId, new_id
-from shared.paging import ListQuery, Page, PageInfo
+from shared.paging import Cursors, ListQuery, Page
 from shared.service import Ctx
 
 PLAN_WITH_SCIM = "business"
@@ -52,9 +52,14 @@ class WhichScimToken(Message):
 
 async def list_scim_tokens(ctx: Ctx, query: ListScimTokens) -> Page[ScimTokenItem]:
     """The organization's provisioning tokens, and when each was last used."""
+    cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
+    position = cursors.read(query)
     async with ctx.read() as read:
         found = await store.every(read, ctx.actor.org())
-    return Page(data=[_view(token) for token in found], page=PageInfo(total=len(found)))
+    places = [token.token_id for token in found]
+    rest = found[places.index(position[0]) + 1 :] if position and position[0] in places else found
+    page = cursors.page(rest, query, lambda last: [last.token_id], len(found))
+    return Page(data=[_view(token) for token in page.data], page=page.page)
 
 
 async def create_scim_token(ctx: Ctx, wanted: CreateScimToken) -> ScimTokenWithSecret:
