@@ -145,7 +145,7 @@ async def test_by_saml_from_our_metadata_to_a_session(product: WholeProduct) -> 
         assert (status, done["return_to"]) == (201, "/console/dashboards")
 
         await until(
-            lambda: boss.ask("GET", "/v1/security-policy/roster"), lambda reply: f"ivy@{domain}" in reply.body.decode()
+            lambda: boss.ask("GET", "/v1/security-policy/roster"), lambda reply: f"ivy@{domain}" in str(reply.json)
         )  # identity knows by then that she was taken in
         (await boss.ask("PATCH", path, {"allow_idp_initiated": True})).ok()
         tile = VisitedBrowser(product.gateway.url)
