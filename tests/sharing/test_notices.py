@@ -229,6 +229,10 @@ async def test_the_picture_is_shown_to_its_reader_while_they_see_the_dashboard(b
     site.answer = Fetched(200, {"content-type": "image/png; charset=binary"}, PNG)
     assert (await show()).status == 200
     asked = len(site.asked)
+    env = board.world.started["sharing"].env
+    usual, env.own = env.own, replace(env.own, pictures=asyncio.Semaphore(0))
+    assert (await show()).code == "overloaded", "nobody makes us fetch as often as they like"
+    env.own = usual
     await board.take_out("Sales", "dan")
     assert (await show()).status == 404, "who sees it no more doesn't see its picture either"
     await board.add("Sales", "dan")

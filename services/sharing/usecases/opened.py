@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Semaphore
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from shared.outbound import Outbound, Policy
 from shared.service import Ctx, Environment
 
 PICTURE_BYTES = 1024 * 1024
+PICTURES_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,14 @@ class Opened:
     link_tokens: bytes
     outbound: Outbound
     freshness: Fresh
+    pictures: Semaphore
 
 
 @asynccontextmanager
 async def opens(env: Environment) -> AsyncIterator[Opened]:
     async with hashing() as hasher:
         outbound = Outbound(Policy(bytes=PICTURE_BYTES))
-        yield Opened(hasher, env.settings.secrets.bytes("links"), outbound, Freshness())
+        yield Opened(hasher, env.settings.secrets.bytes("links"), outbound, Freshness(), Semaphore(PICTURES_AT_ONCE))
 
 
 def opened(ctx: Ctx) -> Opened:

@@ -29,11 +29,14 @@ class WhichPicture(Message):
 async def show_picture(ctx: Ctx, which: WhichPicture) -> Answer[bytes]:
     """The thumbnail of a dashboard, at the address that one person's mail has: while that person sees the dashboard.
 
-    It is fetched anew from where the dashboard's product keeps it, which the reader of a mail never learns. Whatever is in the way, the answer is 404.
+    It is fetched anew from where the dashboard's product keeps it, which the reader of a mail never learns. Whatever is in the way, the answer is 404; 503 while twenty are fetched already.
     """
-    url = await _address(ctx, which.token)
+    url, pictures = await _address(ctx, which.token), opened(ctx).pictures
+    if pictures.locked():  # whoever has a mail could else make us ask somewhere as often as they like
+        raise Problem("overloaded", "Many pictures are asked for at this moment.", retry_after=1)
     try:
-        fetched = await opened(ctx).outbound.get(url, {"Accept": ", ".join(sorted(KINDS))})
+        async with pictures:
+            fetched = await opened(ctx).outbound.get(url, {"Accept": ", ".join(sorted(KINDS))})
     except (Refused, Unreachable):
         raise Problem("not_found") from None
     kind = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
