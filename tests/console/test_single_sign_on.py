@@ -76,17 +76,19 @@ async def is_sound(it: Window) -> None:
     await it.page.set_viewport_size({"width": 1280, "height": 860})
 
 
-class WantsAProof:
-    """Refuses the first request until there is a fresh proof."""
+@dataclass
+class Refuses:
+    """Refuses one request, as the API does for want of a fresh proof, or of a session."""
 
-    asked = 0
+    code: str
+    asked: int = 0
 
     async def __call__(self, route: Route) -> None:
         self.asked += 1
         if self.asked > 1:
             await route.fallback()
             return
-        problem = {"type": "about:blank", "title": "Prove yourself", "status": 401, "code": "insufficient_user_authentication", "detail": ""}  # fmt: skip
+        problem = {"type": "about:blank", "title": "Prove yourself", "status": 401, "code": self.code, "detail": ""}
         await route.fulfill(status=401, content_type="application/problem+json", json=problem)
 
 
@@ -108,7 +110,7 @@ async def test_who_signs_in_at_a_provider_goes_there_comes_back_and_proves_thems
         await it.go("/sign-in/sso")  # what was used already, while one is signed in
         await it.page.get_by_role("heading", level=1, name="Sharing").wait_for()
 
-        await it.page.route("**/v1/dashboards*", WantsAProof())
+        await it.page.route("**/v1/dashboards*", Refuses("insufficient_user_authentication"))
         await it.go("/dashboards")
         await it.page.get_by_text("You come back to this page; then do it again.").wait_for()
         assert await it.flaws() == []
@@ -116,6 +118,14 @@ async def test_who_signs_in_at_a_provider_goes_there_comes_back_and_proves_thems
         await at_the_provider(it, "ivy", consents=False)
         await it.page.get_by_role("heading", level=1, name="Sharing").wait_for()
         assert ("POST", "/v1/auth/reauthentications", 200) in it.exchanges
+        assert it.page.url.endswith("/console/dashboards")
+
+        await it.page.route("**/v1/dashboards*", Refuses("session_ended"))
+        await it.go("/dashboards")
+        await it.page.get_by_text("Sign in at your provider again.").wait_for()
+        await it.button("Sign in again").click()
+        await it.button("Go to Northwind IdP").click()
+        await it.page.get_by_role("heading", level=1, name="Sharing").wait_for()
         assert it.page.url.endswith("/console/dashboards")
 
 

@@ -69,7 +69,7 @@ function Waiting({ who }) {
   }, [who]);
   const other = who.organizations.filter((one) => one.status === "active");
   return html`<main class="door"><div class="box"><div class="card stack"><h1 tabindex="-1">${t("Getting your organization ready")}</h1>
-    <p class="quiet" role="status">${other.length ? t("One moment.") : t("This takes a second or two. If you were removed from your organization, there is nothing to wait for: ask an admin for an invitation.")}</p></div></div></main>`;
+    <p class="quiet" role="status">${other.length ? t("One moment.") : t("This takes a second or two. If an admin has to agree first, you get in as soon as they do. If you were removed from your organization, there is nothing to wait for: ask an admin for an invitation.")}</p></div></div></main>`;
 }
 
 function App() {

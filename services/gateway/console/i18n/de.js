@@ -30,7 +30,7 @@ export const words = {
 "The address may be old, or mistyped.": "Die Adresse ist vielleicht alt oder vertippt.",
 "Getting your organization ready": "Ihre Organisation wird eingerichtet",
 "One moment.": "Einen Moment.",
-"This takes a second or two. If you were removed from your organization, there is nothing to wait for: ask an admin for an invitation.": "Das dauert ein, zwei Sekunden. Wenn Sie aus Ihrer Organisation entfernt wurden, warten Sie nicht: Bitten Sie einen Admin um eine Einladung.",
+"This takes a second or two. If an admin has to agree first, you get in as soon as they do. If you were removed from your organization, there is nothing to wait for: ask an admin for an invitation.": "Das dauert ein, zwei Sekunden. Muss ein Admin erst zustimmen, kommen Sie hinein, sobald das geschehen ist. Wenn Sie aus Ihrer Organisation entfernt wurden, warten Sie nicht: Bitten Sie einen Admin um eine Einladung.",
 "The console can't start": "Die Konsole kann nicht starten",
 "Request": "Anfrage",
 "Try again": "Noch einmal versuchen",
