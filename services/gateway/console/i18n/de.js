@@ -326,4 +326,4 @@ export const words = {
 "The dashboards stay. The group can be brought back within 30 days.": "Die Dashboards bleiben. Die Gruppe lässt sich 30 Tage lang zurückholen."
 };
 
-Object.assign(words, house, events, mine, organization, overview, people, sso, ssoSetup);
+Object.assign(words, house, developers, events, mine, organization, overview, people, sso, ssoSetup);

@@ -7,6 +7,7 @@ export const SECTIONS = [
       { path: "/organization", title: "General", icon: "building", action: "organization.read" },
       { path: "/legal", title: "Legal & compliance", icon: "scale", action: "legal.read" },
       { path: "/domains", title: "Domains", icon: "globe", action: "domains.read" },
+      { path: "/sso", title: "Single sign-on", icon: "key", action: "sso.read" },
       { path: "/embed-secret", title: "Embed secret", icon: "key", action: "embed_secrets.read" },
     ],
   },
