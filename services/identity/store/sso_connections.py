@@ -119,7 +119,7 @@ async def note_success(tx: Tx, org_id: str, connection_id: str, now: datetime) -
     )
 
 
-# -- the plan, and whether passwords are refused
+# -- whether passwords are refused
 
 
 async def enforcement(read: Read, org_id: str) -> tuple[bool, int]:
