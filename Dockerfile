@@ -16,7 +16,8 @@ RUN --mount=type=cache,target=/root/.cache \
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home tenantry \
-    && install --directory --owner tenantry --group tenantry --mode 0700 /secrets /mail
+    && install --directory --owner tenantry --group tenantry --mode 0700 /secrets /mail \
+    && install --directory --owner tenantry --group tenantry --mode 0755 /broker
 COPY --from=build /opt/tenantry /opt/tenantry
 ENV PATH=/opt/tenantry/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /home/tenantry

@@ -25,6 +25,7 @@ PEOPLE = 40
 class Place:
     world: World
     known: list[str]
+    unknown: list[str]
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
 
@@ -32,7 +33,8 @@ class Place:
 async def scene() -> AsyncIterator[Place]:
     async with postgres() as server, folder() as place, world_of([identity], Databases(server), place) as world:
         people = [await somebody(world, name=f"Somebody {number}") for number in range(PEOPLE)]
-        yield Place(world, [person.email for person in people])
+        known = [person.email for person in people]
+        yield Place(world, known, [f"nobody{number}@{email.partition('@')[2]}" for number, email in enumerate(known)])
 
 
 Ask = Callable[[World, str, str], Awaitable[Reply]]
@@ -48,7 +50,7 @@ async def reset(world: World, email: str, source: str) -> Reply:
 
 
 def apart(ask: Ask, status: int) -> Callable[[Place, float], Awaitable[Figures]]:
-    """Known and unknown addresses in turn, each asked once a day by a network that nobody has seen."""
+    """Known and unknown addresses in turn, each asked once a day by a network that nobody has seen, and as often as the other."""
 
     async def timed(place: Place, email: str) -> float:
         number = next(place.numbers)
@@ -64,9 +66,10 @@ def apart(ask: Ask, status: int) -> Callable[[Place, float], Awaitable[Figures]]
         end = time.perf_counter() + seconds
         while time.perf_counter() < end or len(known) < PEOPLE:
             place.world.clock.advance(timedelta(days=1))
-            for email in place.known:
-                known.append(await timed(place, email))
-                unknown.append(await timed(place, f"nobody{next(place.numbers)}@{email.partition('@')[2]}"))
+            for turn, pair in enumerate(zip(place.known, place.unknown, strict=True)):
+                asked = list(zip((known, unknown), pair, strict=True))
+                for times, email in asked if turn % 2 else reversed(asked):  # what one leaves behind slows the next
+                    times.append(await timed(place, email))
             await asyncio.sleep(0)
         return {
             "ms, known": statistics.median(known),

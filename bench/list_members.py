@@ -31,7 +31,7 @@ class Place:
 async def scene() -> AsyncIterator[Place]:
     async with product() as running:
         organization = await an_organization(running.gateway, members=MEMBERS - 1)
-        org_id = (await organization.admin.ask("GET", "/v1/organization")).ok()["org_id"]
+        org_id = (await organization.admin.ask("GET", "/v1/organization")).ok()["id"]
         url = running.facts()["database_urls"]["org"]
         settings = {"tenantry.org_id": org_id}
         async with asyncpg.create_pool(url, min_size=CLIENTS, max_size=CLIENTS, server_settings=settings) as pool:

@@ -36,8 +36,8 @@ class Readiness:
     But a service whose own queue brings nothing although RabbitMQ is there has lost its ears, and says so.
     """
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, *buses: Bus) -> None:
+        self._buses = buses
         self._started: Mapping[str, Running] = {}
         self._faulty: Mapping[str, Check] = {}
         self._remarkable: Mapping[str, Check] = {}
@@ -67,7 +67,7 @@ class Readiness:
         return faults, remarks
 
     def _bus_fault(self) -> str | None:
-        broken = self._bus.healthy()
+        broken = next(filter(None, (bus.healthy() for bus in self._buses)), None)
         if broken is not None:
             self._bus_well_since = None
         elif self._bus_well_since is None:

@@ -68,6 +68,13 @@ def scopes_of(access: Access, areas: Iterable[Area]) -> tuple[str, ...]:
     )
 
 
+def why_not(scopes: Iterable[str], needed: str | None) -> str:
+    """What the holder of these scopes is told where another is needed, or none would do."""
+    if PROVISIONING in scopes:
+        return "This token is for an identity provider, and good for /scim/v2 alone."
+    return f"This API key doesn't have the scope {needed}." if needed else "This is for people, not for API keys."
+
+
 def _checksum(text: str) -> str:
     number, letters = zlib.crc32(text.encode()), ""
     for _ in range(CHECKSUM_LETTERS):

@@ -14,6 +14,7 @@ CENTRAL = struct.Struct("<4s6H3L5H2L")
 END = struct.Struct("<4s4H2LH")
 VERSION = 20
 UTF8 = 0x800
+MANIFEST = b"tenantry export manifest\n"  # before a signed manifest: the key signs other things too, and none of them begins like this
 
 
 @dataclass(frozen=True)

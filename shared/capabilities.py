@@ -9,9 +9,14 @@ from shared.fields import View
 
 
 class Because(View):
-    """Why an action isn't allowed: the role, the plan (the smallest that would do), a limit with its numbers, or the state of things."""
+    """Why an action isn't allowed: the role (and which have it), the plan (the smallest that would do), a limit with its numbers, or the state of things.
+
+    `code` is stable and says the same as `detail`; the kind says enough where there is none.
+    """
 
     kind: Literal["role", "plan", "limit", "state"]
+    code: str | None = None
+    roles: list[str] | None = None
     plan: str | None = None
     limit: int | None = None
     used: int | None = None

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.auth import Keyring, private_key
 from shared.ids import SERVICES as SERVICES
+from shared.links import link_page
 from shared.payments import StripeAccount, stripe_account
+from shared.trace_export import TraceExport, trace_export
 from shared.web.address import Address
 
 ACCESS_KEY_NOTICE = timedelta(minutes=15)
@@ -136,6 +138,10 @@ class Secrets(BaseModel):
         return base64.urlsafe_b64decode(getattr(self, name) + "==")
 
 
+BusUrl = Annotated[str, Field(pattern="^(memory|amqps?)://")]
+LinkUrl = Annotated[str, AfterValidator(link_page)]
+
+
 class Settings(BaseModel):
     """How a process runs: which services, over which bus, on which databases. Nothing here says "mode"."""
 
@@ -143,12 +149,14 @@ class Settings(BaseModel):
 
     services: tuple[str, ...] = SERVICES
     secrets: Secrets
-    bus_url: Annotated[str, Field(pattern="^(memory|amqps?)://")] = "memory://"
+    bus_url: BusUrl = "memory://"
+    bus_urls: dict[str, BusUrl] = {}
     database_urls: dict[str, str]
     listens: dict[str, str]
     urls: dict[str, str]
     admin_listen: str = "tcp://127.0.0.1:8090"
     public_url: str = "http://127.0.0.1:8080"
+    link_url: LinkUrl | None = None
     mail: str
     mail_bounces: str | None = None
     mail_from: str = "Tenantry <no-reply@tenantry.localhost>"
@@ -159,9 +167,14 @@ class Settings(BaseModel):
     access_token_seconds: int = 300
     reuse_port: bool = False
     stripe: StripeAccount | None = None
+    traces: TraceExport | None = None
 
     def address_of(self, service: str) -> Address:
         return Address.parse(self.urls[service])
+
+    def bus_of(self, service: str) -> str:
+        """The broker's URL as the user of one service, or as that of all."""
+        return self.bus_urls.get(service, self.bus_url)
 
 
 def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None) -> Settings:
@@ -178,9 +191,11 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
         for name in services
         if name not in SERVICES
     ]
-    fields: dict[str, Any] = {"services": services, "database_urls": {}, "listens": {}, "urls": {}}
+    fields: dict[str, Any] = {"services": services, "database_urls": {}, "listens": {}, "urls": {}, "bus_urls": {}}
     for service in SERVICES:
         upper = service.upper()
+        if broker := read.get(f"{upper}_AMQP_URL"):
+            fields["bus_urls"][service] = broker
         if url := read.get(f"{upper}_DATABASE_URL"):
             fields["database_urls"][service] = url
         elif service in services and service != "gateway":
@@ -208,11 +223,12 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
             elif needed:
                 faults.append(f"TENANTRY_{name} is missing, e.g. {example}")
     for name, key, required, example in (
-        ("AMQP_URL", "bus_url", True, "amqp://user:…@rabbitmq:5672/"),
+        ("AMQP_URL", "bus_url", not set(services) <= set(fields["bus_urls"]), "amqp://user:…@rabbitmq:5672/"),
         ("MAIL", "mail", True, "smtp://user:…@host:587 or file:///var/mail/tenantry"),
         ("MAIL_FROM", "mail_from", False, ""),
         ("MAIL_BOUNCES", "mail_bounces", False, ""),
         ("PUBLIC_URL", "public_url", True, "https://admin.example.com"),
+        ("LINK_URL", "link_url", False, ""),
         ("ADMIN_LISTEN", "admin_listen", False, ""),
         ("LOG_LEVEL", "log_level", False, ""),
         ("POOL_SIZE", "pool_size", False, ""),
@@ -223,6 +239,7 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
         elif required:
             faults.append(f"TENANTRY_{name} is missing, e.g. {example}")
     fields["stripe"] = stripe_account(environ, faults)
+    fields["traces"] = trace_export(environ, faults)
     if "TRUSTED_PROXIES" in read:
         fields["trusted_proxies"] = tuple(read["TRUSTED_PROXIES"].replace(" ", "").split(","))
     if "SECRETS_FILE" in read:
@@ -237,14 +254,16 @@ def settings_from(environ: Mapping[str, str], only: Sequence[str] | None = None)
     except ValidationError as wrong_values:
         for error in wrong_values.errors(include_input=False):
             if error["type"] != "missing":  # that was named above, with its way out
-                faults.append(f"{_variable(str(error['loc'][0]))}: {error['msg']}")
+                faults.append(f"{_variable([str(part) for part in error['loc']])}: {error['msg']}")
     if faults:
         raise Misconfigured(faults)
     return settings
 
 
-def _variable(field: str) -> str:
-    return "TENANTRY_AMQP_URL" if field == "bus_url" else f"TENANTRY_{field.upper()}"
+def _variable(place: Sequence[str]) -> str:
+    if place[0] == "bus_urls":
+        return f"TENANTRY_{place[1].upper()}_AMQP_URL"
+    return "TENANTRY_AMQP_URL" if place[0] == "bus_url" else f"TENANTRY_{place[0].upper()}"
 
 
 def fresh_key() -> str:

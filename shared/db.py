@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from shared.errors import Problem
+from shared.tracing import Tracer, measuring
 
 if TYPE_CHECKING:
     from shared.events import Envelope
@@ -33,8 +34,10 @@ LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,  # a connection that ended in the midst of a message
 )
 AWAY = (OSError, *LOST, asyncpg.InterfaceError, asyncpg.TooManyConnectionsError)
+RECORDED = {"db.system.name": "postgresql"}
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 TOO_SLOW = (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 
@@ -112,8 +115,10 @@ class Database:
         statement_seconds: float = 10.0,
         acquire_seconds: float = 2.5,
         name: str = "tenantry",
+        tracer: Tracer | None = None,
     ) -> None:
         self.dsn = dsn
+        self._tracer = tracer
         self._size = size
         self._statement_seconds = statement_seconds
         self._acquire_seconds = acquire_seconds
@@ -209,21 +214,26 @@ class Database:
     @asynccontextmanager
     async def read(self, org_id: str) -> AsyncIterator[Read]:
         """A read-only transaction inside one organization (or `EVERY_ORG`, for a service's own housekeeping)."""
-        async with self._transaction(f"begin read only; {scope_statement(org_id)}") as connection:
-            yield Read(connection)
-            await _end(connection, "commit")
+        with measuring(self._tracer, "read", "client", RECORDED):
+            async with self._transaction(f"begin read only; {scope_statement(org_id)}") as connection:
+                yield Read(connection)
+                await _end(connection, "commit")
 
     @asynccontextmanager
     async def tx(self, org_id: str, say: Callable[[Any], Envelope]) -> AsyncIterator[Tx]:
         """A transaction: commits when the block ends well, after its events are in the outbox; rolls back when it raises."""
-        async with self._transaction(f"begin; {scope_statement(org_id)}") as connection:
-            tx = Tx(connection, say)
-            yield tx
-            if tx.said:
-                from shared.outbox import write_outbox
+        with measuring(self._tracer, "transaction", "client", RECORDED) as span:
+            async with self._transaction(f"begin; {scope_statement(org_id)}") as connection:
+                tx = Tx(connection, say)
+                yield tx
+                if tx.said:
+                    from shared.outbox import write_outbox
 
-                await write_outbox(tx)
-            await _commit(connection)
+                    await write_outbox(tx)
+                    if span is not None:
+                        span.keep()
+                        span.note({"tenantry.events": len(tx.said)})
+                await _commit(connection)
         for wake in (*tx.wakes, *(self._after_commit if tx.said else ())):
             wake()
 

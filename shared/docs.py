@@ -173,10 +173,17 @@ PROBLEM: dict[str, Any] = {
             "items": {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
-                "properties": {n: {"type": "string"} for n in ("pointer", "code", "detail")},
+                "properties": {
+                    **{n: {"type": "string"} for n in ("pointer", "code", "detail")},
+                    "meta": {"type": "object", "description": "the facts that `detail` names: limits, names"},
+                },
             },
         },
-        "meta": {"type": "object"},
+        "meta": {
+            "type": "object",
+            "description": "the facts that `detail` names, and others; `because`, stable like `code`, tells apart the details of one code",
+            "properties": {"because": {"type": "string"}},
+        },
         "remedy": {"type": "array", "items": {"type": "string"}},
     },
 }
@@ -231,8 +238,11 @@ def _operation(service: Service, route: Route, references: Any, schemas: dict[st
         operation["x-tenantry"]["body_bytes"] = route.body_bytes
     if route.while_closed:
         operation["x-tenantry"]["while_closed"] = True
-    if description:
-        operation["description"] = " ".join(description.split())
+    told = [" ".join(description.split())] if description else []
+    if route.writes and route.unrecorded:
+        told.append("An `Idempotency-Key` is ignored: a secret is in the request or its answer, and none is kept.")
+    if told:
+        operation["description"] = " ".join(told)
     if route.signed_by:
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
     elif in_body or (route.writes and shape.get("additionalProperties")):

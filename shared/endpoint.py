@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from shared.auth import FRESH_SECONDS, Actor, Keyring
 from shared.db import RETRYABLE, TOO_SLOW
 from shared.errors import FieldError, Problem
-from shared.fields import Composed, Versioned
+from shared.fields import Composed, Versioned, faults_of, pointer_to
 from shared.idempotency import IdempotentRequest, Kept
 from shared.inbox import Inbox
 from shared.metrics import REQUESTS
@@ -28,7 +28,8 @@ from shared.paging import Page
 from shared.records import ROUTES as RECORDS
 from shared.refusals import note_refusal
 from shared.routing import RouteTable
-from shared.service import Answer, Ctx, Environment, RequestFacts, Route
+from shared.service import Answer, Answered, Ctx, Environment, RequestFacts, Route
+from shared.tracing import name_span, read_traceparent
 from shared.web.json import parse
 from shared.web.scim import MEDIA as SCIM
 from shared.web.scim import refusal
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 CONSISTENT_SECONDS = 2.0
 MOST_RUNS = 3
 MOST_FIELDS = 50
+NULS = (b"\x00", b"\\u0000", b"%00")  # as they are, in JSON, in a form
 
 
 class Endpoints:
@@ -54,16 +56,20 @@ class Endpoints:
 
     async def answer(self, request: Request) -> web.StreamResponse:
         began = time.perf_counter()
-        name = "-"
+        name, found, refused = "-", None, None
         try:
             (route, message), path = self._table.find(request.method, request.safe_path)
-            name = f"{route.method} {route.path}"
+            name, found = f"{route.method} {route.path}", route
+            name_span(name, {"http.route": route.path})
             response = await self._pass(request, route, message, path)
         except Problem as problem:
+            refused = problem
             response = refusal(problem, request.safe_path, request.id)
         except ValidationError as wrong:
             log.error("an answer doesn't fit its own shape", route=name, error=str(wrong))
             response = refusal(Problem("internal"), request.safe_path, request.id)
+        if found is not None and found.noted is not None:
+            await self._note(found.noted, request, response.status, refused)
         took = time.perf_counter() - began
         REQUESTS.labels(self._env.service.name, name, str(response.status)).observe(took)
         log.debug(
@@ -75,6 +81,18 @@ class Endpoints:
             request_id=request.id,
         )
         return response
+
+    async def _note(
+        self, noted: Callable[[Ctx, Answered], Awaitable[None]], request: Request, status: int, problem: Problem | None
+    ) -> None:
+        """A note that can't be made takes nobody's answer away."""
+        try:
+            actor = self._actor(request.headers.get("Authorization", ""))
+            ctx = Ctx(self._env, actor, correlation_id=request.id, request=RequestFacts(id=request.id))
+            async with ctx.finishing():
+                await noted(ctx, Answered(request.method, request.safe_path, status, problem))
+        except Exception as failed:
+            log.warning("an answer wasn't noted", request_id=request.id, error=repr(failed))
 
     async def _pass(self, request: Request, route: Route, shape: type[Any], path: dict[str, str]) -> web.Response:
         headers = request.headers
@@ -89,8 +107,9 @@ class Endpoints:
             after=headers.get("Tenantry-After"),
             source_ip=headers.get("Tenantry-Source-Ip"),
             user_agent=headers.get("User-Agent"),
-            traceparent=headers.get("traceparent"),
+            traceparent=read_traceparent(headers.get("traceparent")),
             cookie=_cookie(route, headers.get("Cookie", "")),
+            query=request.raw_path.partition("?")[2],
         )
         await self._admit(route, actor, path, facts)
         body = await request.body(route.body_bytes) if request.can_read_body else b""
@@ -244,16 +263,12 @@ def read_message(
                 raise Problem("invalid", errors=[FieldError(f"/{name}", "repeated", "is given twice")])
             several = source.getall(name) if hasattr(source, "getall") else [source[name]]
             values[name] = several[0] if len(several) == 1 else several
-    if faults := list(_with_nul(values, "")):
+    if _may_hold_nul(body, query, path) and (faults := list(_with_nul(values, ""))):
         raise Problem("invalid", errors=faults)
     try:
         return shape.model_validate(values)
     except ValidationError as wrong:
-        faults = [
-            FieldError(_pointer(e["loc"]), e["type"], _words(e["msg"]))
-            for e in wrong.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise Problem("invalid", errors=faults) from None
+        raise Problem("invalid", errors=faults_of(wrong)) from None
 
 
 def _read_form(body: bytes, content_type: str) -> dict[str, str]:
@@ -282,6 +297,13 @@ def _cookie(route: Route, header: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
+def _may_hold_nul(body: bytes, *sources: Mapping[str, str]) -> bool:
+    """Most requests are seen to have none without a walk through their values: JSON can only write it as an escape."""
+    return any(nul in body for nul in NULS) or any(
+        "\x00" in word for one in sources for pair in one.items() for word in pair
+    )
+
+
 def _with_nul(value: Any, pointer: str) -> Iterator[FieldError]:
     """Text with a NUL, which PostgreSQL can't keep or compare, is never anything's name."""
     if isinstance(value, str):
@@ -289,17 +311,9 @@ def _with_nul(value: Any, pointer: str) -> Iterator[FieldError]:
             yield FieldError(pointer, "nul", "must not contain a NUL character")
     elif isinstance(value, dict):
         for name, inner in value.items():
-            within = f"{pointer}{_pointer((name,))}"
+            within = f"{pointer}{pointer_to((name,))}"
             yield from _with_nul(name, within)
             yield from _with_nul(inner, within)
     elif isinstance(value, list):
         for place, inner in enumerate(value):
             yield from _with_nul(inner, f"{pointer}/{place}")
-
-
-def _pointer(location: tuple[int | str, ...]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
-
-
-def _words(text: str) -> str:
-    return text.removeprefix("Value error, ")

@@ -22,14 +22,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class FieldError:
-    """One fault in the input: a JSON pointer (RFC 6901) to it, a stable code, and words for a person."""
+    """One fault in the input: a JSON pointer (RFC 6901) to it, a stable code, words for a person, and the facts in them (limits, names)."""
 
     pointer: str
     code: str
     detail: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
-    def json(self) -> dict[str, str]:
-        return {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+    def json(self) -> dict[str, Any]:
+        told: dict[str, Any] = {"pointer": self.pointer, "code": self.code, "detail": self.detail}
+        return told | {"meta": dict(self.meta)} if self.meta else told
 
 
 KINDS: dict[str, Kind] = {
@@ -48,6 +50,11 @@ KINDS: dict[str, Kind] = {
         400,
         "The signature doesn't fit",
         "Sign the exact bytes of the body, with the endpoint's secret, at the time of sending.",
+    ),
+    "sign_out_refused": Kind(
+        400,
+        "This sign-out can't be carried out",
+        "Read the detail; a provider's word counts once, while it is fresh, with the provider's signature.",
     ),
     "invalid_code": Kind(
         401, "This code doesn't count", "Each code counts once: wait for the app's next one, and type that."
@@ -155,6 +162,11 @@ KINDS: dict[str, Kind] = {
         422, "This request needs an Idempotency-Key", "Send a fresh random value in the Idempotency-Key header."
     ),
     "precondition_required": Kind(428, "Say which version you are changing", "Send the ETag you read in If-Match."),
+    "second_factor_locked": Kind(
+        429,
+        "Too many wrong codes",
+        "Wait for Retry-After: until then no code and no passkey of this person is looked at. meta.until is that moment.",
+    ),
     "rate_limited": Kind(429, "Too many requests", "Wait for Retry-After."),
     "headers_too_large": Kind(431, "The headers are too large", "Send at most 16 KiB of headers."),
     "internal": Kind(500, "Something went wrong here", "Try again; tell the operator the request id if it stays."),
@@ -170,7 +182,8 @@ KINDS: dict[str, Kind] = {
 class Problem(Exception):
     """A refusal with a registered code. Raised, it rolls the transaction back; returned by a use case, it commits.
 
-    `meta` holds facts for programs (limits, names, ids), `remedy` what the reader can do, as short sentences.
+    `meta` holds facts for programs (limits, names, ids); its `because` is the detail's own stable code where one code has several details,
+    so that others can say it in their language. `remedy` is what the reader can do, as short sentences.
     `retry_after` is in whole seconds.
     """
 
@@ -221,6 +234,6 @@ class Problem(Exception):
         return headers
 
 
-def invalid(pointer: str, code: str, detail: str) -> Problem:
-    """A 422 with one fault."""
-    return Problem("invalid", detail, errors=[FieldError(pointer, code, detail)])
+def invalid(pointer: str, code: str, detail: str, **facts: Any) -> Problem:
+    """A 422 with one fault; `facts` are what its detail names."""
+    return Problem("invalid", detail, errors=[FieldError(pointer, code, detail, facts)])

@@ -54,7 +54,7 @@ def handler_of(env: Environment, consumer: Consumer) -> Handler:
             amr=envelope.actor_amr,
             service=env.service.name,
         )
-        facts = RequestFacts(source_ip=envelope.source_ip)
+        facts = RequestFacts(source_ip=envelope.source_ip, traceparent=envelope.traceparent)
         return Ctx(env, actor, cause=envelope, correlation_id=envelope.correlation_id, request=facts)
 
     async def handle(tx: Tx, envelope: Envelope) -> None:

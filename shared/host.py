@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -14,6 +14,7 @@ from shared.bus import Bus
 from shared.clock import Clock, SystemClock
 from shared.config import Settings
 from shared.db import Database
+from shared.emptying import empty_old_mails
 from shared.endpoint import Endpoints
 from shared.erasure import erase_what_waits
 from shared.hearing import Running, handler_of
@@ -27,24 +28,41 @@ from shared.refusals import tell_refusals
 from shared.service import Environment, Job, Service
 from shared.web.address import Address
 from shared.web.server import Limits, serve
+from shared.web.traced import traced
+
+if TYPE_CHECKING:
+    from shared.otlp import Traces
 
 log = structlog.get_logger()
 
 GRACE_SECONDS = 15.0
-KERNEL_JOBS = (Job(forget_old_answers, 3600), Job(forget_old_operations, 3600), Job(tell_refusals, 60))
+START_AT_ONCE = 2  # jobs: each takes a connection, which the first requests need more
+KERNEL_JOBS = (
+    Job(forget_old_answers, 3600),
+    Job(forget_old_operations, 3600),
+    Job(empty_old_mails, 3600),
+    Job(tell_refusals, 60),
+)
 ERASING = Job(erase_what_waits, 1)
 
 
 @asynccontextmanager
 async def running(
-    services: Sequence[Service], settings: Settings, bus: Bus, *, clock: Clock | None = None
+    services: Sequence[Service],
+    settings: Settings,
+    bus: Bus,
+    *,
+    clock: Clock | None = None,
+    traces: Traces | None = None,
+    own: Mapping[str, Bus] | None = None,
 ) -> AsyncIterator[Mapping[str, Running]]:
-    """Starts the services on a bus that was started; everyone listens before anyone speaks. On leaving: drains and closes."""
+    """Starts the services on a bus that was started, or on one of their `own`; everyone listens before anyone speaks. On leaving: drains and closes."""
     clock = clock or SystemClock()
+    buses = {service.name: (own or {}).get(service.name, bus) for service in services}
     async with AsyncExitStack() as stack:
         started: dict[str, Running] = {}
         for service in services:
-            started[service.name] = await _open(service, settings, bus, clock, stack)
+            started[service.name] = await _open(service, settings, buses[service.name], clock, traces, stack)
         for one in started.values():
             await one.inbox.start()
             stack.push_async_callback(one.inbox.stop)
@@ -54,25 +72,29 @@ async def running(
         for one in started.values():
             await _listen(one, settings, stack)
             _start_jobs(one, stack)
-        stack.push_async_callback(bus.stop_receiving)
+        for each in {id(each): each for each in (bus, *buses.values())}.values():
+            stack.push_async_callback(each.stop_receiving)
         stack.push_async_callback(_drain, list(started.values()))
         yield started
 
 
-async def _open(service: Service, settings: Settings, bus: Bus, clock: Clock, stack: AsyncExitStack) -> Running:
+async def _open(
+    service: Service, settings: Settings, bus: Bus, clock: Clock, traces: Traces | None, stack: AsyncExitStack
+) -> Running:
     keyring = settings.secrets.keyring(service.name)
-    database = Database(settings.database_urls[service.name], size=settings.pool_size, name=f"tenantry {service.name}")
+    tracer = traces.of(service.name) if traces is not None else None
+    dsn = settings.database_urls[service.name]
+    database = Database(dsn, size=settings.pool_size, name=f"tenantry {service.name}", tracer=tracer)
     await database.open()
     stack.push_async_callback(database.close)
-    internal = Internal(keyring, {name: Address.parse(url) for name, url in settings.urls.items()})
+    internal = Internal(keyring, {name: Address.parse(url) for name, url in settings.urls.items()}, tracer)
     stack.push_async_callback(internal.close)
-    env = Environment(service, database, clock, settings, internal)
+    env = Environment(service, database, clock, settings, internal, tracer=tracer)
     if service.opens is not None:
         env.own = await stack.enter_async_context(service.opens(env))
-    inbox = Inbox(
-        service.name, database, bus, service.sources, [handler_of(env, consumer) for consumer in service.consumers]
-    )
-    return Running(env, inbox, Relay(service.name, database, bus))
+    handlers = [handler_of(env, consumer) for consumer in service.consumers]
+    inbox = Inbox(service.name, database, bus, service.sources, handlers, tracer=tracer)
+    return Running(env, inbox, Relay(service.name, database, bus, tracer))
 
 
 async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> None:
@@ -81,7 +103,7 @@ async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> No
         return
     endpoints = Endpoints(one.env, settings.secrets.keyring(one.name), one.inbox)
     one.listening = await serve(
-        endpoints.answer,
+        traced(one.env.tracer, endpoints.answer),
         Address.parse(address),
         Limits(body_bytes=10 * 1024 * 1024),
         accept_request_ids=True,
@@ -92,8 +114,9 @@ async def _listen(one: Running, settings: Settings, stack: AsyncExitStack) -> No
 
 def _start_jobs(one: Running, stack: AsyncExitStack) -> None:
     erasing = (ERASING,) if one.env.service.erasing is not None else ()
+    starting = asyncio.Semaphore(START_AT_ONCE)
     tasks = [
-        asyncio.create_task(keep_running(one.env, job), name=f"job {job.use_case.__name__}")
+        asyncio.create_task(keep_running(one.env, job, starting), name=f"job {job.use_case.__name__}")
         for job in (*KERNEL_JOBS, *erasing, *one.env.service.jobs)
     ]
     if one.env.service.operations:

@@ -21,6 +21,7 @@ from shared.events import Envelope
 from shared.ids import may_come_from
 from shared.metrics import APPLIED, DEAD, EVENT_LAG
 from shared.receiving import EVERY_TYPE, Receiver, Subject, says_nothing
+from shared.tracing import Span, Tracer, read_traceparent, recording
 
 __all__ = ["EVERY_TYPE", "Handler", "Inbox"]
 
@@ -47,7 +48,7 @@ with head as (
 select *, set_config('tenantry.org_id', coalesce(org_id, $3), true),
     handler <> $4 and exists (select from erasures where erasures.subject = head.org_id) as erased,
     (
-        select replayed >= head.sequence from inbox_cursors as cursor
+        select replayed >= head.sequence and head.sequence > 0 from inbox_cursors as cursor
         where cursor.source = head.source and cursor.subject = head.subject
     ) as is_again
 from head
@@ -71,9 +72,10 @@ DONE = "update inbox set state = 'done', applied_at = clock_timestamp(), error =
 PASSED_OVER = """
 update inbox set state = 'skipped', applied_at = clock_timestamp(), error = null, body = null where id = $1 and handler = $2
 """
+# A sample that fails holds nothing back, and is tried this once.
 FAILED = """
 update inbox set attempts = attempts + 1, error = $3, not_before = clock_timestamp() + $4::interval,
-    state = case when attempts + 1 >= $5 then 'dead' else 'waiting' end
+    state = case when sequence = 0 then 'skipped' when attempts + 1 >= $5 then 'dead' else 'waiting' end
 where id = $1 and handler = $2 and state = 'waiting' returning state, attempts
 """
 APPLIED_BY = """
@@ -109,14 +111,19 @@ class Inbox:
         *,
         workers: int = 4,
         states_only: bool = False,
+        samples: bool = False,
+        tracer: Tracer | None = None,
     ) -> None:
         self.service = service
+        self._tracer = tracer
         self.sources = frozenset(sources)
         self._handlers: dict[str, list[Handler]] = defaultdict(list)
         for handler in handlers:
             self._handlers[handler.name].append(handler)
         heard = {name: frozenset[str]().union(*(one.types for one in same)) for name, same in self._handlers.items()}
-        self.receiver = Receiver(service, database, bus, sources, heard, self._make_ready, states_only=states_only)
+        self.receiver = Receiver(
+            service, database, bus, sources, heard, self._make_ready, states_only=states_only, samples=samples
+        )
         self._database = database
         self._bus = bus
         self._workers = workers
@@ -195,6 +202,11 @@ class Inbox:
 
     async def _handle_next(self, subject: Subject) -> bool:
         """Handles the head of a subject's line. False when there is nothing to do, or not yet."""
+        with contextlib.ExitStack() as recorded:
+            return await self._handle_head(subject, recorded)
+
+    async def _handle_head(self, subject: Subject, recorded: contextlib.ExitStack) -> bool:
+        span: Span | None = None
         failed: Exception | None = None
         row: asyncpg.Record | None = None
         says: list[Callable[[Any], Envelope]] = []
@@ -207,6 +219,7 @@ class Inbox:
                     await tx.run(PASSED_OVER, row["id"], row["handler"])
                     return True
                 envelope = replace(Envelope.parse(row["body"]), replayed=bool(row["is_again"]))
+                span = recorded.enter_context(self._recording(envelope, row))
                 handler = self._handler(row["type"], row["handler"])
                 says.append(handler.say(envelope))
                 await handler.handle(tx, envelope)
@@ -218,6 +231,8 @@ class Inbox:
                 raise
             failed = error
         if failed is not None:
+            if span is not None and self._tracer is not None:
+                self._tracer.failed(span, type(failed).__name__)
             return await self._note_failure(row, failed)
         APPLIED.labels(self.service, row["handler"]).inc()
         log.debug("applied", service=self.service, handler=row["handler"], type=row["type"], event_id=row["id"])
@@ -225,6 +240,22 @@ class Inbox:
         async with self._applied:
             self._applied.notify_all()
         return True
+
+    def _recording(self, envelope: Envelope, row: asyncpg.Record) -> contextlib.AbstractContextManager[Span | None]:
+        """Within what the event was said in; what is heard again, perhaps years later, is a trace of its own that names the other."""
+        if self._tracer is None:
+            return contextlib.nullcontext()
+        said_in = read_traceparent(envelope.traceparent)
+        facts = {
+            "messaging.operation.type": "process",
+            "messaging.message.id": envelope.id,
+            "tenantry.event_type": envelope.type,
+            "tenantry.handler": row["handler"],
+            "tenantry.attempt": row["attempts"] + 1,
+        }
+        parent, link = (None, said_in) if envelope.replayed else (said_in, None)
+        name = f"handle {envelope.type}"
+        return recording(self._tracer, name, "consumer", parent=parent, link=link, facts=facts)
 
     def _handler(self, event_type: str, name: str) -> Handler:
         return next(one for one in self._handlers[name] if any(matches(pattern, event_type) for pattern in one.types))

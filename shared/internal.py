@@ -13,6 +13,7 @@ import orjson
 
 from shared.auth import Actor, Keyring
 from shared.errors import FieldError, Problem
+from shared.tracing import CURRENT, Tracer, recording
 from shared.web.address import Address
 from shared.web.client import Answer, Client, DeadlineExceeded, Headers, Overloaded, Unreachable
 
@@ -22,8 +23,9 @@ CALL_SECONDS = 3.0
 class Internal:
     """One kept-alive client per neighbour."""
 
-    def __init__(self, keyring: Keyring, addresses: Mapping[str, Address]) -> None:
+    def __init__(self, keyring: Keyring, addresses: Mapping[str, Address], tracer: Tracer | None = None) -> None:
         self._keyring = keyring
+        self._tracer = tracer
         self._clients = {name: Client(address) for name, address in addresses.items()}
 
     @property
@@ -69,11 +71,26 @@ class Internal:
     async def send(
         self, service: str, method: str, target: str, headers: Headers, body: bytes, seconds: float
     ) -> Answer:
-        """The bare exchange, for the gateway's hop."""
+        """The bare exchange, for the gateway's hop. Within a span it is one itself, and the neighbour's is within that."""
+        if CURRENT.get() is None:
+            return await self._sent(service, method, target, headers, body, seconds)
+        facts = {"http.request.method": method, "peer.service": service}
+        with recording(self._tracer, f"{method} {service}", "client", facts=facts) as span:
+            if span is not None:
+                others = [header for header in headers if header[0].lower() != b"traceparent"]
+                headers = [*others, (b"traceparent", span.traceparent.encode())]
+            answer = await self._sent(service, method, target, headers, body, seconds)
+            if span is not None:
+                span.note({"http.response.status_code": answer.status})
+            return answer
+
+    async def _sent(
+        self, service: str, method: str, target: str, headers: Headers, body: bytes, seconds: float
+    ) -> Answer:
         try:
             return await self._clients[service].send(method, target, headers, body, deadline=seconds)
         except DeadlineExceeded:
-            raise Problem("deadline_exceeded", f"The service {service} didn't answer in time.") from None
+            raise Problem("deadline_exceeded", f"The service {service} didn't answer in time.", retry_after=2) from None
         except Overloaded:
             raise Problem("overloaded", retry_after=1) from None
         except Unreachable:

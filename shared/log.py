@@ -13,7 +13,8 @@ import structlog
 SECRET_NAMES = re.compile(r"password|secret|token|authorization|cookie|api_?key|dsn|database_url|amqp_url", re.I)
 SECRET_VALUES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*"  # a JWT
-    r"|\b(?:tky|trt|tcs|tms)_[\w-]+"  # API keys, refresh tokens, console cookies, mailed tokens
+    r"|\b(?:tky|tsc|trt|tcs|tms)_[\w-]+"  # API keys, providers' tokens, refresh tokens, console cookies, mailed tokens
+    r"|\bwhsec_[\w+/=-]+"  # what webhooks are signed with, ours and Stripe's
     r"|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"  # user:password of a URL
 )
 REDACTED = "[redacted]"

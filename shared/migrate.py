@@ -1,4 +1,8 @@
-"""Migrations: plain SQL files, forward only, each applied once, in order, under an advisory lock, with a checksum."""
+"""Migrations: plain SQL files, forward only, each applied once, in order, under an advisory lock, with a checksum.
+
+What changes many rows is a file of its own, `NNNN_*.pieces.sql`: it changes some, and is repeated, a transaction each, until it changes none.
+So nobody waits for a row longer than a piece takes, and whoever is killed meanwhile goes on from there.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,9 @@ from shared.outbox import lock_key
 
 KERNEL = Path(__file__).parent / "migrations"
 OLDEST_POSTGRES = 150000
+MIGRATIONS = """
+create table if not exists migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now())
+"""
 
 
 class CannotMigrate(Exception):
@@ -24,6 +31,10 @@ class Migration:
 
     name: str
     sql: str
+
+    @property
+    def in_pieces(self) -> bool:
+        return self.name.endswith(".pieces.sql")
 
     @property
     def checksum(self) -> str:
@@ -52,7 +63,7 @@ async def pending(dsn: str, folder: Path | None) -> list[str]:
 
 async def migrate(dsn: str, folder: Path | None) -> list[str]:
     """Brings a database up to date and returns what was applied. Concurrent calls wait for each other."""
-    connection = await asyncpg.connect(dsn, timeout=5, server_settings={"lock_timeout": "5000", "timezone": "UTC"})
+    connection = await asyncpg.connect(dsn, timeout=30, server_settings={"lock_timeout": "5000", "timezone": "UTC"})
     try:
         if connection.get_server_version().major * 10000 < OLDEST_POSTGRES:
             raise CannotMigrate(
@@ -66,7 +77,7 @@ async def migrate(dsn: str, folder: Path | None) -> list[str]:
         for migration in migrations_of(folder):
             known = done.get(migration.name)
             if known is None:
-                await _apply(connection, migration)
+                await applied_now(connection, migration)
                 applied.append(migration.name)
             elif known != migration.checksum:
                 raise CannotMigrate(
@@ -77,10 +88,14 @@ async def migrate(dsn: str, folder: Path | None) -> list[str]:
         await connection.close()
 
 
-async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
+async def applied_now(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> None:
+    """Applies one and notes it; inside an open transaction that becomes part of it."""
     try:
+        while migration.in_pieces and await _piece(connection, migration):
+            pass
         async with connection.transaction():
-            await connection.execute(migration.sql)
+            if not migration.in_pieces:
+                await connection.execute(migration.sql)
             await connection.execute(
                 "insert into migrations (name, checksum) values ($1, $2)", migration.name, migration.checksum
             )
@@ -88,9 +103,14 @@ async def _apply(connection: asyncpg.Connection[asyncpg.Record], migration: Migr
         raise CannotMigrate(f"{migration.name} failed and was rolled back: {wrong}") from wrong
 
 
+async def _piece(connection: asyncpg.Connection[asyncpg.Record], migration: Migration) -> bool:
+    """Whether it still changed something, as its last statement says."""
+    async with connection.transaction():
+        done: str = await connection.execute(migration.sql)
+    return not done.endswith(" 0")
+
+
 async def _done(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, str]:
     if await connection.fetchval("select to_regclass('migrations')") is None:
-        await connection.execute(
-            "create table if not exists migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now())"
-        )
+        await connection.execute(MIGRATIONS)
     return {row["name"]: row["checksum"] for row in await connection.fetch("select name, checksum from migrations")}

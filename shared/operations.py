@@ -21,6 +21,7 @@ from shared.errors import Problem
 from shared.fields import Message, View
 from shared.ids import OperationId, OrgId, new_operation_id
 from shared.service import Answer, Ctx, Environment, Route, get, service
+from shared.tracing import recording
 
 log = structlog.get_logger()
 
@@ -178,7 +179,8 @@ async def _do_piece(env: Environment, tx: Tx, row: Row) -> None:
         done=row["done"],
         total=row["total"],
     )
-    progress = await kind.step(ctx, piece)
+    with recording(env.tracer, f"operation {kind.kind}", "internal"):
+        progress = await kind.step(ctx, piece)
     if progress.content:
         await tx.run(
             "insert into operation_files (org_id, operation_id, part, content)"

@@ -25,12 +25,20 @@ GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
 
 
-class Refused(Exception):
-    """The address is none that is ever asked; the text says why, for a person."""
+class NotFetched(Exception):
+    """The text says why, for a person; `code` says the same for programs, and never changes."""
+
+    def __init__(self, why: str, code: str) -> None:
+        super().__init__(why)
+        self.code = code
 
 
-class Unreachable(Exception):
-    """The address was asked and gave no usable answer; the text says why, for a person."""
+class Refused(NotFetched):
+    """The address is none that is ever asked."""
+
+
+class Unreachable(NotFetched):
+    """The address was asked and gave no usable answer."""
 
 
 @dataclass(frozen=True)
@@ -114,29 +122,29 @@ class Outbound:
                 ) as answer,
             ):
                 if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-                    raise Unreachable("it answers compressed, although it was asked not to")
+                    raise Unreachable("it answers compressed, although it was asked not to", "compressed")
                 content = await self._bounded(answer)
                 return Fetched(answer.status, {k.lower(): v for k, v in answer.headers.items()}, content)
         except TimeoutError:
-            raise Unreachable(f"it took longer than {self.policy.seconds:g} seconds") from None
+            raise Unreachable(f"it took longer than {self.policy.seconds:g} seconds", "too_slow") from None
         except aiohttp.ClientConnectorCertificateError:
-            raise Unreachable("its TLS certificate can't be verified") from None
+            raise Unreachable("its TLS certificate can't be verified", "certificate") from None
         except (aiohttp.ClientError, OSError, ValueError) as failed:
-            raise Unreachable(_words(failed)) from None
+            raise _not_fetched(failed) from None
 
     async def _bounded(self, answer: aiohttp.ClientResponse) -> bytes:
         content = bytearray()
         async for piece in answer.content.iter_chunked(16 * 1024):
             content += piece
             if len(content) > self.policy.bytes:
-                raise Unreachable(f"it answers with more than {self.policy.bytes // 1024} KiB")
+                raise Unreachable(f"it answers with more than {self.policy.bytes // 1024} KiB", "too_large")
         return bytes(content)
 
     def _socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
         """Looks once more at the very address that is connected to."""
         family, kind, protocol, _, address = info
         if not self.policy.may_connect(str(address[0])):
-            raise Refused("it leads to an address that isn't public")
+            raise Refused("it leads to an address that isn't public", "not_public")
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
@@ -155,9 +163,9 @@ class _Checking(AbstractResolver):
         except OSError:
             addresses = []
         if not addresses:
-            raise Unreachable("its name doesn't resolve")
+            raise Unreachable("its name doesn't resolve", "unresolved")
         if not all(self._policy.may_connect(address) for address in addresses):
-            raise Refused("it leads to an address that isn't public")
+            raise Refused("it leads to an address that isn't public", "not_public")
         return [
             ResolveResult(
                 hostname=host,
@@ -176,18 +184,18 @@ class _Checking(AbstractResolver):
 
 def _check_url(url: str, policy: Policy) -> None:
     if len(url) > LONGEST_URL or not url.isascii() or any(c <= " " or c in '\\"<>^`{|}\x7f' for c in url):
-        raise Refused("it isn't a plain URL of at most 2,048 characters")
+        raise Refused("it isn't a plain URL of at most 2,048 characters", "not_a_plain_url")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise Refused("it isn't a URL") from None
+        raise Refused("it isn't a URL", "not_a_url") from None
     if parts.scheme not in policy.schemes:
-        raise Refused("it doesn't begin with https://")
+        raise Refused("it doesn't begin with https://", "not_https")
     if "@" in parts.netloc:
-        raise Refused("it holds a user name or password")
+        raise Refused("it holds a user name or password", "with_password")
     if port == 0:
-        raise Refused("it names no port that can be asked")
+        raise Refused("it names no port that can be asked", "no_port")
     _check_host(host, policy)
 
 
@@ -198,15 +206,15 @@ def _check_host(host: str, policy: Policy) -> None:
     except ValueError:
         labels = host.removesuffix(".").split(".")
         if len(host) > 253 or not all(LABEL.fullmatch(label) for label in labels) or NUMBER.fullmatch(labels[-1]):
-            raise Refused("its host is neither a name nor a usual IP address") from None
+            raise Refused("its host is neither a name nor a usual IP address", "odd_host") from None
         return
     if getattr(address, "scope_id", None) or not policy.may_connect(str(address)):
-        raise Refused("it leads to an address that isn't public")
+        raise Refused("it leads to an address that isn't public", "not_public")
 
 
-def _words(failed: Exception) -> str:
+def _not_fetched(failed: Exception) -> Unreachable:
     if isinstance(failed, aiohttp.ClientConnectorError):
-        return "it can't be connected to"
+        return Unreachable("it can't be connected to", "no_connection")
     if isinstance(failed, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
-        return "it broke the connection off"
-    return "it doesn't answer as HTTP does"
+        return Unreachable("it broke the connection off", "broken_off")
+    return Unreachable("it doesn't answer as HTTP does", "not_http")

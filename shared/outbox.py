@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -12,8 +13,10 @@ import orjson
 import structlog
 
 from shared.bus import Bus, Message, NotPublished
-from shared.db import AWAY, Database, Row, Tx
+from shared.db import AWAY, Database, Read, Row, Tx
+from shared.events.courier import MailRequested
 from shared.metrics import OUTBOX_OLDEST, OUTBOX_PENDING, PUBLISHED
+from shared.tracing import Span, Tracer, traceparent_of
 
 log = structlog.get_logger()
 
@@ -43,8 +46,14 @@ select id, type, subject, number, org_id, convert_to(head || number || tail, 'UT
 """
 UNPUBLISHED = "select position, type, body from outbox where published_at is null order by position limit $1"
 MARK = "update outbox set published_at = clock_timestamp() where position = any($1::bigint[])"
+CHANGED = "select max(sequence) from outbox where subject = $1 and type <> $2 and type not like '%.action.refused.v1'"
 HEADS_CHANGED = "select subject, sequence from outbox_subjects where changed_at > now() - interval '90 seconds' order by changed_at desc limit 500"
 HEADS_IN_TURN = "select subject, sequence from outbox_subjects where subject > $1 order by subject limit 200"
+
+
+async def newest_change(read: Read, subject: str) -> int:
+    """The number of the last event that tells of a change. A mail that was asked for and a refusal are none: what was shown before is still so."""
+    return await read.value(CHANGED, subject, MailRequested.TYPE) or 0
 
 
 async def write_outbox(tx: Tx) -> None:
@@ -71,8 +80,9 @@ class Relay:
     A relay that doesn't lead passes wake-ups on by NOTIFY.
     """
 
-    def __init__(self, source: str, database: Database, bus: Bus) -> None:
+    def __init__(self, source: str, database: Database, bus: Bus, tracer: Tracer | None = None) -> None:
         self.source = source
+        self._tracer = tracer
         self._database = database
         self._bus = bus
         self._woken = asyncio.Event()
@@ -100,6 +110,7 @@ class Relay:
                 log.exception("the relay failed and begins anew", source=self.source)
             finally:
                 self.leading = False
+                self._tell_waiting(0, 0)  # what waits is the next leader's to tell
             await asyncio.sleep(0.5)
 
     async def _with_connection(self) -> None:
@@ -169,21 +180,32 @@ class Relay:
 
     async def _drain(self, connection: asyncpg.Connection[Row]) -> None:
         while rows := await connection.fetch(UNPUBLISHED, WINDOW):
+            spans = self._begin_spans(rows) if self._tracer is not None else []
             await self._bus.publish([Message(routing_key(self.source, row["type"]), row["body"]) for row in rows])
+            for span in spans:
+                span.end()
             await connection.execute(MARK, [row["position"] for row in rows])
             PUBLISHED.labels(self.source).inc(len(rows))
             if len(rows) < WINDOW:
                 break
-        OUTBOX_PENDING.labels(self.source).set(0)
-        OUTBOX_OLDEST.labels(self.source).set(0)
+        self._tell_waiting(0, 0)
+
+    def _tell_waiting(self, pending: int, oldest: float) -> None:
+        OUTBOX_PENDING.labels(self.source).set(pending)
+        OUTBOX_OLDEST.labels(self.source).set(oldest)
+
+    def _begin_spans(self, rows: Sequence[Row]) -> list[Span]:
+        """One per event whose cause is traced. When publishing fails they are never told of: it is tried again, perhaps for hours."""
+        assert self._tracer is not None
+        traced = [(row["type"], parent) for row in rows if (parent := traceparent_of(row["body"])) is not None]
+        return [self._tracer.begin(f"publish {name}", "producer", parent=parent) for name, parent in traced]
 
     async def _count(self, connection: asyncpg.Connection[Row]) -> None:
         row = await connection.fetchrow(
             "select count(*) as pending, coalesce(extract(epoch from now() - min(said_at)), 0)::float as oldest from outbox where published_at is null"
         )
         if row is not None:
-            OUTBOX_PENDING.labels(self.source).set(row["pending"])
-            OUTBOX_OLDEST.labels(self.source).set(row["oldest"])
+            self._tell_waiting(row["pending"], row["oldest"])
 
     async def _heads(self, connection: asyncpg.Connection[Row]) -> dict[str, int]:
         """Where the subjects stand: the lately changed ones, and some of the others in turn, so that a lost tail is noticed."""

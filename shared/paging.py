@@ -17,6 +17,7 @@ from shared.fields import Message
 T = TypeVar("T")
 
 TOTAL_CAP = 10_000
+FOUND_CAP = 1_000  # of a search, where each one more has to be looked for
 
 Limit = Annotated[int, Field(ge=1, le=200, description="How many rows at most.")]
 
@@ -75,15 +76,20 @@ class Cursors:
         return list(position)
 
     def page(
-        self, rows: Sequence[T], query: ListQuery, position: Callable[[T], Sequence[Any]], total: int | None = None
+        self,
+        rows: Sequence[T],
+        query: ListQuery,
+        position: Callable[[T], Sequence[Any]],
+        total: int | None = None,
+        cap: int = TOTAL_CAP,
     ) -> Page[T]:
-        """A page from up to `limit + 1` rows; `position(row)` is what the next page starts after."""
+        """A page from up to `limit + 1` rows; `position(row)` is what the next page starts after. A total above `cap` is told as the cap."""
         shown = rows[: query.limit]
         more = len(rows) > query.limit
-        capped = total is not None and total > TOTAL_CAP
+        capped = total is not None and total > cap
         info = PageInfo(
             next_cursor=self.write(position(shown[-1]), query) if more else None,
-            total=TOTAL_CAP if capped else total,
+            total=cap if capped else total,
             total_capped=capped,
         )
         return Page(data=list(shown), page=info)

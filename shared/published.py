@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,12 @@ from shared.service import Service
 
 @dataclass(frozen=True)
 class PublishedDocuments:
-    """`openapi` and `asyncapi` as JSON objects, `events` by type."""
+    """`openapi` and `asyncapi` as JSON objects, `events` by type, `embed_samples` by file name: the programs of the embedding guide."""
 
     openapi: dict[str, Any]
     asyncapi: dict[str, Any]
     events: dict[str, dict[str, Any]]
+    embed_samples: dict[str, str]
 
 
 def documents_folder() -> Path:
@@ -37,7 +40,17 @@ def published_documents(folder: Path | None = None) -> PublishedDocuments:
             file.name.removesuffix(".json"): orjson.loads(file.read_bytes())
             for file in sorted((place / "events").glob("*.json"))
         },
+        embed_samples={file.name: file.read_text() for file in sorted((place / "guides" / "embedding").iterdir())},
     )
+
+
+def product_version() -> str:
+    """Of the installed distribution, or of this checkout."""
+    try:
+        return importlib.metadata.version("tenantry")
+    except importlib.metadata.PackageNotFoundError:
+        told = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+        return str(told["project"]["version"])
 
 
 def generated(services: Sequence[Service]) -> Iterator[tuple[str, bytes]]:

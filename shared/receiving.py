@@ -68,7 +68,10 @@ class Impostors(Exception):
 
 
 class Receiver:
-    """Stores what one service hears: `handlers` names the types, or patterns of them, of each. `make_ready` is told of each subject that has something new to handle."""
+    """Stores what one service hears: `handlers` names the types, or patterns of them, of each. `make_ready` is told of each subject that has something new to handle.
+
+    With `samples`, made-up events are stored as well; they stand outside the order, and move no cursor.
+    """
 
     def __init__(
         self,
@@ -80,9 +83,11 @@ class Receiver:
         make_ready: Callable[[Subject], None],
         *,
         states_only: bool = False,
+        samples: bool = False,
     ) -> None:
         self.service = service
         self._states_only = states_only
+        self._samples = samples
         self.queue = queue_name(service)
         self.replays = Replays(service, database, bus)
         self._database = database
@@ -138,7 +143,9 @@ class Receiver:
             gaps: set[Subject] = set()
             for envelope, body in events:
                 subject = (envelope.source, envelope.subject)
-                if envelope.sequence <= cursors[subject]:
+                if envelope.is_sample and self._samples:
+                    accepted.append((envelope, body))
+                elif envelope.sequence <= cursors[subject]:
                     duplicates.append((envelope, body))
                 elif envelope.sequence == cursors[subject] + 1:
                     cursors[subject] = envelope.sequence
@@ -275,7 +282,9 @@ class Receiver:
             how = {"states": True} if self._states_only else {}
             request = signal("replay", source, {"queue": self.queue, "after": subjects, **how})
             with contextlib.suppress(NotPublished):
-                await self._bus.publish([Message(f"replay.{source}", request, lasting=False, to=queue_name(source))])
+                await self._bus.publish(
+                    [Message(f"replay.{self.service}", request, lasting=False, to=queue_name(source))]
+                )
 
 
 def says_nothing(event: Any) -> Envelope:

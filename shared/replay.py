@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,13 +18,14 @@ import structlog
 from shared.bus import Bus, Message, NotPublished
 from shared.db import Database
 from shared.errors import Problem
-from shared.outbox import signal
+from shared.outbox import routing_key, signal
 from shared.snapshots import stretches
 
 log = structlog.get_logger()
 
 PIECE = 2000  # events
 SUBJECTS_AT_ONCE = 20
+MOST_A_SECOND = 10_000  # events, to all who ask together: what happens now must not wait for the past
 SINCE = """
 select found.type, found.body from unnest($1::text[], $2::bigint[]) as wanted (subject, after),
     lateral (select type, body, sequence from outbox where outbox.subject = wanted.subject and sequence > wanted.after
@@ -67,11 +69,14 @@ class Replays:
             while self._asked:
                 for queue in list(self._asked):
                     piece = self._taken(queue)
+                    began = time.monotonic()
                     try:
-                        await self._send(queue, piece)
+                        sent = await self._send(queue, piece)
                     except (NotPublished, Problem, asyncpg.PostgresError, OSError) as why:
                         self._asked.pop(queue, None)  # who still misses something asks again
                         log.warning("a replay was broken off", source=self.source, queue=queue, error=str(why))
+                        continue
+                    await asyncio.sleep(max(sent / MOST_A_SECOND - (time.monotonic() - began), 0))
 
     def _taken(self, queue: str) -> dict[str, int]:
         subjects = self._asked[queue]
@@ -80,20 +85,24 @@ class Replays:
             del self._asked[queue]
         return piece
 
-    async def _send(self, queue: str, after: Mapping[str, int]) -> None:
+    async def _send(self, queue: str, after: Mapping[str, int]) -> int:
+        """Returns how many events that were."""
         subjects = list(after)
         share = PIECE // len(subjects)
         async with self._database.read("") as tx:
             heads = await tx.rows(HEADS, subjects)
             if queue in self._want_states:
                 found = [each for s in subjects for each in await stretches(tx, self.source, s, after[s], share)]
+                count = sum(len(stretch.bodies) for stretch in found)
                 messages = [stretch.message(queue) for stretch in found]
             else:
                 rows = await tx.rows(SINCE, subjects, [after[subject] for subject in subjects], share)
-                messages = [Message(row["type"], row["body"], to=queue) for row in rows]
+                count = len(rows)
+                messages = [Message(routing_key(self.source, row["type"]), row["body"], to=queue) for row in rows]
         if messages:
             await self._bus.publish(messages)
         await self._bus.publish([probe(self.source, {row["subject"]: row["sequence"] for row in heads}, to=queue)])
+        return count
 
 
 def probe(source: str, heads: Mapping[str, int], *, to: str | None = None) -> Message:

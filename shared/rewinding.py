@@ -33,8 +33,12 @@ class Standing:
     waiting: int
 
     @property
+    def left(self) -> int:
+        return self.missing + self.waiting
+
+    @property
     def is_over(self) -> bool:
-        return not self.missing and not self.waiting
+        return not self.left
 
 
 async def rewind(

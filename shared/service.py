@@ -9,17 +9,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_type_hints
 
+from shared.api_keys import why_not
 from shared.auth import BREAK_GLASS, Actor
 from shared.clock import Clock
 from shared.db import Database, Read, Tx
 from shared.errors import Problem
 from shared.events import Envelope, Event
 from shared.ids import new_event_id
+from shared.sealed_columns import SealedColumn
+from shared.tracing import Tracer, current_traceparent
 
 if TYPE_CHECKING:
     from shared.config import Settings
@@ -96,13 +99,13 @@ class Route:
     `seen_by(read, actor, **path)` does the same for what not every member may know of.
     `unrecorded`: a secret is in the request or its answer, so no Idempotency-Key keeps them.
     `key` names the scope by which an API key may call it: `ANY_KEY` for every one, None for none.
-    `ignores_body`: whatever is in the body, of whatever type, says nothing.
     `while_closed`: an Admin may do it in an organization that is closed, where everything else that writes is refused.
     `signed_by` names the header that carries the signature of the body, which then arrives as it was sent (`shared.fields.Signed`).
     `form`: the body is `application/x-www-form-urlencoded`. `lenient`: another's server chooses what else is in query and form, so
     unknown fields are ignored. `cookie`: the one cookie that travels from the browser to `ctx.request.cookie`.
     `ignores_body`: whatever is in the body, of whatever type, says nothing.
     `emergency`: also open to who signed in by break-glass, which nothing else is.
+    `noted(ctx, answered)` hears of every answer, refusals too, in a transaction of its own after what was done is committed or rolled back.
     """
 
     method: str
@@ -127,6 +130,7 @@ class Route:
     lenient: bool = False
     cookie: str | None = None
     emergency: bool = False
+    noted: Callable[[Ctx, Answered], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
         if self.key is not None and (self.fresh or self.may.anyone or self.may.service):
@@ -193,10 +197,7 @@ def forbidden(may: Permission, actor: Actor) -> Problem:
 def out_of_scope(route: Route, actor: Actor) -> Problem:
     """The 403 of an API key that wasn't given what an action needs."""
     facts = {"action": route.may.action, "because": "scope", "scope": route.key, "scopes": sorted(actor.scopes)}
-    detail = (
-        f"This API key doesn't have the scope {route.key}." if route.key else "This is for people, not for API keys."
-    )
-    return Problem("forbidden", detail, meta=facts)
+    return Problem("forbidden", why_not(actor.scopes, route.key), meta=facts)
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ class Job:
 class Service:
     """The table of contents of a service. `sources` are the services whose events it hears.
 
-    `records` is what it gives into an organization's export, `erasing` how it forgets one.
+    `records` is what it gives into an organization's export, `erasing` how it forgets one, `sealed` where it keeps sealed secrets.
     """
 
     name: str
@@ -254,6 +255,7 @@ class Service:
     operations: Sequence[Operation] = ()
     records: Sequence[Records] = ()
     erasing: Erasing | None = None
+    sealed: Sequence[SealedColumn] = ()
     opens: Callable[[Environment], AbstractAsyncContextManager[Any]] | None = None
 
 
@@ -271,6 +273,7 @@ class Environment:
     internal: Internal
     own: Any = None
     work_waits: asyncio.Event = field(default_factory=asyncio.Event)
+    tracer: Tracer | None = None
 
 
 class Ctx:
@@ -287,6 +290,7 @@ class Ctx:
     ) -> None:
         self.env = env
         self.actor = actor
+        self._speaker: Actor | None = None
         self.cause = cause
         self.correlation_id = correlation_id
         self.request = request or RequestFacts()
@@ -322,9 +326,13 @@ class Ctx:
             async with self.env.database.read(org_id if org_id is not None else self.actor.org_id or "") as read:
                 yield read
 
+    def speak_as(self, user_id: str, amr: Sequence[str] = ()) -> None:
+        """What is said from here on is this person's doing: they have just proven who they are, and no token says so yet."""
+        self._speaker = replace(self.actor, kind="person", user_id=user_id, amr=tuple(amr))
+
     def say(self, event: Event) -> Envelope:
         """The envelope of an event that this message causes."""
-        source = self.env.service.name
+        source, speaker = self.env.service.name, self._speaker or self.actor
         return Envelope(
             id=new_event_id(source),
             source=source,
@@ -333,12 +341,12 @@ class Ctx:
             time=self._began_at,
             data=event.data(),
             org_id=getattr(event, "org_id", None),
-            actor_id=self.actor.id,
+            actor_id=speaker.id,
             correlation_id=self.correlation_id,
             causation_id=self.cause.id if self.cause else None,
-            traceparent=self.request.traceparent,
-            actor_amr=self.actor.amr,
-            source_ip=self.request.source_ip if self.actor.user_id else None,
+            traceparent=current_traceparent() or self.request.traceparent,
+            actor_amr=speaker.amr,
+            source_ip=self.request.source_ip if speaker.user_id or speaker.key_id else None,
         )
 
     def adopt(self, tx: Tx, scope: str) -> None:
@@ -361,21 +369,24 @@ class Ctx:
         wanted = self.request.if_match
         fits = wanted in (None, "*", f'"{version}"') or str(wanted).startswith(f'"{version}-')
         if not fits:
-            meta = {
-                "current_version": version,
-                "changed_by": changed_by,
-                "changed_at": changed_at.isoformat() if changed_at else None,
-            }
-            raise Problem(
-                "precondition_failed",
-                meta={k: v for k, v in meta.items() if v is not None},
-                headers={"ETag": f'"{version}"'},
-            )
+            facts = {"changed_by": changed_by, "changed_at": changed_at and changed_at.isoformat()}
+            told = {"current_version": version} | {name: fact for name, fact in facts.items() if fact is not None}
+            raise Problem("precondition_failed", meta=told, headers={"ETag": f'"{version}"'})
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A request and what became of it; `problem` when it was refused."""
+
+    method: str
+    path: str
+    status: int
+    problem: Problem | None
 
 
 @dataclass(frozen=True)
 class RequestFacts:
-    """What a use case may know of the request that carried its message."""
+    """What a use case may know of the request that carried its message. `query` is that of its address, letter by letter as it came."""
 
     id: str | None = None
     if_match: str | None = None
@@ -384,3 +395,4 @@ class RequestFacts:
     user_agent: str | None = None
     traceparent: str | None = None
     cookie: str | None = None
+    query: str = ""

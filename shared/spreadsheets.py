@@ -6,7 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+DELIMITERS = ",;\t"
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
@@ -16,15 +17,21 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
     return written.getvalue().encode()
 
 
-def read_csv(text: str, most: int) -> list[list[str]]:
-    """The rows of a CSV with commas, semicolons or tabs, without empty ones; one more than `most` at the most."""
+def read_csv(text: str, most: int) -> list[tuple[int, list[str]]]:
+    """The rows of a CSV with commas, semicolons or tabs, without empty ones; one more than `most` at the most.
+
+    Each comes with its number in a spreadsheet, where empty rows count, and what is written over several lines is one. A first line `sep=;`, by which spreadsheets tell each other, is no row.
+    """
     text = text.removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    first, _, others = text.partition("\n")
+    delimiter = max(DELIMITERS, key=first.count)
+    named = first.rstrip("\r").casefold().removeprefix("sep=")
+    if named != first and named in tuple(DELIMITERS):
+        text, delimiter = others, named
     rows = []
-    for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+    for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), 1):
         if any(cell.strip() for cell in row):
-            rows.append([cell.strip() for cell in row])
+            rows.append((number, [cell.strip() for cell in row]))
         if len(rows) > most:
             break
     return rows

@@ -139,6 +139,7 @@ class Subscriber:
                 self._handlers(env, outer_path),
                 workers=self._workers,
                 states_only=self._snapshot,
+                samples=True,
             )
             await inbox.start()
             stack.push_async_callback(inbox.stop)

@@ -6,7 +6,6 @@ await deliver(sub, sample(PlanChanged, org_id=org_id, entitlements={"plan": "fre
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,19 +18,14 @@ from shared.bus.patterns import matches
 from shared.db import Database
 from shared.events import Envelope, Event
 from shared.hearing import Running
-from shared.ids import new_event_id, new_id
+from shared.ids import new_event_id
 from shared.outbox import routing_key
+from shared.samples import made_up
 from shared.subscriber import Subscriber
 
 E = TypeVar("E", bound=Event)
 
 APPLY_SECONDS = 10.0
-EXAMPLES = {
-    "date-time": "2026-11-20T10:02:11Z",
-    "date": "2026-11-20",
-    "email": "ana@example.com",
-    "uri": "https://example.com/",
-}
 
 
 class NotApplied(AssertionError):
@@ -41,7 +35,7 @@ class NotApplied(AssertionError):
 def sample(event: type[E], **fields: Any) -> E:
     """A valid event: what isn't given is made up; nested objects may be given in part."""
     schema = event.model_json_schema()
-    return event.model_validate(_merged(_made_up(schema, schema.get("$defs", {})), fields))
+    return event.model_validate(_merged(made_up(schema, schema.get("$defs", {})), fields))
 
 
 async def deliver(sub: Subscriber, *events: Event, twice: bool = False) -> list[Envelope]:
@@ -63,12 +57,10 @@ async def deliver(sub: Subscriber, *events: Event, twice: bool = False) -> list[
         await bus.close()
 
 
-def _on_the_wire(sub: Subscriber, event: Event) -> Envelope:
-    """The event as it would be read by whoever gets it: what doesn't survive that fails here."""
-    if not any(matches(pattern, event.TYPE) for pattern in sub.patterns):
-        raise NotApplied(f"{sub.service} has no function for {event.TYPE}.")
+def envelope_of(event: Event) -> Envelope:
+    """As if its owner had just said it, without a number."""
     source = event.TYPE.partition(".")[0]
-    envelope = Envelope(
+    return Envelope(
         id=new_event_id(source),
         source=source,
         type=event.TYPE,
@@ -77,6 +69,13 @@ def _on_the_wire(sub: Subscriber, event: Event) -> Envelope:
         data=event.data(),
         org_id=getattr(event, "org_id", None),
     )
+
+
+def _on_the_wire(sub: Subscriber, event: Event) -> Envelope:
+    """The event as it would be read by whoever gets it: what doesn't survive that fails here."""
+    if not any(matches(pattern, event.TYPE) for pattern in sub.patterns):
+        raise NotApplied(f"{sub.service} has no function for {event.TYPE}.")
+    envelope = envelope_of(event)
     assert type(event).read(Envelope.parse(envelope.body())) == event, f"{event!r} doesn't survive the wire"
     return envelope
 
@@ -111,36 +110,6 @@ async def _failures(database: Database, envelope: Envelope) -> str:
             envelope.sequence,
         )
     return "; ".join(f"{row['handler']} at #{row['sequence']}: {row['error']}" for row in rows)
-
-
-def _made_up(schema: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    """A value that the schema allows; of an object, only what it requires."""
-    if "$ref" in schema:
-        return _made_up(known[schema["$ref"].rpartition("/")[2]], known)
-    if "const" in schema or "enum" in schema:
-        return schema["const"] if "const" in schema else schema["enum"][0]
-    if choices := schema.get("anyOf") or schema.get("oneOf"):
-        return _made_up(choices[0], known)
-    match schema.get("type"):
-        case "object":
-            return {name: _made_up(schema["properties"][name], known) for name in schema.get("required", ())}
-        case "array":
-            return [_made_up(schema["items"], known) for _ in range(schema.get("minItems", 0))]
-        case "integer" | "number":
-            return schema.get("minimum", 1)
-        case "boolean":
-            return False
-        case "string":
-            return _made_up_text(schema)
-    return None
-
-
-def _made_up_text(schema: Mapping[str, Any]) -> str:
-    if schema.get("pattern") == "^[A-Z]{3}$":
-        return "EUR"
-    if is_id := re.match(r"^\^\(?([a-z]{2,4})[_|]", schema.get("pattern", "")):
-        return new_id(is_id[1])
-    return EXAMPLES.get(schema.get("format", ""), "Example")
 
 
 def _merged(made_up: Any, given: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.db import Tx
 from shared.endpoint import Endpoints
+from shared.events import Envelope, Event
 from shared.service import Ctx, Route
 
 CHANGED = "select relname, n_tup_ins + n_tup_upd + n_tup_del from pg_stat_xact_user_tables"
@@ -17,20 +18,32 @@ KERNEL = {"outbox", "outbox_subjects", "idempotent_requests", "inbox", "inbox_cu
 
 @dataclass
 class Watched:
-    """`routes`: whatever committed a change. `silent`: those that said nothing, with the tables that they changed."""
+    """`routes`: whatever committed a change. `silent`: those that said nothing, with the tables that they changed.
+
+    `done`: what was asked for and done, with what each request said.
+    """
 
     routes: set[str] = field(default_factory=set)
     silent: set[tuple[str, str]] = field(default_factory=set)
+    done: dict[str, list[list[Envelope]]] = field(default_factory=dict)
 
 
 @contextmanager
 def watching(watched: Watched) -> Iterator[None]:
     """Looks at each request's transaction just before it is committed."""
-    run, tx, finishing = Endpoints._run, Ctx.tx, Ctx.finishing
+    run, tx, finishing, say = Endpoints._run, Ctx.tx, Ctx.finishing, Ctx.say
+
+    def say_noted(self: Ctx, event: Event) -> Envelope:
+        envelope = say(self, event)
+        self.__dict__.setdefault("said", []).append(envelope)
+        return envelope
 
     async def run_named(self: Endpoints, ctx: Ctx, route: Route, *rest: Any) -> Any:
         ctx.__dict__["route"] = f"{route.method} {route.path}"
-        return await run(self, ctx, route, *rest)
+        kept = await run(self, ctx, route, *rest)
+        if kept.status < 400:
+            watched.done.setdefault(f"{route.method} {route.path}", []).append(ctx.__dict__.get("said", []))
+        return kept
 
     @asynccontextmanager
     async def tx_counted(self: Ctx, org_id: str | None = None) -> AsyncIterator[Tx]:
@@ -53,11 +66,11 @@ def watching(watched: Watched) -> Iterator[None]:
 
     patched: Any = Endpoints
     context: Any = Ctx
-    patched._run, context.tx, context.finishing = run_named, tx_counted, finishing_watched
+    patched._run, context.tx, context.finishing, context.say = run_named, tx_counted, finishing_watched, say_noted
     try:
         yield
     finally:
-        patched._run, context.tx, context.finishing = run, tx, finishing
+        patched._run, context.tx, context.finishing, context.say = run, tx, finishing, say
 
 
 async def _counts(tx: Tx) -> list[tuple[str, int]]:

@@ -6,16 +6,19 @@ import asyncio
 import itertools
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import orjson
+import pytest
 
-from shared.auth import ANONYMOUS, Actor
+from shared.auth import ANONYMOUS, Actor, Keyring
 from shared.bus import Bus, Message, connect
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
@@ -23,12 +26,16 @@ from shared.events import Envelope, Event
 from shared.hearing import Running, topology
 from shared.host import running
 from shared.ids import new_event_id, new_id
+from shared.jobs import run_job
 from shared.migrate import migrate
-from shared.outbox import routing_key
+from shared.outbox import lock_key, routing_key
 from shared.postgres import PrivatePostgres, prepare_database
-from shared.service import Service
+from shared.service import Job, Service
 from shared.web.address import Address
 from shared.web.client import Client
+
+if TYPE_CHECKING:
+    from shared.otlp import Traces
 
 counter = itertools.count()
 
@@ -70,6 +77,8 @@ class World:
     clock: MovableClock
     _sequences: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     _clients: dict[str, Client] = field(default_factory=dict)
+    _keyrings: dict[str, Keyring] = field(default_factory=dict)
+    _said_before: Mapping[str, int] = field(default_factory=dict)
 
     async def ask(
         self,
@@ -84,7 +93,9 @@ class World:
     ) -> Reply:
         """One request to a service, as the gateway would send it on behalf of `actor`."""
         issuer = "gateway" if actor.kind != "service" else actor.service or ""
-        token = self.settings.secrets.keyring(issuer).issue(actor, service)
+        if issuer not in self._keyrings:
+            self._keyrings[issuer] = self.settings.secrets.keyring(issuer)
+        token = self._keyrings[issuer].issue(actor, service)
         sent = {"Authorization": f"Bearer {token}", "Tenantry-Source-Ip": "203.0.113.7", **(headers or {})}
         content = raw if raw is not None else b"" if body is None else orjson.dumps(body)
         if content and "Content-Type" not in sent:
@@ -141,12 +152,34 @@ class World:
                 quiet = quiet + 1 if open_work == 0 else 0
                 await asyncio.sleep(0.002)
 
+    async def run(self, service: str, use_case: Any, seconds: float = 20) -> None:
+        """Does a job once, after whoever is at it."""
+        async with asyncio.timeout(seconds):
+            while not await run_job(self.started[service].env, Job(use_case, 1)):
+                await asyncio.sleep(0.005)
+
+    @asynccontextmanager
+    async def without(self, service: str, use_case: Any) -> AsyncIterator[None]:
+        """Nobody does this job meanwhile: it is held as another replica would hold it."""
+        async with self.started[service].env.database.tx("", lambda event: event) as tx:
+            await tx.value("select pg_advisory_xact_lock($1)", lock_key(f"job {service} {use_case.__name__}"))
+            yield
+
     async def said(self, service: str, event_type: type[Event] | None = None) -> list[Envelope]:
         """What a service has said, in order."""
+        before = self._said_before.get(service, 0)
         async with self.started[service].env.database.read("") as read:
-            rows = await read.rows("select body from outbox order by position")
+            rows = await read.rows("select body from outbox where position > $1 order by position", before)
         envelopes = [Envelope.parse(row["body"]) for row in rows]
         return [e for e in envelopes if event_type is None or e.type == event_type.TYPE]
+
+    async def from_now_on(self) -> World:
+        """The same world, for the next of several tests: what was said before is over."""
+        said = {}
+        for one in self.started.values():
+            async with one.env.database.read("") as read:
+                said[one.name] = await read.value("select coalesce(max(position), 0) from outbox")
+        return replace(self, _said_before=said)
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -160,8 +193,22 @@ class Databases:
     postgres: PrivatePostgres
     _templates: dict[Path, str] = field(default_factory=dict)
 
+    @asynccontextmanager
+    async def lent(self, services: Iterable[Service]) -> AsyncIterator[dict[str, str]]:
+        """The DSN of a new, migrated database by each service's name; afterwards they are dropped: thousands fill a disk."""
+        urls = {service.name: await self.fresh(service) for service in services}
+        try:
+            yield urls
+        finally:
+            admin = await asyncpg.connect(self.postgres.admin_dsn)
+            try:
+                for url in urls.values():
+                    await admin.execute(f"drop database {urlsplit(url).path[1:]} with (force)")
+            finally:
+                await admin.close()
+
     async def fresh(self, service: Service) -> str:
-        """The DSN of a new, migrated database of this service."""
+        """The DSN of a new, migrated database of this service, which stays."""
         template = self._templates.get(service.migrations)
         if template is None:
             template = f"template_{service.name}_{secrets.token_hex(4)}"
@@ -171,7 +218,8 @@ class Databases:
         name = f"{service.name}_{next(counter)}_{secrets.token_hex(3)}"
         admin = await asyncpg.connect(self.postgres.admin_dsn)
         try:
-            await admin.execute(f"create database {name} template {template} owner tester")
+            # Without fsync, copying files is three times as quick as writing each page to the log.
+            await admin.execute(f"create database {name} template {template} owner tester strategy file_copy")
         finally:
             await admin.close()
         return self.postgres.dsn(name, "tester")
@@ -192,27 +240,37 @@ async def world_of(
     bus_url: str = "memory://",
     clock: MovableClock | None = None,
     bus: Bus | None = None,
+    traces: Traces | None = None,
 ) -> AsyncIterator[World]:
     """Starts services on fresh databases, each listening on a socket of its own."""
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
-    settings = Settings(
-        services=tuple(service.name for service in services),
-        secrets=Secrets.generate(),
-        bus_url=bus_url,
-        database_urls={service.name: await databases.fresh(service) for service in services},
-        listens={service.name: sockets[service.name] for service in services},
-        urls=sockets,
-        mail=f"file://{folder}/mail",
-    )
     clock = clock or MovableClock()
     bus = bus or connect(bus_url, topology(services))
     async with AsyncExitStack() as stack:
+        settings = Settings(
+            services=tuple(service.name for service in services),
+            secrets=Secrets.generate(),
+            bus_url=bus_url,
+            database_urls=await stack.enter_async_context(databases.lent(services)),
+            listens={service.name: sockets[service.name] for service in services},
+            urls=sockets,
+            mail=f"file://{folder}/mail",
+        )
         await bus.start()
         stack.push_async_callback(bus.close)
-        started = await stack.enter_async_context(running(services, settings, bus, clock=clock))
+        started = await stack.enter_async_context(running(services, settings, bus, clock=clock, traces=traces))
         world = World(started, settings, bus, clock)
         stack.push_async_callback(world.close)
         yield world
+
+
+@contextmanager
+def standing_still(clock: MovableClock) -> Iterator[None]:
+    """Time passes only when it is moved, however long the machine takes: for what is exact to the second."""
+    moment = datetime.now(UTC)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now", lambda: moment + clock.offset)
+        yield
 
 
 def an_admin(org_id: str | None = None) -> Actor:

@@ -48,25 +48,36 @@ def percentile(values: list[float], share: float) -> float:
 
 
 class _Connection(asyncio.Protocol):
-    """One kept connection: sends, reads the whole answer, tells, and sends again."""
+    """One kept connection: sends, reads the whole answer, tells, and sends again: at once, or when it is time to."""
 
-    def __init__(self, next_request: Callable[[], bytes | None], tell: Callable[[int, float], None]) -> None:
+    def __init__(
+        self, next_request: Callable[[], bytes | None], tell: Callable[[int, float], None], every: float | None
+    ) -> None:
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next_request = next_request
         self._tell = tell
+        self._every = every
         self._buffer = b""
         self._sent_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
+        self._due = time.perf_counter()
         self._send()
+
+    def _send_in_time(self) -> None:
+        if self._every is None:
+            self._send()
+            return
+        self._due += self._every
+        asyncio.get_running_loop().call_later(max(self._due - time.perf_counter(), 0), self._send)
 
     def _send(self) -> None:
         data = self._next_request()
         if data is None:
             self._transport.close()
             return
-        self._sent_at = time.perf_counter()
+        self._sent_at = time.perf_counter() if self._every is None else self._due
         self._transport.write(data)
 
     def data_received(self, data: bytes) -> None:
@@ -77,7 +88,7 @@ class _Connection(asyncio.Protocol):
         status = int(self._buffer[9:12])
         self._buffer = b""
         self._tell(status, time.perf_counter() - self._sent_at)
-        self._send()
+        self._send_in_time()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.done.done():
@@ -101,8 +112,13 @@ async def load(
     connections: int = 16,
     expect: frozenset[int] = frozenset({200}),
     most: int | None = None,
+    rate: float | None = None,
 ) -> Measured:
-    """Asks for that long (or `most` times) over so many connections. Any other status than expected ends the run."""
+    """Asks for that long (or `most` times) over so many connections. Any other status than expected ends the run.
+
+    With a `rate` (per second, of all connections together) each request has its time, and lasts from then on: what is late because the
+    one before it was slow counts as slow.
+    """
     numbers = itertools.count()
     durations: list[float] = []
     statuses: Counter[int] = Counter()
@@ -122,7 +138,7 @@ async def load(
     began = time.perf_counter()
     waits = []
     for _ in range(connections):
-        protocol = _Connection(next_request, tell)
+        protocol = _Connection(next_request, tell, connections / rate if rate else None)
         await _connect(url, protocol)
         waits.append(protocol)
     await asyncio.gather(*(one.done for one in waits))

@@ -34,6 +34,8 @@ ORDER = [
     "sign_in",
     "downgrade",
     "revocation",
+    "webhooks",
+    "mail",
     "embedded",
 ]
 

@@ -9,9 +9,10 @@ from services.audit.routes import ROUTES
 from services.audit.store import RECORDS
 from services.audit.usecases.exports import OPERATIONS
 from services.audit.usecases.heads import sign_heads
-from shared.erasure import Erasing, erase_organization
+from shared.erasure import Erasing, erase_organization, erase_person
 from shared.events.audit import PUBLISHED, OrganizationErased
 from shared.events.billing import EntitlementsChanged
+from shared.events.identity import UserClosed
 from shared.events.org import OrganizationErasureStarted
 from shared.service import Job, Service, on, on_everything
 
@@ -22,11 +23,12 @@ service = Service(
     publishes=PUBLISHED,
     jobs=(Job(sign_heads, every_seconds=60),),
     operations=OPERATIONS,
-    sources=("identity", "org", "sharing", "billing", "courier"),
+    sources=("identity", "org", "sharing", "billing", "courier", "audit"),
     consumers=(
         on_everything(record),
         on(EntitlementsChanged, keep_retention),
         on(OrganizationErasureStarted, erase_organization),
+        on(UserClosed, erase_person),
     ),
     erasing=Erasing(OrganizationErased),
     records=RECORDS,

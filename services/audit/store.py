@@ -17,11 +17,11 @@ from shared.ids import new_id
 from shared.paging import TOTAL_CAP
 from shared.records import Records
 
+COLUMNS = (*CONTENT, "previous_hash", "hash", *ADDED)
 RECORDS = (
-    Records("audit_entries", "audit_entries", (*CONTENT, "previous_hash", "hash"), ("number",), {"number": "bigint"}),
+    Records("audit_entries", "audit_entries", COLUMNS, ("number",), {"number": "bigint"}),
     Records("people", "people", ("user_id", "name", "email", "status"), ("user_id",)),
 )
-COLUMNS = (*CONTENT, "previous_hash", "hash", *ADDED)
 PLACES = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
 INSERT = f"insert into audit_entries ({', '.join(COLUMNS)}) values ({PLACES})"  # noqa: S608
 END = """
@@ -167,6 +167,13 @@ async def keep_person(tx: Tx, org_id: str, person: Person) -> None:
         person.email,
         person.status,
     )
+
+
+async def names_of(read: Read, org_id: str, user_ids: Sequence[str]) -> dict[str, str]:
+    rows = await read.rows(
+        "select user_id, name from people where org_id = $1 and user_id = any($2::text[])", org_id, list(user_ids)
+    )
+    return {row["user_id"]: row["name"] for row in rows}
 
 
 async def organizations_of(read: Read, user_id: str) -> list[str]:

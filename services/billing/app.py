@@ -19,7 +19,7 @@ from services.billing.consumers import (
 )
 from services.billing.routes import ROUTES
 from services.billing.store.records import RECORDS
-from services.billing.usecases.closing import forget_kept_invoices, keep_invoices
+from services.billing.usecases.closing import forget_customers, forget_kept_invoices, keep_what_stays
 from services.billing.usecases.collecting import collect
 from services.billing.usecases.own import Own, provider_of
 from services.billing.usecases.providers import Provider
@@ -94,8 +94,9 @@ service = Service(
         Job(collect, every_seconds=5),
         Job(reconcile, every_seconds=60),
         Job(forget_kept_invoices, every_seconds=3600),
+        Job(forget_customers, every_seconds=60),
     ),
-    erasing=Erasing(billing.OrganizationErased, first=keep_invoices),
+    erasing=Erasing(billing.OrganizationErased, first=keep_what_stays),
     records=RECORDS,
     opens=opening(lambda env: provider_of(env.settings)),
 )

@@ -18,6 +18,7 @@ from services.billing.rules import Interval, Terms
 from shared.config import Misconfigured
 from shared.errors import invalid
 from shared.events.billing import Entitlements
+from shared.own_yaml import read_own
 
 DEFAULT = Path(__file__).parent / "catalogue.yaml"
 
@@ -179,7 +180,7 @@ class Catalogue(_Strict):
     def chosen(self, plan_id: str) -> Plan:
         """A plan that a client named."""
         if plan_id not in self.by_id:
-            raise invalid("/plan", "unknown_plan", f"The plans are {', '.join(self.by_id)}.")
+            raise invalid("/plan", "unknown_plan", f"The plans are {', '.join(self.by_id)}.", plans=list(self.by_id))
         return self.by_id[plan_id]
 
 
@@ -253,7 +254,7 @@ def _flat(value: Any, name: str = "") -> dict[str, Any]:
 def read_catalogue(path: Path = DEFAULT) -> Catalogue:
     """The catalogue of a file, or `Misconfigured` with all that is wrong in it."""
     try:
-        return Catalogue.model_validate(yaml.safe_load(path.read_text()))
+        return Catalogue.model_validate(read_own(path))
     except OSError as away:
         raise Misconfigured([f"the plan catalogue {path} can't be read: {away.strerror}"]) from None
     except yaml.YAMLError as wrong:

@@ -13,9 +13,9 @@ from services.courier.store import mails as store
 from services.courier.usecases.own import own
 from shared.events import Envelope
 from shared.events.audit import HeadSigned
-from shared.events.billing import EntitlementsChanged
+from shared.events.billing import EntitlementsChanged, TestClockStarted
 from shared.events.courier import MailRequested
-from shared.events.identity import UserClosed, UserRegistered
+from shared.events.identity import UserClosed, UserLanguageChanged, UserRegistered
 from shared.events.org import (
     MemberDeactivated,
     MemberEmailChanged,
@@ -48,11 +48,11 @@ async def store_mail(ctx: Ctx, asked: MailRequested) -> None:
     if ctx.cause is None:
         raise RuntimeError("a mail is asked for by an event")
     async with ctx.tx() as tx:
-        if await store.add(tx, new_id("mail"), ctx.cause.id, asked, ctx.now):
+        if await store.add(tx, new_id("mail"), ctx.cause.id, asked, ctx.now, again=ctx.cause.replayed):
             tx.after_commit(own(ctx).mails.wake)
 
 
-async def keep_reader(ctx: Ctx, told: UserRegistered) -> None:
+async def keep_reader(ctx: Ctx, told: UserRegistered | UserLanguageChanged) -> None:
     """In which language this person is written to."""
     if told.language is not None:
         async with ctx.tx() as tx:
@@ -100,6 +100,11 @@ async def keep_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
     async with ctx.tx() as tx:
         await heard.keep_entitlements(tx, told.org_id, told.entitlements, ctx.now)
         tx.after_commit(own(ctx).webhooks.wake)
+
+
+async def keep_test_organization(ctx: Ctx, told: TestClockStarted) -> None:
+    async with ctx.tx() as tx:
+        await heard.keep_test_organization(tx, told.org_id)
 
 
 async def keep_head(ctx: Ctx, told: HeadSigned) -> None:

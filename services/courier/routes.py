@@ -57,5 +57,6 @@ ROUTES = (
     get("/v1/undeliverable-addresses", bounces.list_dead_addresses, admin("mail.undeliverable")),
     delete("/v1/undeliverable-addresses/{address}", bounces.release_address, admin("mail.undeliverable")),
     get("/internal/capabilities", read_capabilities, person("me.read")),
+    post("/internal/webhook-samples", deliveries.send_sample, service("webhooks.sample"), status=202),
     get("/internal/mail-previews", previews.list_previews, service("mail_previews.read")),
 )

@@ -29,10 +29,11 @@ LINK_PATHS: Mapping[str, str] = {
     "email_change": "/confirm-email/{token}",
     "email_change_undo": "/undo-email/{token}",
     "break_glass": "/break-glass/{token}",
+    "sso_link": "/sign-in/link/{token}",
 }
 PICTURE_PATH = "/v1/dashboard-pictures/{token}"
 PAGES: Mapping[str, str] = {
-    "invitation_renewal": "/users",
+    "invitation_renewal": "/users?status=pending",
     "account_exists": "/sign-in",
     "dashboard_shared": "/dashboards",
     "embed_secret_expiring": "/embed-secret",
@@ -59,9 +60,9 @@ PAGES: Mapping[str, str] = {
     "organization_reopened": "/organization",
     "organization_erased_soon": "/organization",
     "organization_erased": "/me/security",
-    "scim_token_created": "/developers",
+    "scim_token_created": "/provisioning",
     "account_provisioned": "/",
-    "removals_held": "/users",
+    "removals_held": "/provisioning",
     "email_change_taken": "/sign-in",
     "sessions_revoked": "/sign-in",
     "account_closed": "/sign-up",
@@ -70,7 +71,8 @@ PAGES: Mapping[str, str] = {
     "sso_activated": "/sso",
     "sso_switched_off": "/sso",
     "sso_certificate_expiring": "/sso",
-    "sso_approval_requested": "/users",
+    "sso_metadata_changed": "/sso",
+    "sso_approval_requested": "/users?status=pending",
     "sso_approved": "/dashboards",
     "sso_linked": "/me/security",
     "break_glass_used": "/audit",
@@ -179,12 +181,13 @@ SECRET_BYTES = 32
 ANSWER_LETTERS = 1000
 SMALLEST_PLAN = "pro"
 
-EVENT_TYPES = frozenset(
-    event.TYPE
+EVENTS = {
+    event.TYPE: event
     for module in (identity, org, sharing, billing, audit)
     for event in module.PUBLISHED
     if "org_id" in event.model_fields
-)
+}
+EVENT_TYPES = frozenset(EVENTS)
 
 Disabled = Literal["admin", "failing", "gone"]
 
@@ -241,6 +244,7 @@ class Attempt:
     answer: str
     milliseconds: int
     number: int = 0
+    error_code: str | None = None
 
     @property
     def well(self) -> bool:
@@ -286,7 +290,11 @@ def check_plan(plan: Plan | None) -> None:
 
 def check_room(there: int) -> None:
     if there >= MOST_WEBHOOKS:
-        raise Problem("conflict", f"There are {there} webhooks, and no organization may have more.")
+        raise Problem(
+            "conflict",
+            f"There are {there} webhooks, and no organization may have more.",
+            meta={"because": "too_many_webhooks", "limit": MOST_WEBHOOKS},
+        )
 
 
 def body_of(heard: Envelope) -> str:

@@ -43,7 +43,7 @@ class Keys:
 
     def remembered(self, digest: str) -> Key | None:
         known = self._keys.kept(digest)
-        return known.value if known is not None else None
+        return known.value if known is not None and not self.has_ended(known.value.key_id or "") else None
 
     async def find(self, token: str, digest: str, source_ip: str, *, believe: bool, after: str | None) -> Key:
         async def ask() -> Key:
@@ -52,10 +52,9 @@ class Keys:
 
         return await get_fact(self._keys, digest, ask, believe=believe, after=after)
 
-    def check_not_ended(self, key_id: str) -> None:
-        """`unauthenticated` for a key that is known to be revoked, without asking anybody."""
-        if key_id in self._ended:
-            raise refused_key()
+    def has_ended(self, key_id: str) -> bool:
+        """Whether a key is known to be revoked, without asking anybody."""
+        return key_id in self._ended
 
     def end(self, key_id: str) -> None:
         """A key is over, for good."""

@@ -32,8 +32,10 @@ from shared.internal import Internal
 from shared.mailbox import FileMailbox
 from shared.published import PublishedDocuments
 from shared.service import Service
+from shared.tracing import Tracer
 from shared.web.address import Address
 from shared.web.server import Limits, Listening, serve
+from shared.web.traced import traced
 
 GRACE_SECONDS = 15.0
 LARGEST_BODY = 10 * 1024 * 1024
@@ -72,6 +74,7 @@ async def gateway(
     *,
     rates: Rates = DEFAULT_RATES,
     monotonic: Callable[[], float] = time.monotonic,
+    tracer: Tracer | None = None,
 ) -> AsyncIterator[RunningGateway]:
     """Hears the news on a bus that was started, then listens. On leaving: finishes what is under way, then closes."""
     clock = clock or SystemClock()
@@ -79,7 +82,7 @@ async def gateway(
     operations = tuple(operations_of(docs.openapi))
     _check_reachable(settings, {operation.service for operation in operations})
     internal = Internal(
-        settings.secrets.keyring("gateway"), {name: Address.parse(url) for name, url in settings.urls.items()}
+        settings.secrets.keyring("gateway"), {name: Address.parse(url) for name, url in settings.urls.items()}, tracer
     )
     standing = Standing(internal, monotonic)
     possibilities = Possibilities(monotonic)
@@ -102,7 +105,8 @@ async def gateway(
     )
     door = Door(house, Table(operations, ROUTES, FROM_CALLER_ALONE), authentication, standing, rates, monotonic)
     await bus.subscribe(feed.receive, keys=KEYS)
-    listening = await serve(door.answer, address, Limits(body_bytes=LARGEST_BODY), reuse_port=settings.reuse_port)
+    limits = Limits(body_bytes=LARGEST_BODY)
+    listening = await serve(traced(tracer, door.answer), address, limits, reuse_port=settings.reuse_port)
     running = RunningGateway(listening, feed)
     refreshing = asyncio.create_task(tokens.keep_fresh(), name="gateway keeps identity's keys fresh")
     try:

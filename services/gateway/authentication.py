@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
 from services.gateway.access_tokens import AccessTokens, Claims, bad_token
-from services.gateway.api_keys import actor_of
+from services.gateway.api_keys import actor_of, refused_key
 from services.gateway.credentials import ApiKey, Bearer, Credential, SessionCookie
 from services.gateway.feed import Feed
 from services.gateway.standing import Membership, Session, Standing, both, cookie_key, csrf_token, session_ended
@@ -100,10 +101,14 @@ class Authentication:
 
     async def _by_key(self, token: str, source: str, after: str | None) -> Caller:
         keys, key_id = self._standing.keys, read_token(token)
-        keys.check_not_ended(key_id.key_id if key_id is not None else "")
         believe = after is None and self._feed.alive
+        if keys.has_ended(key_id.key_id if key_id is not None else ""):
+            with suppress(Problem):  # identity is told of it; the answer is no, whatever it says
+                await keys.find(token, cookie_key(token), source, believe=believe, after=None)
+            raise refused_key()
         found = await keys.find(token, cookie_key(token), source, believe=believe, after=after)
-        keys.check_not_ended(found.key_id or "")
+        if keys.has_ended(found.key_id or ""):
+            raise refused_key()
         return Caller(actor_of(found, self._clock.now()))
 
     def _told(self, key: str, session: Session, member: Membership, claims: Claims | None) -> Caller:
@@ -127,10 +132,12 @@ class Authentication:
 
 
 def _actor(session: Session, member: Membership, org_id: str, claims: Claims | None) -> Actor:
-    """Without an active membership a person acts without organization and role; deactivated in the one they work in, not at all."""
+    """Without an active membership a person acts without organization and role; deactivated in the one they work in, or signed out of it by an Admin, not at all."""
     if member.user_id != session.user_id or (member.active and org_id and member.org_id != org_id):
         raise Problem("auth_unavailable", retry_after=1)
     if org_id and member.status in ("inactive", "removed"):
+        raise session_ended()
+    if member.active and member.org_id in session.barred_from:
         raise session_ended()
     proof = claims if claims is not None and claims.auth_time >= (session.auth_time or 0) else session
     return Actor(

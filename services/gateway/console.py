@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from aiohttp import web
@@ -55,18 +56,21 @@ FOR_GOOD = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file's bytes, plain and pressed."""
+    """A file's bytes, plain, and pressed once somebody wants them so: a start presses nothing."""
 
     media: str
     plain: bytes
-    pressed: bytes
     etag: str
     keep: str
 
     @classmethod
     def of(cls, media: str, content: bytes, keep: str) -> StaticFile:
         etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        return cls(media, content, gzip.compress(content, 9, mtime=0), etag, keep)
+        return cls(media, content, etag, keep)
+
+    @cached_property
+    def pressed(self) -> bytes:
+        return gzip.compress(self.plain, 9, mtime=0)
 
     def response(self, request: Request) -> web.Response:
         headers = {**HEADERS, "Cache-Control": self.keep, "ETag": self.etag}

@@ -24,12 +24,15 @@ from shared.errors import Problem
 from shared.metrics import REQUESTS
 from shared.routing import RouteTable
 from shared.service import Route, UseCase
+from shared.tracing import name_span
 from shared.web.problems import close_after
 from shared.web.scim import refusal
 from shared.web.server import Request
 
 log = structlog.get_logger()
 
+AUTHZEN = "/access/v1/"
+AUTHZEN_REQUEST = "X-Request-ID"
 OWNERS_OF_STANDING = frozenset({"identity", "org"})
 POLICY = "Content-Security-Policy"
 EVERYWHERE = {
@@ -79,6 +82,9 @@ class Door:
             else:
                 (operation, own), path = self._table.find(request.method, request.safe_path)
                 name = operation.name
+                name_span(name, {"http.route": operation.path})
+                if operation.path.startswith(AUTHZEN):
+                    headers |= _request_named(request)
                 response = await self._pass(request, operation, own, path, headers, began)
         except Problem as problem:
             response = refusal(problem, request.safe_path, request.id)
@@ -188,6 +194,12 @@ class Door:
         if operation.writes and person is not None and operation.service in OWNERS_OF_STANDING:
             self._standing.drop(person)  # perhaps it changed what is known of who sent it, and the news is yet to come
         return response
+
+
+def _request_named(request: Request) -> dict[str, str]:
+    """AuthZEN has a client's own id of a request come back with the answer, whatever that is."""
+    named = request.headers.get(AUTHZEN_REQUEST, "")
+    return {AUTHZEN_REQUEST: named} if named.isascii() and named.isprintable() and named else {}
 
 
 class Table:

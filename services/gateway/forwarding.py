@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from asyncio import sleep
+from random import uniform
 from urllib.parse import quote
 
 from aiohttp import web
@@ -12,10 +14,13 @@ from services.gateway.credentials import cookies_named
 from shared.auth import Actor
 from shared.errors import Problem
 from shared.internal import Internal
+from shared.tracing import unsampled
 from shared.web.client import Answer, Headers
 from shared.web.server import Request
 
 HOP_SECONDS = 10.0
+# So long a stranger waits to hear that there is too much to do: who asks again at once costs next to nothing, and many don't come back as one.
+HELD_SECONDS = (0.5, 1.5)
 
 FORWARDED = frozenset(
     {
@@ -25,7 +30,6 @@ FORWARDED = frozenset(
         b"if-match",
         b"if-none-match",
         b"tenantry-after",
-        b"traceparent",
         b"user-agent",
     }
 )
@@ -75,6 +79,8 @@ class Forwarding:
             (b"Request-Id", request.id.encode()),
             *_named(request, signed_by.lower().encode()),
         ]
+        if (traceparent := unsampled(request.headers.get("traceparent"))) is not None:
+            headers.append((b"traceparent", traceparent.encode()))
         if source:
             headers.append((b"Tenantry-Source-Ip", source.encode()))
         if cookie is not None:
@@ -83,7 +89,18 @@ class Forwarding:
             answer = await self._internal.send(service, request.method, target_of(request), headers, body, seconds)
         except ValueError:  # a header or an address that can't be written again
             raise Problem("malformed_request") from None
+        except Problem as refused:
+            if refused.code == "overloaded":
+                await _hold(actor)
+            raise
+        if answer.status == 503:
+            await _hold(actor)
         return web.Response(status=answer.status, headers=_returned(answer, service), body=answer.body)
+
+
+async def _hold(actor: Actor) -> None:
+    if actor.kind == "anonymous":
+        await sleep(uniform(*HELD_SECONDS))  # noqa: S311
 
 
 def target_of(request: Request) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -17,6 +18,7 @@ from services.gateway.documents import hearers
 from shared.errors import KINDS, Kind
 from shared.mailbox import StoredMail
 from shared.published import PublishedDocuments
+from shared.samples import example_of
 from shared.service import Answer
 
 FOLDER = Path(__file__).parent / "pages"
@@ -67,7 +69,14 @@ class Pages:
             sources = self._sources(name)
             heard_by = sorted(set().union(*(hearers(self._docs, source, name) for source in sources)))
             schema = self._docs.events[name]
-            event = {"type": name, "schema": schema, "sources": sources, "heard_by": heard_by}
+            event = {
+                "type": name,
+                "schema": schema,
+                "sources": sources,
+                "heard_by": heard_by,
+                "versions": self._versions(name),
+                "example": json.dumps(example_of(schema), indent=2),
+            }
             by_source.setdefault(name.partition(".")[0], []).append(event)
         return self._page("events", sources=by_source)
 
@@ -85,6 +94,12 @@ class Pages:
 
     def mail_previews(self, previews: Sequence[Any]) -> str:
         return self._page("mail_previews", previews=previews)
+
+    def _versions(self, event_type: str) -> list[tuple[str, str]]:
+        """All versions of what an event says: `v1` and its type, and so on. The old ones are published beside the new one."""
+        stem = event_type.rpartition(".")[0]
+        found = [name for name in self._docs.events if name.rpartition(".")[0] == stem]
+        return [(name.rpartition(".")[2], name) for name in sorted(found, key=lambda one: int(one.rpartition(".v")[2]))]
 
     def _sources(self, event_type: str) -> list[str]:
         """Who says an event: its owner, or, for a task, whoever asks for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -11,6 +12,7 @@ from shared.web.server import Request
 Address = IPv4Address | IPv6Address
 
 MOST_HOPS = 20
+WITH_PORT = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<v4>[0-9.]+))(?::[0-9]{1,5})?")
 
 
 class SourceAddresses:
@@ -20,21 +22,21 @@ class SourceAddresses:
         self._trusted = [ip_network(proxy, strict=False) for proxy in trusted_proxies]
 
     def of(self, request: Request) -> str:
-        """The address as text, empty on a unix socket."""
+        """The address as text; empty when it is unknown, and on a unix socket."""
         if self._trusted and "X-Forwarded-For" in request.headers:
             peer = address_of(request.remote)
             if peer is not None and self._trusts(peer):
-                return str(self._behind(peer, ",".join(request.headers.getall("X-Forwarded-For"))))
+                return str(self._behind(peer, ",".join(request.headers.getall("X-Forwarded-For"))) or "")
         return _spelt(request.remote)
 
-    def _behind(self, peer: Address, forwarded: str) -> Address:
-        for named in reversed(forwarded.split(",")[-MOST_HOPS:]):
-            address = address_of(named.strip())
-            if address is None:
-                break
+    def _behind(self, peer: Address, forwarded: str) -> Address | None:
+        """Nobody where a trusted proxy names somebody that can't be read, like RFC 7239's `unknown`: the proxy itself would be let in where it is."""
+        written = [named for part in forwarded.split(",") if (named := part.strip())]
+        for named in reversed(written[-MOST_HOPS:]):
+            address = _address_in(named)
+            if address is None or not self._trusts(address):
+                return address
             peer = address
-            if not self._trusts(peer):
-                break
         return peer
 
     def _trusts(self, address: Address) -> bool:
@@ -49,6 +51,13 @@ def address_of(text: str | None) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def _address_in(named: str) -> Address | None:
+    """What a proxy wrote: an address, with the port that some add to it."""
+    if match := WITH_PORT.fullmatch(named):
+        return address_of(match["v6"] or match["v4"])
+    return address_of(named)
 
 
 @lru_cache(maxsize=10_000)

@@ -37,6 +37,7 @@ class Session(BaseModel):
     auth_time: int | None = None
     email: str | None = None
     name: str | None = None
+    barred_from: tuple[str, ...] = ()
 
 
 class Organization(BaseModel):

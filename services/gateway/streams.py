@@ -48,7 +48,12 @@ class Streams:
     ) -> web.StreamResponse:
         """Writes until it ends; `too many` is answered as a refusal, before anything is written."""
         if self.open[whose] >= MOST_PER_PERSON:
-            raise Problem("rate_limited", f"At most {MOST_PER_PERSON} streams at a time.", retry_after=5)
+            raise Problem(
+                "rate_limited",
+                f"At most {MOST_PER_PERSON} streams at a time.",
+                retry_after=5,
+                meta={"because": "streams", "limit": MOST_PER_PERSON},
+            )
         self.open[whose] += 1
         try:
             response = web.StreamResponse(headers={**headers, "Content-Type": MEDIA, "X-Accel-Buffering": "no"})
@@ -65,11 +70,13 @@ class Streams:
 async def _write(stream: Stream, request: Request, response: web.StreamResponse) -> None:
     writing = asyncio.create_task(_write_all(stream, response))
     try:
-        while not writing.done() and not request.gate.draining:
+        while not writing.done() and not request.gate.draining and request.transport is not None:
             await asyncio.wait([writing], timeout=LOOK_SECONDS)
     finally:
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
+        if request.gate.draining:
+            response.force_close()  # it was begun when a next request was still welcome; waiting for one would hold up the end
 
 
 async def _write_all(stream: Stream, response: web.StreamResponse) -> None:

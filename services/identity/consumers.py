@@ -79,17 +79,22 @@ async def _enter(ctx: Ctx, org_id: str, member: org.Member) -> None:
                     session_id=session.session_id,
                     org_id=org_id,
                     authenticated_at=session.authenticated_at,
+                    reason="entered",
                 )
             )
 
 
 async def _leave(ctx: Ctx, org_id: str, member: org.Member) -> None:
-    """Ends the sessions that are in the organization, whatever others the person belongs to: nobody is moved without asking for it."""
+    """Ends the sessions that are in the organization, whatever others the person belongs to: nobody is moved without asking for it.
+
+    Should the person come back, so does nothing that they held before: what is elsewhere enters with a new proof.
+    """
     async with ctx.tx() as tx:
         await accounts.lock(tx, member.user_id)
         await projections.keep_membership(
             tx, org_id, member.user_id, member.status, member.effective_role, member.joined_at
         )
+        await projections.mark_revoked(tx, org_id, member.user_id, ctx.now)
         for session in await sessions.end_in_org(tx, member.user_id, org_id):
             await tx.emit(
                 SessionEnded(

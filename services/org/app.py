@@ -22,12 +22,15 @@ from services.org.usecases.own import Own
 from services.org.usecases.product_mails import send_digests
 from services.org.usecases.restoring import forget_deleted_groups
 from services.org.usecases.taking_along import TAKING_ALONG
+from shared.erasure import erase_person
 from shared.events import audit, billing, courier, identity, sharing
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import (
     SessionChanged,
     SessionStarted,
+    TwoFactorEnabled,
+    TwoFactorRemoved,
     UserClosed,
     UserEmailChanged,
     UserNameChanged,
@@ -59,9 +62,12 @@ service = Service(
         on(UserRegistered, consumers.know_person),
         on(SessionStarted, consumers.note_activity),
         on(SessionChanged, consumers.note_activity),
+        on(TwoFactorEnabled, consumers.keep_two_factor),
+        on(TwoFactorRemoved, consumers.keep_two_factor),
         on(UserNameChanged, consumers.rename_person),
         on(UserEmailChanged, consumers.readdress_person),
         on(UserClosed, consumers.let_person_go),
+        on(UserClosed, erase_person),
         on(EntitlementsChanged, consumers.apply_entitlements),
         *(
             on(one.OrganizationErased, consumers.note_confirmation)

@@ -6,7 +6,7 @@ import structlog
 
 from services.org import rules
 from services.org.rules.digests import next_at
-from services.org.store import approvals, digests, groups, members, organizations
+from services.org.store import approvals, digests, groups, members, organizations, scim_invitations
 from services.org.store.organizations import Person
 from services.org.usecases.domains import register_first, tell_plan_change
 from services.org.usecases.erasing import note_confirmation as note_confirmation
@@ -21,6 +21,8 @@ from shared.events.identity import (
     SessionChanged,
     SessionStarted,
     Signup,
+    TwoFactorEnabled,
+    TwoFactorRemoved,
     UserClosed,
     UserEmailChanged,
     UserNameChanged,
@@ -65,6 +67,16 @@ async def note_activity(ctx: Ctx, told: SessionStarted | SessionChanged) -> None
                 await members.note_activity(tx, told.org_id, told.user_id, ctx.cause.time if ctx.cause else ctx.now)
 
 
+async def keep_two_factor(ctx: Ctx, told: TwoFactorEnabled | TwoFactorRemoved) -> None:
+    """Whether the person has a second factor, for each of their organizations to look for."""
+    has_one = bool(told.factors)
+    async with ctx.tx() as tx:
+        await organizations.keep_two_factor(tx, told.user_id, has_one)
+        for org_id in await organizations.organizations_of(tx, told.user_id):
+            if await organizations.lock(tx, org_id) is not None:
+                await members.keep_two_factor(tx, org_id, told.user_id, has_one)
+
+
 async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
     """The person is no longer a member anywhere.
 
@@ -74,6 +86,7 @@ async def let_person_go(ctx: Ctx, told: UserClosed) -> None:
     async with ctx.tx() as tx:
         await organizations.forget_person(tx, told.user_id)
         await approvals.forget_person(tx, told.user_id)
+        await scim_invitations.forget_person(tx, told.user_id)
         for org_id in await organizations.organizations_of(tx, told.user_id):
             async with holding(ctx, tx, org_id) as held:
                 if not await take_out(held, told.user_id, None):

@@ -60,9 +60,11 @@ from services.org.usecases.provisioning import (
     read_provisioning,
 )
 from services.org.usecases.restoring import list_deleted_groups, restore_group
+from services.org.usecases.scim_requests import list_provisioning_requests, note_request
 from services.org.usecases.security_policy import change_security_policy, read_security_policy
 from services.org.usecases.slots import list_slot_spells, read_slot_usage
 from services.org.usecases.taking_along import export_organization
+from services.org.usecases.user_filters import read_user_facets
 from services.org.usecases.users import (
     change_role_and_groups,
     deactivate_user,
@@ -76,7 +78,7 @@ from shared.service import Permission, anyone, delete, get, nobody, patch, perso
 from shared.web.scim import MEDIA
 
 SCIM = nobody("scim.provision")
-SHOWN: dict[str, Any] = {"media": MEDIA, "key": PROVISIONING}
+SHOWN: dict[str, Any] = {"media": MEDIA, "key": PROVISIONING, "noted": note_request}
 SENT: dict[str, Any] = {**SHOWN, "query": ("attributes", "excludedAttributes"), "unrecorded": True}
 SCIM_USER = "/scim/v2/Users/{user_id}"
 SCIM_GROUP = "/scim/v2/Groups/{group_id}"
@@ -134,6 +136,7 @@ ROUTES = (
     get("/v1/users", list_users, may("users.read"), key="users:view"),
     post("/v1/users/bulk-actions", act_on_many, may("users.manage"), needs_key=True),
     post("/v1/users/exports", export_users, may("users.read"), status=202),
+    get("/v1/users/facets", read_user_facets, may("users.read"), key="users:view"),
     get("/v1/users/approvals", list_approvals, may("users.read")),
     post(
         "/v1/users/approvals/{user_id}/approval",
@@ -250,6 +253,7 @@ ROUTES = (
     post("/v1/groups/{group_id}/detachment", detach_group, may("groups.edit"), known_by=groups.exists),
     get("/v1/provisioning", read_provisioning, may("provisioning.read")),
     patch("/v1/provisioning", change_provisioning, may("provisioning.manage"), if_match=True),
+    get("/v1/provisioning/requests", list_provisioning_requests, may("provisioning.read")),
     get("/v1/provisioning/removals", list_held_removals, may("provisioning.read")),
     post("/v1/provisioning/removals/decisions", decide_removals, may("provisioning.manage")),
     post("/v1/provisioning/previews", preview_provisioning, may("provisioning.manage")),

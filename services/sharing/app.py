@@ -7,8 +7,10 @@ from pathlib import Path
 from services.sharing import consumers
 from services.sharing.routes import ROUTES
 from services.sharing.store.records import RECORDS
+from services.sharing.store.secrets import SEALED
 from services.sharing.usecases.embed_secrets import seal_secrets_anew, tell_expired_secrets, warn_of_expiring_secrets
 from services.sharing.usecases.embedding import forget_refusals
+from services.sharing.usecases.link_usage import forget_link_days
 from services.sharing.usecases.notices import send_notices
 from services.sharing.usecases.opened import opens
 from services.sharing.usecases.reviews import OPERATIONS
@@ -53,9 +55,11 @@ service = Service(
         Job(warn_of_expiring_secrets, every_seconds=60),
         Job(seal_secrets_anew, every_seconds=60),
         Job(forget_refusals, every_seconds=3600),
+        Job(forget_link_days, every_seconds=3600),
     ),
     erasing=Erasing(OrganizationErased),
     records=RECORDS,
+    sealed=SEALED,
     operations=OPERATIONS,
     opens=opens,
 )

@@ -49,7 +49,7 @@ async def welcome_organization(ctx: Ctx, told: OrganizationCreated) -> None:
     """A new organization: its name, and its first embed secret."""
     async with ctx.tx() as tx:
         await store.keep_organization(tx, told.org_id, told.organization.name)
-        await create_secret(ctx, tx, told.org_id)
+        await create_secret(ctx, tx, told.org_id, first=True)
 
 
 async def keep_organization(ctx: Ctx, told: OrganizationChanged) -> None:

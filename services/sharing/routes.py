@@ -15,11 +15,15 @@ from services.sharing.usecases import (
     group_dashboards,
     group_sharing,
     handover,
+    link_bulk,
+    link_policy,
+    link_usage,
     links,
     pictures,
     plans,
     reviews,
     sharing,
+    sight,
 )
 from services.sharing.usecases.asking import may_know_of
 from services.sharing.usecases.links import may_know_of_link
@@ -29,6 +33,7 @@ ONE = "/v1/dashboards/{dashboard_id}"
 IN_GROUP = "/v1/groups/{group_id}/dashboards/{dashboard_id}"
 LINK = "/v1/links/{link_id}"
 ALL_LINKS = "/v1/links/suspension"
+LINK_POLICY = "/v1/links/policy"
 ONE_EMBED_KEY = "/v1/embed-secrets/{secret_id}"
 
 ROUTES: tuple[Route, ...] = (
@@ -68,7 +73,10 @@ ROUTES: tuple[Route, ...] = (
     post(f"{ONE}/links", links.create_link, analyst("links.create"), seen_by=may_know_of, status=201, unrecorded=True),
     get(f"{ONE}/links", links.list_links_of_dashboard, member("links.read"), seen_by=may_know_of),
     get("/v1/links", links.list_links, member("links.read")),
+    get("/v1/links/usage", link_usage.read_links_usage, member("links.read")),
+    post("/v1/links/bulk-actions", link_bulk.act_on_many_links, member("links.write"), needs_key=True),
     get(LINK, links.read_link, member("links.read"), seen_by=may_know_of_link),
+    get(f"{LINK}/qr-code", link_usage.read_link_code, member("links.read"), seen_by=may_know_of_link),
     patch(LINK, links.change_link, member("links.write"), seen_by=may_know_of_link, unrecorded=True),
     delete(LINK, links.remove_link, member("links.write"), seen_by=may_know_of_link),
     post(
@@ -81,6 +89,9 @@ ROUTES: tuple[Route, ...] = (
     get(ALL_LINKS, links.read_links_suspension, analyst("links.read")),
     post(ALL_LINKS, links.suspend_links, admin("links.suspend")),
     delete(ALL_LINKS, links.resume_links, admin("links.suspend")),
+    get(LINK_POLICY, link_policy.read_link_policy, analyst("links.read")),
+    post(f"{LINK_POLICY}-preview", link_policy.preview_link_policy, admin("links.restrict")),
+    patch(LINK_POLICY, link_policy.change_link_policy, admin("links.restrict"), if_match=True),
     post(
         "/v1/users/{user_id}/dashboard-transfer",
         handover.transfer_dashboards,
@@ -93,6 +104,13 @@ ROUTES: tuple[Route, ...] = (
     post("/access/v1/search/subject", decisions.search_subjects, member("access.evaluate"), key="access:view"),
     post("/access/v1/search/action", actions.search_actions, member("access.evaluate"), key="access:view"),
     post("/v1/access-explanations", explanations.explain_access, member("access.evaluate"), key="access:view"),
+    get(
+        "/v1/users/{user_id}/dashboards",
+        sight.list_seen_dashboards,
+        admin("access.review"),
+        known_by=handover.member_is_known,
+    ),
+    get(f"{ONE}/viewers", sight.list_viewers, admin("access.review"), seen_by=sight.may_review),
     post("/v1/access-reviews", reviews.review_access, admin("access.review"), status=202),
     get("/v1/embed-secrets", embed_secrets.list_embed_secrets, admin("embed_secrets.read")),
     post("/v1/embed-secrets", embed_secrets.reset_embed_secret, admin("embed_secrets.reset"), status=201, fresh=True),

@@ -15,10 +15,10 @@ Receive = Callable[[Sequence[bytes]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Message:
-    """One message. `key`, the routing key, is an event's type or `{probe,heartbeat,replay}.<source>`.
+    """One message. `key`, the routing key, is an event's type or `{probe,heartbeat,replay,snapshot}.<who says it>`.
 
     `lasting` messages are kept by the broker until received; others expire after seconds and need no listener.
-    `to` names one queue that alone gets it (a replay into one subscriber), whatever `key` says.
+    `to` names one queue that alone gets it (a replay into one subscriber); of `key` then counts who says it.
     """
 
     key: str

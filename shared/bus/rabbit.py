@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from shared.bus import Message, Queue, Receive
-from shared.bus.rabbit_link import Link
+from shared.bus.rabbit_link import Link, cancelled
 from shared.bus.rabbit_publisher import Publisher
 from shared.bus.rabbit_subscription import Subscription
 
@@ -69,8 +69,7 @@ class RabbitBus:
         self._receiving = False
         await asyncio.gather(*(subscription.cancel() for subscription in self._subscriptions))
         if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
+            await cancelled(self._publishing)
         await asyncio.gather(self._in.close(), self._out.close())
 
     def healthy(self) -> str | None:

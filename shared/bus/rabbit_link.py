@@ -126,6 +126,15 @@ class Link:
         self.problem = problem
 
 
+async def cancelled(task: asyncio.Task[None]) -> None:
+    """Ends a task. One that waits for a broker's answer all the same, or whose cancellation a library took for another's, keeps nobody from closing."""
+    task.cancel()
+    _, living = await asyncio.wait([task], timeout=CLOSE_TIMEOUT)
+    if living:
+        log.info("A task of the bus did not end in time", task=task.get_name())
+        task.cancel()
+
+
 async def _close(connection: Connection) -> None:
     try:
         await connection.close(timeout=CLOSE_TIMEOUT)

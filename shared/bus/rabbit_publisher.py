@@ -16,7 +16,8 @@ from shared.bus import Message, NotPublished, Queue
 from shared.bus.amqp_frames import publish_frames
 from shared.bus.pauses import Pauses
 from shared.bus.rabbit_link import Connection, Link, open_channel
-from shared.bus.rabbit_topology import EVENTS, LIVE, declare
+from shared.bus.rabbit_topology import EVENTS, LIVE, TO, address_of, declare
+from shared.bus.senders import sender_of
 
 CONTENT_TYPE = b"application/cloudevents+json"
 SOON_STALE = b"60000"
@@ -82,7 +83,8 @@ class PublishingChannel(Channel):
             yield self._publish(LIVE, message.key, message, None)
             yield self._publish(EVENTS, message.key, message, window if message.lasting else None)
         else:
-            yield self._publish("", message.to, message, window if message.lasting else None)
+            key = address_of(sender_of(message.key), message.to)
+            yield self._publish(TO, key, message, window if message.lasting else None)
 
     def _publish(self, exchange: str, key: str, message: Message, window: Window | None) -> bytes:
         self._last_tag += 1

@@ -16,12 +16,15 @@ from pamqp.header import ContentHeader
 from shared.bus import Queue, Receive
 from shared.bus.arrivals import Arrivals, Ended
 from shared.bus.pauses import Pauses
-from shared.bus.rabbit_link import CLOSE_TIMEOUT, Connection, Link, open_channel
-from shared.bus.rabbit_topology import declare_exchanges, declare_feed, declare_queue
+from shared.bus.rabbit_link import CLOSE_TIMEOUT, Connection, Link, cancelled, open_channel
+from shared.bus.rabbit_topology import TO, declare_exchanges, declare_feed, declare_queue
+from shared.bus.senders import UNKNOWN, may_say, sender_of
 
 SET_UP_TIMEOUT = 10.0
 MOST_WAITING_IN_A_FEED = 100_000
 LONGEST_SILENCE = 15.0  # seconds: three probes of a service to itself
+
+Arrived = tuple[int, bytes | None]  # a delivery's number, and its body unless nobody shall receive it
 
 log = structlog.get_logger()
 
@@ -35,13 +38,17 @@ class ReceivingChannel(Channel):
 
     def __init__(self, connection: AbstractConnection, number: int) -> None:
         super().__init__(connection, number, publisher_confirms=False)
-        self.arrivals: Arrivals[tuple[int, bytes]] = Arrivals()
+        self.arrivals: Arrivals[Arrived] = Arrivals()
 
     async def _on_deliver_frame(self, frame: spec.Basic.Deliver) -> None:
         header = await self._get_frame()
         assert isinstance(header, ContentHeader)
         message = await self._read_content(frame, header)
-        self.arrivals.put((frame.delivery_tag or 0, message.body))
+        sender = _sender(frame.exchange or "", frame.routing_key or "")
+        is_theirs = may_say(sender, message.body)
+        if not is_theirs:
+            log.error("A message says what isn't its sender's to say", sender=sender, routing_key=frame.routing_key)
+        self.arrivals.put((frame.delivery_tag or 0, message.body if is_theirs else None))
 
 
 class Subscription:
@@ -57,7 +64,7 @@ class Subscription:
         self._prefetch = prefetch
         self._busy = False
         self._stopped = False
-        self._arrivals: Arrivals[tuple[int, bytes]] | None = None
+        self._arrivals: Arrivals[Arrived] | None = None
         self._task: asyncio.Task[None] | None = None
         self.joined = asyncio.Event()
         self.problem: str | None = f"{self} is not being received yet."
@@ -77,14 +84,14 @@ class Subscription:
         if self._arrivals is not None:
             self._arrivals.end(Ended())
         if not self._busy:
-            self._task.cancel()
+            await cancelled(self._task)
+            return
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def cancel(self) -> None:
         self._stopped = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancelled(self._task)
 
     async def _run(self) -> None:
         pauses = Pauses(first=0.1)
@@ -106,6 +113,8 @@ class Subscription:
         A queue that is silent for long gets a new one: a broker can take the consumer away without a word (RabbitMQ 3.10
         was seen to, when a quorum queue was deleted and declared again 30 ms later). For a replica in waiting it changes nothing.
         """
+        async with asyncio.timeout(SET_UP_TIMEOUT):
+            await declare_exchanges(connection)
         channel = await open_channel(connection, ReceivingChannel)
         try:
             async with asyncio.timeout(SET_UP_TIMEOUT):
@@ -122,7 +131,7 @@ class Subscription:
             self._arrivals = None
             await _close(channel)
 
-    async def _next(self, channel: ReceivingChannel) -> list[tuple[int, bytes]]:
+    async def _next(self, channel: ReceivingChannel) -> list[Arrived]:
         """What has arrived; nothing when a queue is silent for too long. A private feed may be."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_SILENCE if self._queue else None):
@@ -140,7 +149,6 @@ class Subscription:
         if self._stopped:
             raise Ended
         await channel.basic_qos(prefetch_count=self._prefetch)
-        await declare_exchanges(channel)
         if self._queue is None:
             feed = await declare_feed(channel, self._keys)
             await channel.basic_consume(feed, _put_aside, no_ack=True)
@@ -148,14 +156,23 @@ class Subscription:
             await declare_queue(channel, self._queue)
             await channel.basic_consume(self._queue.name, _put_aside)
 
-    async def _receive_and_acknowledge(self, channel: ReceivingChannel, arrived: Sequence[tuple[int, bytes]]) -> None:
+    async def _receive_and_acknowledge(self, channel: ReceivingChannel, arrived: Sequence[Arrived]) -> None:
+        """A feed's beginning is a call for nothing; when all that arrived is for nobody, there is none."""
+        bodies = [body for _, body in arrived if body is not None]
         self._busy = True
         try:
-            await self._receive([body for _, body in arrived])
+            if bodies or not arrived:
+                await self._receive(bodies)
             if self._queue is not None:
                 await channel.basic_ack(arrived[-1][0], multiple=True)
         finally:
             self._busy = False
+
+
+def _sender(exchange: str, key: str) -> str:
+    if exchange == TO:
+        return key.partition(".")[0]
+    return sender_of(key) if exchange else UNKNOWN
 
 
 async def _put_aside(_: DeliveredMessage) -> None:

@@ -22,7 +22,7 @@ Ask = Callable[..., Coroutine[Any, Any, Any]]
 @asynccontextmanager
 async def asking(data: Path | None, service: str) -> AsyncIterator[Ask]:
     """A function `ask(method, path, body)` to one service; what it refuses is said in words, fault by fault."""
-    address, secrets = _way_to(data, service)
+    address, secrets = way_to(data, service)
     internal = Internal(secrets.keyring(service), {service: Address.parse(address)})
 
     async def ask(method: str, path: str, body: Any = None) -> Any:
@@ -37,7 +37,7 @@ async def asking(data: Path | None, service: str) -> AsyncIterator[Ask]:
         await internal.close()
 
 
-def _way_to(data: Path | None, service: str) -> tuple[str, Secrets]:
+def way_to(data: Path | None, service: str) -> tuple[str, Secrets]:
     name = service.upper()
     address = os.environ.get(f"TENANTRY_{name}_URL") or os.environ.get(f"TENANTRY_{name}_LISTEN")
     file = os.environ.get("TENANTRY_SECRETS_FILE")

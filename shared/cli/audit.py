@@ -21,7 +21,12 @@ def add_to(app: typer.Typer, product: Product) -> None:
 
     @audit.command("verify")
     def verify(
-        file: Annotated[Path, typer.Argument(help="An export as NDJSON, without a filter.")],
+        file: Annotated[
+            Path,
+            typer.Argument(
+                help="The log as NDJSON without a filter, or an organization's whole export (ZIP), or the audit_entries.json in it."
+            ),
+        ],
         heads: Annotated[
             Path | None, typer.Option(help="Signed heads that were kept elsewhere: what GET /v1/audit-heads answers.")
         ] = None,

@@ -15,10 +15,13 @@ import orjson
 from shared.cli.doctor_broker import broker
 from shared.cli.doctor_databases import database
 from shared.cli.doctor_payments import payments
+from shared.cli.doctor_sign_in import single_sign_on
+from shared.cli.doctor_traces import traces
 from shared.cli.findings import Finding, Installation, doubtful, well, wrong
 from shared.cli.place import Place
 from shared.config import Misconfigured, Secrets, settings_from
 from shared.process import Product
+from shared.trace_export import TraceExport
 from shared.web.address import Address
 from shared.web.client import Client, DeadlineExceeded, Overloaded, Unreachable
 
@@ -65,6 +68,7 @@ def know(product: Product, place: Place) -> tuple[Installation | None, list[Find
         f"file://{place.mail}",
         place.secrets_file,
         facts.get("admin"),
+        TraceExport(endpoint=facts["traces"]) if facts.get("traces") else None,
     )
     return installation, [well("running", f"process {facts['pid']}, {facts['url']}")]
 
@@ -85,6 +89,8 @@ def configured(product: Product, place: Place) -> tuple[Installation | None, lis
         settings.urls["gateway"],
         settings.mail,
         Path(os.environ["TENANTRY_SECRETS_FILE"]),
+        traces=settings.traces,
+        bus_urls=settings.bus_urls,
     )
     found = [well("variables", "the TENANTRY_… variables are complete")]
     return installation, [*found, *payments(settings.stripe, settings.public_url)]
@@ -253,5 +259,7 @@ SECTIONS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Processes", (gateway, readiness)),
     ("Databases", (database,)),
     ("Events", (broker,)),
+    ("Traces", (traces,)),
+    ("Signing in", (single_sign_on,)),
     ("Mail, disk, secrets", (mail, disk, secrets_file)),
 )

@@ -5,21 +5,61 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import aiormq
-from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
+from aiormq.exceptions import AMQPError, ChannelAccessRefused, ChannelNotFoundEntity
 
 from shared.bus.rabbit_link import OLDEST_VERSION
+from shared.bus.rabbit_topology import EVENTS
 from shared.cli.findings import Finding, Installation, doubtful, well, wrong
 from shared.outbox import queue_name
 
 CONNECT_SECONDS = 10
+NOBODY = "heartbeat.nobody"  # a routing key that no service has, and no queue is bound to
 
 
 async def broker(it: Installation) -> list[Finding]:
-    if not it.bus_url.startswith("amqp"):
+    url = it.bus_url if it.bus_url.startswith("amqp") else next(iter(it.bus_urls.values()), "")
+    if not url:
         return [well("bus", "in memory; what is under way is kept in the databases")]
-    where = urlsplit(it.bus_url)
+    return [*await _broker_at(it, url), *await _users(it)]
+
+
+async def _users(it: Installation) -> list[Finding]:
+    found = [finding for name, url in it.bus_urls.items() if (finding := await _user(name, url))]
+    return found or [well("broker users", "speak for their own service alone")] * bool(it.bus_urls)
+
+
+async def _user(service: str, url: str) -> Finding | None:
+    """None when it can sign in, and can't speak as somebody else."""
+    again = "tenantry broker plan | rabbitmqctl import_definitions /dev/stdin"
+    connection = aiormq.Connection(url)
+    try:
+        await connection.connect()
+    except (AMQPError, OSError) as why:
+        return wrong(
+            f"{service}: broker user",
+            f"it can't sign in: {why}",
+            risk=f"{service} hears nothing, and what it says waits in its outbox",
+            fix=f"check TENANTRY_{service.upper()}_AMQP_URL, or make its user: {again}",
+        )
+    try:
+        channel = await connection.channel()
+        await channel.basic_publish(b"{}", exchange=EVENTS, routing_key=NOBODY)
+    except (ChannelAccessRefused, ChannelNotFoundEntity):
+        return None
+    finally:
+        await connection.close()
+    return doubtful(
+        f"{service}: broker user",
+        "it may publish under any service's name",
+        risk=f"whoever takes over {service} can make events of others up",
+        fix=again,
+    )
+
+
+async def _broker_at(it: Installation, url: str) -> list[Finding]:
+    where = urlsplit(url)
     shown = f"{where.hostname}:{where.port or 5672}"
-    connection = aiormq.Connection(it.bus_url)
+    connection = aiormq.Connection(url)
     try:
         await connection.connect()
     except (AMQPError, OSError) as why:

@@ -1,16 +1,21 @@
-"""The doctor's look at each service's database: reach, version, clock, role, fences, migrations, and what got stuck."""
+"""The doctor's look at each service's database: reach, version, clock, role, fences, migrations, sealed secrets, and what got stuck."""
+
+# ruff: noqa: S608 - only declared names of tables and columns are put into statements; values are always bound
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
 from shared.cli.findings import Finding, Installation, doubtful, well, wrong
+from shared.config import Misconfigured, Secrets
 from shared.migrate import OLDEST_POSTGRES, migrations_of
+from shared.sealed_columns import SealedColumn
+from shared.sealing import Sealer
 
 CONNECT_SECONDS = 5
 STUCK_SECONDS = 60
@@ -216,6 +221,47 @@ async def outbox(of: Looked) -> Finding | None:
     )
 
 
+async def sealed(of: Looked) -> Finding | None:
+    """Whether every sealed secret opens with one of the installation's master keys, and with which."""
+    try:
+        sealer = Sealer(Secrets.load(of.it.secrets_file).master)
+    except Misconfigured:
+        return None  # the look at the secrets file tells
+    lost = waiting = 0
+    for one in of.it.product.service(of.service).sealed:
+        lost += await _sealed_by_none_of(of, one, sealer.heads)
+        waiting += await _sealed_by_none_of(of, one, sealer.heads[:1])
+    if lost:
+        return wrong(
+            f"{of.service}: sealed secrets",
+            f"{lost} can't be opened: their master key isn't in {of.it.secrets_file}",
+            risk="second factors, single sign-on, webhooks or embedding fail for those whose they are",
+            fix="put the key back into `master` there, behind the first one, and restart",
+        )
+    if waiting:
+        return doubtful(
+            f"{of.service}: sealed secrets",
+            f"{waiting} wait to be sealed with the first master key",
+            risk="taking the older key away now would lose them",
+            fix=f"leave {of.service} running: it seals a thousand a minute; then look again",
+        )
+    return None
+
+
+async def _sealed_by_none_of(of: Looked, column: SealedColumn, heads: Sequence[bytes]) -> int:
+    """How many begin with none of these. Missing tables are told by the look at the migrations."""
+    async with of.connection.transaction(readonly=True):
+        await of.connection.execute("select set_config('tenantry.org_id', '*', true)")
+        if await of.connection.fetchval("select to_regclass($1)", column.table) is None:
+            return 0
+        found: int = await of.connection.fetchval(
+            f"select count(*) from {column.table} where {column.column} is not null"
+            f" and not exists (select from unnest($1::bytea[]) as head where position(head in {column.column}) = 1)",
+            list(heads),
+        )
+    return found
+
+
 async def _value(of: Looked, sql: str) -> float | None:
     """None also where the tables are missing, which the look at the migrations tells."""
     try:
@@ -225,4 +271,4 @@ async def _value(of: Looked, sql: str) -> float | None:
     return value
 
 
-CHECKS: tuple[Check, ...] = (version, clock, powers, fences, migrations, dead, parked, outbox)
+CHECKS: tuple[Check, ...] = (version, clock, powers, fences, migrations, sealed, dead, parked, outbox)

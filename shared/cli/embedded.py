@@ -6,12 +6,13 @@ import asyncio
 import ipaddress
 import socket
 import time
+from contextlib import AsyncExitStack
 
 from shared.cli.place import Place, Refused
 from shared.log import set_up_logging
 from shared.migrate import migrate
 from shared.postgres import PrivatePostgres, prepare_database
-from shared.process import Product, process
+from shared.process import Product, process, spare_the_collector
 from shared.stopping import until_told_to_stop
 
 
@@ -27,18 +28,17 @@ async def up_in_one_process(product: Product, place: Place, host: str, port: int
     if first:
         print("First start: making a private database …", flush=True)
     postgres = place.postgres()
-    await postgres.start()
-    try:
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(postgres.kept_running())
+        stack.callback(place.running_file.unlink, missing_ok=True)
         urls = await make_databases(product, postgres)
         settings = place.settings(urls, host=host, port=port, admin_port=admin_port or free_port(), log_readable=True)
         async with process(product, settings):
             place.announce(settings)
             greet(settings.public_url, settings.admin_listen, place, time.perf_counter() - began, host)
+            spare_the_collector()
             await until_told_to_stop()
             print("Stopping …", flush=True)
-    finally:
-        place.running_file.unlink(missing_ok=True)
-        await postgres.stop()
 
 
 async def make_databases(product: Product, postgres: PrivatePostgres) -> dict[str, str]:
@@ -55,6 +55,7 @@ async def make_databases(product: Product, postgres: PrivatePostgres) -> dict[st
 
 def greet(url: str, admin: str, place: Place, seconds: float, host: str) -> None:
     print(f"\nTenantry is up after {seconds:.1f} s.\n", flush=True)
+    print(f"  console                 {url}/console")
     print(f"  API and documentation   {url}/docs")
     print(
         f"  mail it has sent        {url}/dev/mail" if is_loopback(host) else f"  mail it has sent        {place.mail}"

@@ -1,8 +1,9 @@
-"""Commands about events: tail, show, dead, revive, replay."""
+"""Commands about events: tail, show, dead, revive, replay, trigger."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,8 +16,10 @@ import typer
 
 from shared.cli.place import Refused, database_urls
 from shared.cli.run import Data, finish
+from shared.cli.trigger import Trial
+from shared.cli.trigger import trigger as send_sample
 from shared.process import Product
-from shared.rewinding import rewind, standing
+from shared.rewinding import Standing, rewind, standing
 
 EventType = Annotated[str, typer.Option("--type", help="Only types that begin with this, e.g. org.member.")]
 Subscriber = Annotated[
@@ -86,6 +89,21 @@ def add_to(app: typer.Typer, product: Product) -> None:
     ) -> None:
         """Lets one subscriber hear the past again; nobody else does. Its functions see `ctx.cause.replayed`."""
         finish(_replay(lambda: _databases(None, database), source, subject, after, follow))
+
+    @events.command("trigger")
+    def trigger(
+        event: Annotated[str, typer.Argument(help="Its type, e.g. billing.subscription.plan_changed.v1.")],
+        to: Annotated[str | None, typer.Option(help="The subscriber that alone hears it, by its name.")] = None,
+        webhook: Annotated[str | None, typer.Option(help="Or the webhook that is told it, by its id.")] = None,
+        org: Annotated[str | None, typer.Option(help="A test organization (default: the only one).")] = None,
+        given: Annotated[str, typer.Option("--with", help="Fields that aren't to be made up, as JSON.")] = "{}",
+        database: Annotated[
+            str | None, typer.Option("--database", help="The subscriber's database: says what came of it.")
+        ] = None,
+        data: Data = None,
+    ) -> None:
+        """Sends a made-up, valid event to one subscriber or webhook. Its `sequence` is 0: nothing of the kind happened."""
+        finish(send_sample(product, data, event, Trial(to, webhook, org, given, database)))
 
 
 def _databases(data: Path | None, subscriber: str | None) -> dict[str, str]:
@@ -218,12 +236,20 @@ async def _replay(urls: Urls, source: str | None, subject: str | None, after: in
             raise Refused("There is nothing to hear again: no cursor is beyond that number.")
         now = await standing(connection)
         print(f"Set back {subjects} subjects: {now.missing} events come again.", flush=True)
+        began, all_of_it = time.monotonic(), now.left
         while follow and not now.is_over:
             await asyncio.sleep(0.5)
             if (later := await standing(connection)) != now:
-                print(f"  {later.missing} have still to come, {later.waiting} wait for their function", flush=True)
+                print(f"  {_progress(later, all_of_it - later.left, time.monotonic() - began)}", flush=True)
             now = later
         print("All of it was handled." if now.is_over else "The subscriber asks for them when it next hears a probe.")
+
+
+def _progress(now: Standing, done: int, seconds: float) -> str:
+    says = f"{now.missing} have still to come, {now.waiting} wait for their function"
+    return (
+        f"{says}; {done / seconds:,.0f} a second, about {now.left * seconds / done:,.0f} s left" if done > 0 else says
+    )
 
 
 def _moment(at: datetime) -> str:

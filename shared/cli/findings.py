@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from shared.process import Product
+from shared.trace_export import TraceExport
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,5 @@ class Installation:
     mail: str
     secrets_file: Path
     admin: str | None = None
+    traces: TraceExport | None = None
+    bus_urls: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ import orjson
 from shared.config import SERVICES, Misconfigured, Secrets, Settings
 from shared.payments import stripe_account
 from shared.postgres import PrivatePostgres
+from shared.trace_export import trace_export
 
 SOCKET_PATH_BYTES = 100
 
@@ -95,7 +96,7 @@ class Place:
         shown = f"[{host}]" if ":" in host else host
         gateway = f"tcp://{shown}:{port}"
         faults: list[str] = []
-        stripe = stripe_account(os.environ, faults)
+        stripe, traces = stripe_account(os.environ, faults), trace_export(os.environ, faults)
         if faults:
             raise Misconfigured(faults)
         return Settings(
@@ -107,7 +108,9 @@ class Place:
                 "admin_listen": f"tcp://127.0.0.1:{admin_port}",
                 "public_url": f"http://{shown}:{port}",
                 "mail": f"file://{self.mail}",
+                "link_url": os.environ.get("TENANTRY_LINK_URL") or None,
                 "stripe": stripe,
+                "traces": traces,
                 **more,
             }
         )
@@ -121,6 +124,7 @@ class Place:
             "database_urls": settings.database_urls,
             "urls": settings.urls,
             "bus_url": settings.bus_url,
+            "traces": settings.traces.endpoint if settings.traces else None,
         }
         draft = self.running_file.with_suffix(".new")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 import uvloop
 
+from shared.backups.folder import BackupFault
 from shared.cli.embedded import up_in_one_process
 from shared.cli.place import Place, Refused, database_urls
 from shared.cli.supervisor import up_in_processes
@@ -22,13 +23,13 @@ from shared.db import AWAY
 from shared.log import set_up_logging
 from shared.migrate import CannotMigrate, migrate, pending
 from shared.postgres import PostgresFailed
-from shared.process import Product, process
+from shared.process import Product, process, spare_the_collector
 from shared.stopping import until_told_to_stop
 from shared.web.server import AddressInUse
 
 Data = Annotated[Path | None, typer.Option("--data", help="Where everything is kept (default: ./.tenantry).")]
 
-EXPECTED = (Refused, Misconfigured, CannotMigrate, PostgresFailed, AddressInUse)
+EXPECTED = (BackupFault, Refused, Misconfigured, CannotMigrate, PostgresFailed, AddressInUse)
 
 
 def add_to(app: typer.Typer, product: Product) -> None:
@@ -137,6 +138,7 @@ async def _serve(product: Product, only: list[str] | None) -> None:
         if name in product.storing and (waiting := await _until_reachable(product, name, settings.database_urls[name])):
             raise Refused(f"The database of {name} lacks {len(waiting)} migrations. Run `tenantry migrate up` first.")
     async with process(product, settings):
+        spare_the_collector()
         await until_told_to_stop()
 
 
@@ -182,7 +184,7 @@ def finish(work: Coroutine[Any, Any, Any]) -> None:
     except AWAY as away:
         if isinstance(away, OSError) and away.filename:
             stop_with(f"{away.filename} can't be used: {away.strerror}")
-        stop_with(f"The database can't be reached: {away}")
+        stop_with(f"The database can't be reached: {str(away) or 'no answer in time'}")
 
 
 def stop_with(message: str) -> NoReturn:

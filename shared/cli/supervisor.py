@@ -20,6 +20,7 @@ from shared.config import SERVICES, fresh_key
 from shared.log import set_up_logging
 from shared.migrate import migrate
 from shared.postgres import prepare_database
+from shared.postgres.folders import dies_with_us
 from shared.process import Product
 from shared.stopping import until_told_to_stop
 from shared.web.address import Address
@@ -27,7 +28,7 @@ from shared.web.client import Client, DeadlineExceeded, Overloaded, Unreachable
 
 log = structlog.get_logger()
 
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0  # seven interpreters that begin at once on two busy cores have needed more than two minutes
 STOP_SECONDS = 25.0
 
 
@@ -44,7 +45,8 @@ class Child:
     async def keep_alive(self) -> None:
         while True:
             self.starts = [*self.starts[-4:], time.monotonic()]
-            command = [sys.executable, "-P", "-m", "services.launcher", "serve"]
+            # Orphans would hold the ports, on a database that ended with us; being killed is something they bear.
+            command = [*dies_with_us("KILL"), sys.executable, "-P", "-m", "services.launcher", "serve"]
             self.process = await asyncio.create_subprocess_exec(
                 *command, env=dict(self.environ), stdin=asyncio.subprocess.DEVNULL
             )
@@ -82,8 +84,7 @@ async def up_in_processes(
     async with AsyncExitStack() as stack:
         if database is None:
             postgres = place.postgres()
-            await postgres.start()
-            stack.push_async_callback(postgres.stop)
+            await stack.enter_async_context(postgres.kept_running())
             urls = await make_databases(product, postgres)
         else:
             urls = await databases_on(product, database, place)
@@ -169,12 +170,13 @@ def children_of(
     addresses["gateway"] = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
     shared_environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TENANTRY_")},
-        "TENANTRY_AMQP_URL": amqp,
         "TENANTRY_SECRETS_FILE": str(place.secrets_file),
         "TENANTRY_PUBLIC_URL": f"http://{Address.parse(addresses['gateway']).authority}",
         "TENANTRY_MAIL": f"file://{place.mail}",
         "TENANTRY_LOG_LEVEL": os.environ.get("TENANTRY_LOG_LEVEL", "warning"),
         **{name: value for name, value in os.environ.items() if name.startswith("TENANTRY_STRIPE_")},
+        **{name: value for name, value in os.environ.items() if name.endswith("_AMQP_URL") and value},
+        "TENANTRY_AMQP_URL": amqp,
         **{f"TENANTRY_{name.upper()}_URL": address for name, address in addresses.items()},
     }
     return [

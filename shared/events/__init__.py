@@ -79,6 +79,11 @@ class Envelope:
     source_ip: str | None = None
     replayed: bool = field(default=False, compare=False)
 
+    @property
+    def is_sample(self) -> bool:
+        """Whether it was made up to try a receiver out: what really happened has a number."""
+        return self.sequence == 0
+
     def around_sequence(self) -> tuple[str, str]:
         """The JSON before and after the sequence number, so that SQL can put it in without reading the JSON."""
         head = {
@@ -119,6 +124,8 @@ class Envelope:
             raise ValueError(f"not JSON: {broken}") from None
         if not isinstance(raw, dict) or raw.get("specversion") != "1.0":
             raise ValueError("not a CloudEvents 1.0 envelope")
+        if "tenantry" in raw:
+            raise ValueError("an event that calls itself a signal")
         try:
             return cls(
                 id=_text(raw, "id"),

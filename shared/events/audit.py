@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from shared.events import OrgEvent
+from shared.events.exports import Export
 
 
 class HeadSigned(OrgEvent):
@@ -29,4 +30,10 @@ class OrganizationErased(OrgEvent):
     rows: int
 
 
-PUBLISHED = (HeadSigned, OrganizationErased)
+class ExportBegun(Export):
+    """A file of the log was ordered."""
+
+    TYPE: ClassVar[str] = "audit.export.begun.v1"
+
+
+PUBLISHED = (HeadSigned, OrganizationErased, ExportBegun)

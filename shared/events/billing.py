@@ -292,7 +292,7 @@ class TestClockAdvanced(OrgEvent):
 
 
 class ActionRefused(Refusal):
-    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+    """A member or a key wanted to change something that it may not; the first time within an hour, or all others of it together (`times`)."""
 
     TYPE: ClassVar[str] = "billing.action.refused.v1"
 

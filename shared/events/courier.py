@@ -19,6 +19,7 @@ LinkPurpose = Literal[
     "email_change_undo",
     "dashboard_picture",
     "break_glass",
+    "sso_link",
     "unsubscribe",
 ]
 
@@ -88,8 +89,10 @@ class MailRequested(Event):
         "organization_erased",
         "sso_activated",
         "sso_switched_off",
+        "sso_link",
         "sso_linked",
         "sso_certificate_expiring",
+        "sso_metadata_changed",
         "sso_approval_requested",
         "sso_approved",
         "break_glass",
@@ -154,10 +157,11 @@ class WebhookRedelivered(OrgEvent):
 
 
 class WebhookTested(OrgEvent):
-    """Somebody asked to send this event to a webhook, to see whether it arrives."""
+    """Somebody asked to send this event to a webhook, to see whether it arrives; or an operator sent a made-up one, of the type that `sample` names."""
 
     TYPE: ClassVar[str] = "courier.webhook.tested.v1"
     webhook: Webhook
+    sample: str | None = None
 
 
 class WebhookDeleted(OrgEvent):
@@ -185,7 +189,7 @@ class AddressReleased(OrgEvent):
 
 
 class ActionRefused(Refusal):
-    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+    """A member or a key wanted to change something that it may not; the first time within an hour, or all others of it together (`times`)."""
 
     TYPE: ClassVar[str] = "courier.action.refused.v1"
 

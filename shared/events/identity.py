@@ -50,6 +50,14 @@ class UserNameChanged(PersonEvent):
     previous_name: str
 
 
+class UserLanguageChanged(PersonEvent):
+    """A person wants to be written to in another language."""
+
+    TYPE: ClassVar[str] = "identity.user.language_changed.v1"
+    language: Literal["en", "de"]
+    previous: Literal["en", "de"]
+
+
 class UserEmailChanged(PersonEvent):
     """A person has another address, which they confirmed; or the one before again, from which the change was undone."""
 
@@ -70,6 +78,13 @@ class PasswordChanged(PersonEvent):
     TYPE: ClassVar[str] = "identity.password.changed.v1"
 
 
+class PasswordResetSent(PersonEvent):
+    """An Admin had a person mailed the link for a new password; the old one counts until it is followed."""
+
+    TYPE: ClassVar[str] = "identity.password.reset_sent.v1"
+    org_id: OrgId
+
+
 class SessionStarted(PersonEvent):
     """A person signed in."""
 
@@ -82,12 +97,16 @@ class SessionStarted(PersonEvent):
 
 
 class SessionChanged(PersonEvent):
-    """A session speaks for another organization, or its person has proven themselves anew: what was known of it is outdated."""
+    """A session speaks for another organization, or its person has proven themselves anew: what was known of it is outdated.
+
+    `reason`: `proven` anew, `switched` to this organization, or `entered` it by becoming a member; null in events before it was told.
+    """
 
     TYPE: ClassVar[str] = "identity.session.changed.v1"
     session_id: SessionId
     org_id: OrgId | None = None
     authenticated_at: datetime
+    reason: Literal["proven", "switched", "entered"] | None = None
 
 
 class SessionEnded(PersonEvent):
@@ -105,6 +124,7 @@ class SessionEnded(PersonEvent):
         "organization_changed",
         "two_factor_required",
         "revoked_by_admin",
+        "provider_signed_out",
     ]
 
 
@@ -118,11 +138,21 @@ class AllSessionsEnded(PersonEvent):
     except_session_id: SessionId | None = None
 
 
+class SessionsEndedInOrganization(PersonEvent):
+    """An Admin ended a person's sessions in the organization, however many there were: what began before comes back to it only with a new proof."""
+
+    TYPE: ClassVar[str] = "identity.session.ended_in_organization.v1"
+    org_id: OrgId
+
+
 class SignInFailed(PersonEvent):
-    """Somebody failed to sign in to an existing account."""
+    """Somebody failed to sign in to an existing account. `throttled` and `second_factor_locked`: by this failure, the next one isn't looked at for a while.
+
+    `second_factor_frozen`: no code of the person's app is looked at any more, until a recovery code thaws it.
+    """
 
     TYPE: ClassVar[str] = "identity.sign_in.failed.v1"
-    reason: Literal["password", "throttled", "second_factor"]
+    reason: Literal["password", "throttled", "second_factor", "second_factor_locked", "second_factor_frozen"]
     source_ip: str | None = None
 
 
@@ -145,6 +175,15 @@ class TwoFactorRemoved(PersonEvent):
     factors: list[Factor]
     org_id: OrgId | None = None
     reason: str | None = None
+
+
+class PasskeyRenamed(PersonEvent):
+    """A person calls one of their passkeys something else."""
+
+    TYPE: ClassVar[str] = "identity.passkey.renamed.v1"
+    passkey_id: str
+    name: str
+    previous: dict[str, str]
 
 
 class RecoveryCodesRenewed(PersonEvent):
@@ -232,7 +271,22 @@ class ScimTokenRevoked(OrgEvent):
     name: str
 
 
-SCIM_TOKENS = (ScimTokenCreated, ScimTokenRevoked)
+class ScimTokensSuspended(OrgEvent):
+    """The organization is closed: no token of its identity provider is accepted until it is open again. One event for all of them."""
+
+    TYPE: ClassVar[str] = "identity.scim_token.suspended.v1"
+    token_ids: list[ScimTokenId]
+    suspended_at: datetime
+
+
+class ScimTokensResumed(OrgEvent):
+    """The organization is open again: its identity provider's tokens work as before."""
+
+    TYPE: ClassVar[str] = "identity.scim_token.resumed.v1"
+    token_ids: list[ScimTokenId]
+
+
+SCIM_TOKENS = (ScimTokenCreated, ScimTokenRevoked, ScimTokensSuspended, ScimTokensResumed)
 API_KEYS = (
     ApiKeyCreated,
     ApiKeyChanged,
@@ -252,7 +306,7 @@ class OrganizationErased(OrgEvent):
 
 
 class ActionRefused(Refusal):
-    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+    """A member or a key wanted to change something that it may not; the first time within an hour, or all others of it together (`times`)."""
 
     TYPE: ClassVar[str] = "identity.action.refused.v1"
 
@@ -262,16 +316,20 @@ PUBLISHED = (
     ActionRefused,
     UserRegistered,
     UserNameChanged,
+    UserLanguageChanged,
     UserEmailChanged,
     UserClosed,
     PasswordChanged,
+    PasswordResetSent,
     SessionStarted,
     SessionChanged,
     SessionEnded,
     AllSessionsEnded,
+    SessionsEndedInOrganization,
     SignInFailed,
     TwoFactorEnabled,
     TwoFactorRemoved,
+    PasskeyRenamed,
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
     *API_KEYS,

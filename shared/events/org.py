@@ -7,6 +7,9 @@ from typing import ClassVar, Literal
 
 from shared.events import OrgEvent
 from shared.events.org_approvals import APPROVALS
+from shared.events.org_oversight import OVERSIGHT
+from shared.events.org_oversight import ActionRefused as ActionRefused
+from shared.events.org_oversight import ExportBegun as ExportBegun
 from shared.events.org_provisioning import PROVISIONING
 from shared.events.org_provisioning import GroupHandedOver as GroupHandedOver
 from shared.events.org_provisioning import ProvisionedNameChanged as ProvisionedNameChanged
@@ -20,7 +23,6 @@ from shared.events.org_shapes import Member as Member
 from shared.events.org_shapes import Organization as Organization
 from shared.events.org_shapes import Role as Role
 from shared.events.org_shapes import SecurityPolicy as SecurityPolicy
-from shared.events.refusals import Refusal
 from shared.ids import AcceptanceId, DomainId, GroupId, InvitationId, UserId
 
 
@@ -170,11 +172,11 @@ class DpaNotApplicable(OrgEvent):
 
 
 class InvitationSent(OrgEvent):
-    """Somebody was invited, with role and groups chosen; the invitation takes a slot while it is open."""
+    """Somebody was invited, with role and groups chosen; the invitation takes a slot while it is open. The identity provider invites without a person."""
 
     TYPE: ClassVar[str] = "org.invitation.sent.v1"
     invitation: Invitation
-    invited_by: UserId
+    invited_by: UserId | None
 
 
 class InvitationResent(OrgEvent):
@@ -346,14 +348,8 @@ class GroupsResumed(OrgEvent):
     plan: str
 
 
-class ActionRefused(Refusal):
-    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
-
-    TYPE: ClassVar[str] = "org.action.refused.v1"
-
-
 PUBLISHED = (
-    ActionRefused,
+    *OVERSIGHT,
     SecurityPolicyChanged,
     OrganizationCreated,
     OrganizationChanged,

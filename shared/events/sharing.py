@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal
 
 from shared.events import OrgEvent, Shape
+from shared.events.exports import Export
 from shared.events.refusals import Refusal
 from shared.ids import GroupId, LinkId, SecretId, UserId
 
@@ -67,12 +68,13 @@ class DashboardTransferred(OrgEvent):
 
 
 class EmbedSecretReset(OrgEvent):
-    """A new embed secret is in force; `expiring` lists older ones that are valid until their time."""
+    """A new embed secret is in force; `expiring` lists older ones that are valid until their time. `first` is the one that an organization begins with."""
 
     TYPE: ClassVar[str] = "sharing.embed_secret.reset.v1"
     secret_id: SecretId
     created_at: datetime
     expiring: dict[SecretId, datetime]
+    first: bool = False
 
 
 class EmbedSecretExpired(OrgEvent):
@@ -176,6 +178,22 @@ class LinksResumed(OrgEvent):
     cause: Literal["plan", "switch"]
 
 
+class LinkPolicy(Shape):
+    """What an organization allows of its links. `longest_days`: for so long a link opens after it got the token that it has."""
+
+    links_allowed: bool
+    password_required: bool
+    longest_days: int | None
+
+
+class LinkPolicyChanged(OrgEvent):
+    """An Admin allows other sharing links than before, at once and for those that there are too. No link is changed by it."""
+
+    TYPE: ClassVar[str] = "sharing.link_policy.changed.v1"
+    policy: LinkPolicy
+    previous: LinkPolicy
+
+
 class OrganizationErased(OrgEvent):
     """Nothing of the organization is left in sharing. `rows` counts what was erased."""
 
@@ -184,14 +202,21 @@ class OrganizationErased(OrgEvent):
 
 
 class ActionRefused(Refusal):
-    """A member wanted to change something that their role doesn't allow; the first time within an hour, or all others of it together (`times`)."""
+    """A member or a key wanted to change something that it may not; the first time within an hour, or all others of it together (`times`)."""
 
     TYPE: ClassVar[str] = "sharing.action.refused.v1"
+
+
+class ExportBegun(Export):
+    """A file of who sees which dashboard, and why, was ordered."""
+
+    TYPE: ClassVar[str] = "sharing.export.begun.v1"
 
 
 PUBLISHED = (
     OrganizationErased,
     ActionRefused,
+    ExportBegun,
     DashboardRegistered,
     DashboardChanged,
     DashboardRemoved,
@@ -208,4 +233,5 @@ PUBLISHED = (
     LinkRemoved,
     LinksSuspended,
     LinksResumed,
+    LinkPolicyChanged,
 )

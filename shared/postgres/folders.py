@@ -156,7 +156,7 @@ def surroundings() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def dies_with_us() -> list[str]:
-    """On Linux a parent's death can be a child's signal; elsewhere the next start ends what was left."""
+def dies_with_us(how: str = "INT") -> list[str]:
+    """What to put before a command: on Linux a parent's death can be a child's signal; elsewhere the next start ends what was left."""
     setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
-    return [setpriv, "--pdeathsig", "INT"] if setpriv else []
+    return [setpriv, "--pdeathsig", how] if setpriv else []

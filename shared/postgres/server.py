@@ -6,13 +6,15 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 import asyncpg
+import structlog
 
 from shared.postgres.account import ServerUser, programs_for, server_user
 from shared.postgres.failures import PostgresFailed, as_failure, explained
@@ -27,7 +29,10 @@ from shared.postgres.folders import (
 )
 from shared.postgres.left_over import STOP_SECONDS, becomes_true, end_left_over
 
+log = structlog.get_logger()
+
 READY_SECONDS = 60.0
+WATCH_SECONDS = 0.5
 LARGEST_LOG = 16 * 1024 * 1024
 
 SMALL = {
@@ -103,6 +108,34 @@ class PrivatePostgres:
         if lock:
             lock.close()
 
+    @asynccontextmanager
+    async def kept_running(self) -> AsyncIterator[None]:
+        """Started now, started again whenever it ends by itself, and stopped on leaving."""
+        await self.start()
+        keeping = asyncio.create_task(self._start_again())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeping
+            await self.stop()
+
+    async def _start_again(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if self.running:
+                continue
+            code = self._server.returncode if self._server else None
+            log.warning("the private database ended by itself and is started again", exit_code=code)
+            try:
+                await self.stop()
+                await self.start()
+            except PostgresFailed as why:
+                log.error("the private database can't be started again yet", error=str(why))
+            except Exception:
+                log.exception("the private database couldn't be started again, and is tried anew")
+
     @property
     def running(self) -> bool:
         return self._server is not None and self._server.poll() is None
@@ -159,9 +192,10 @@ class PrivatePostgres:
         while True:
             try:
                 connection = await asyncpg.connect(self.admin_dsn, timeout=5)
+                await connection.close()  # the server may end in this very moment
             except asyncpg.InvalidAuthorizationSpecificationError as error:
                 raise PostgresFailed(f"PostgreSQL doesn't let us in: {error}.", f"See {self._log}.") from error
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 if not self.running:
                     raise explained("PostgreSQL didn't start", self._said_since(log_begins)) from error
                 if loop.time() > deadline:
@@ -170,7 +204,6 @@ class PrivatePostgres:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, 0.5)
             else:
-                await connection.close()
                 return
 
     def _said_since(self, offset: int) -> str:

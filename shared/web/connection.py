@@ -51,12 +51,13 @@ class Connection(RequestHandler):
             return
         size = self._head_size + len(data)
         known = self._request_count
+        of_body = not self._body.is_eof()
         super().data_received(data)
         new = self._request_count - known
         if new:
             self._head_size = 0
             self._take(new, size)
-        elif data and self._body.is_eof():
+        elif data and not of_body:
             self._await_head(size)
 
     def _take(self, new: int, size: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -15,7 +16,9 @@ import orjson
 from shared.errors import Problem
 
 _DEEPEST = 64
-_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_ESCAPE = re.compile(rb"\\.")
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 
 
 def dump(value: Any) -> bytes:
@@ -41,15 +44,10 @@ def parse(body: bytes) -> object:
 
 def _check_depth(body: bytes) -> None:
     """Counts brackets outside of strings, in a body that is known to be JSON."""
-    depth = 0
-    for mark in _MARKS.finditer(body):
-        first = mark[0][0]
-        if first in b"[{":
-            depth += 1
-            if depth > _DEEPEST:
-                raise _malformed(f"The body is nested deeper than {_DEEPEST} levels.")
-        elif first in b"]}":
-            depth -= 1
+    outside = b"".join(_ESCAPE.sub(b"", body).split(b'"')[::2])
+    brackets = outside.translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > _DEEPEST:
+        raise _malformed(f"The body is nested deeper than {_DEEPEST} levels.")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -20,24 +19,18 @@ from shared.audit_chain import SignedHead
 from shared.auth import Actor
 from shared.db import EVERY_ORG
 from shared.events.audit import HeadSigned
-from shared.jobs import run_job
-from shared.service import Job
 from tests.audit.test_log import exported, group, joined
 from tests.world import Databases, World, an_admin, world_of
-
-SIGNING = Job(sign_heads, every_seconds=60)
 
 
 @pytest.fixture
 async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
-    async with world_of([audit, courier], databases, tmp_path) as world:
+    async with world_of([replace(audit, jobs=()), courier], databases, tmp_path) as world:
         yield world
 
 
 async def signed(world: World) -> None:
-    async with asyncio.timeout(10):
-        while not await run_job(world.started["audit"].env, SIGNING):
-            await asyncio.sleep(0.01)
+    await world.run("audit", sign_heads)
     await world.settle()
 
 

@@ -24,7 +24,7 @@ from shared.events import Envelope, Event
 from shared.events.billing import Entitlements, EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import PasswordChanged, Person, SessionEnded, SessionStarted, Signup, UserRegistered
-from shared.events.org import Group, GroupCreated, Member, MemberJoined, MemberRemoved, MemberRenamed
+from shared.events.org import Group, GroupCreated, GroupMemberAdded, Member, MemberJoined, MemberRemoved, MemberRenamed
 from shared.events.sharing import Dashboard, DashboardRegistered
 from shared.ids import new_event_id, new_id
 from tests.world import Databases, World, an_admin, world_of
@@ -197,6 +197,19 @@ async def test_entries_have_the_actors_name_as_it_was_last_known_even_after_they
         {"id": ben.user_id, "name": "Ben Neil", "email": "ben@northwind.example"}
     ]
     assert [entry["action"] for entry in await found(world, ada, "?q=Ben%20Neil&action=org.group.*")] == [event.TYPE]
+
+
+async def test_an_entry_names_the_members_that_it_mentions_and_nobody_else(world: World) -> None:
+    ada, ben, eve = an_admin(), an_admin(), an_admin()
+    ben = replace(ben, org_id=ada.org_id)
+    await world.hear("org", joined(ada), joined(ben, "Ben Nile"), joined(eve, "Eve Moneypenny"))
+    event = group(ada)
+    added = GroupMemberAdded(org_id=ada.org(), group=event.group, user_id=ben.person())
+    await world.hear("org", event, added, GroupMemberAdded(org_id=ada.org(), group=event.group, user_id=eve.person()))
+    foreign, entry = await found(world, ada, "?q=action:org.group.member_added.v1")
+    assert entry["people"] == {ben.person(): "Ben Nile"}
+    assert foreign["people"] == {}, "a member of another organization has no name here"
+    assert (await world.ask("audit", "GET", f"/v1/audit-entries/{entry['id']}", actor=ada)).ok() == entry
 
 
 async def test_entries_of_another_organization_are_not_there(world: World) -> None:

@@ -14,9 +14,8 @@ import pytest
 from services.audit.app import service as audit
 from services.org.app import service as org
 from shared.auth import Actor
-from shared.jobs import run_job
+from shared.ids import new_id
 from shared.refusals import tell_refusals
-from shared.service import Job
 from tests.org.house import House, founded, identity_with
 from tests.world import Databases, World, world_of
 
@@ -44,7 +43,7 @@ async def tries(house: House, who: Actor, times: int) -> None:
 
 async def the_hour_is_over(world: World) -> None:
     world.clock.advance(timedelta(hours=1, seconds=1))
-    await run_job(world.started["org"].env, Job(tell_refusals, 60))
+    await world.run("org", tell_refusals)
 
 
 async def test_the_first_refusal_is_told_at_once_and_those_that_follow_within_an_hour_as_one(world: World) -> None:
@@ -54,6 +53,7 @@ async def test_the_first_refusal_is_told_at_once_and_those_that_follow_within_an
     (first,) = await entries(house, f"&action={REFUSED}")
     assert (first["actor_id"], first["actor"]["name"]) == (ben.user_id, "Ben")
     assert (first["data"]["action"], first["data"]["role"], first["data"]["times"]) == ("groups.manage", "viewer", 1)
+    assert (first["data"]["because"], first["data"]["user_id"]) == ("role", ben.user_id)
     assert (first["actor_amr"], first["source_ip"]) == (["pwd", "otp", "mfa"], "203.0.113.7")
     assert first["correlation_id"]
     await the_hour_is_over(world)
@@ -65,6 +65,29 @@ async def test_the_first_refusal_is_told_at_once_and_those_that_follow_within_an
     await the_hour_is_over(world)
     found = await entries(house, f"&action={REFUSED}")
     assert sum(entry["data"]["times"] for entry in found) == 21, "every refusal is counted once"
+
+
+async def test_an_api_key_that_lacks_the_scope_is_told_of_as_a_person_is(world: World) -> None:
+    house = await founded(world)
+    key = Actor(
+        "key", org_id=house.admin.org(), key_id=new_id("key"), scopes=("groups:view",), api_version="2026-11-01"
+    )
+    provider = Actor("key", org_id=house.admin.org(), key_id=new_id("sct"), scopes=("provisioning",))
+    await tries(house, key, 5)
+    await tries(house, provider, 1)
+    told = {entry["actor_id"]: entry for entry in await entries(house, f"&action={REFUSED}")}
+    assert set(told) == {key.key_id, provider.key_id}
+    first = told[key.key_id]["data"]
+    assert (first["key_id"], first["action"], first["because"], first["times"]) == (
+        key.key_id,
+        "groups.manage",
+        "scope",
+        1,
+    )
+    assert (first["role"], first["user_id"]) == (None, None)
+    await the_hour_is_over(world)
+    (later,) = [entry for entry in await entries(house, f"&action={REFUSED}") if entry["data"]["times"] > 1]
+    assert (later["actor_id"], later["data"]["key_id"], later["data"]["times"]) == (key.key_id, key.key_id, 4)
 
 
 async def test_what_was_only_looked_at_or_is_not_known_is_no_refusal_that_matters(world: World) -> None:

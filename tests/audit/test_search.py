@@ -163,7 +163,9 @@ async def test_an_export_holds_the_chain_and_a_signed_head_and_verifies_by_itsel
     *entries, last = (json.loads(line) for line in content.splitlines())
     head = SignedHead(**last["head"])
     assert [entry["number"] for entry in entries] == list(range(1, 13))
-    assert entries == list(reversed(await found(world, ada)))
+    begun, *before = await found(world, ada)
+    assert entries == list(reversed(before))
+    assert (begun["action"], begun["number"], begun["actor"]["id"]) == ("audit.export.begun.v1", 13, ada.user_id)
     assert (head.org_id, head.number, head.digest) == (ada.org_id, 12, entries[-1]["hash"])
     assert chain.verify(entries, first_previous_hash=chain.BEGINNING, heads=[head]).intact
     assert chain.verify(entries[:-1], heads=[head]).what == "cut off"

@@ -20,7 +20,9 @@ NO_TABLES = Path(__file__).parent
 def _nothing_of_org() -> dict[str, Any]:
     return {
         "groups_suspended": [],
+        "groups_suspended_count": 0,
         "groups_resumed": [],
+        "groups_resumed_count": 0,
         "author_slots": {"used": 1, "limit": 2},
         "viewer_slots": {"used": 0, "limit": None},
         "losing_author_slot": [],
@@ -44,6 +46,7 @@ class Neighbours:
 
     def lose_a_group(self) -> None:
         self.org["groups_suspended"] = [{"group_id": new_id("grp"), "name": "Finance", "members": 2}]
+        self.org["groups_suspended_count"] = 1
         vera = {"user_id": new_id("usr"), "name": "Vera Holm", "email": "vera@northwind.example"}
         cash = {"dashboard_id": "dsh-cash", "title": "Cash flow", "through": ["Finance"]}
         self.sharing |= {"dashboards": [{**cash, "losing": [vera], "losing_count": 1}], "dashboards_count": 1}

@@ -26,6 +26,7 @@ ALLOWED: Mapping[tuple[str, str], tuple[set[str], set[str]]] = {
     ("POST", "/v1/customers"): ({"name", "email"}, {"name", "email", "metadata"}),
     ("POST", "/v1/customers/{id}"): (set(), {"invoice_settings"}),
     ("GET", "/v1/customers/{id}"): (set(), {"expand"}),
+    ("DELETE", "/v1/customers/{id}"): (set(), set()),
     ("GET", "/v1/payment_methods"): ({"customer"}, {"customer", "type", "limit"}),
     ("POST", "/v1/payment_intents"): (
         {"amount", "currency", "customer", "payment_method", "confirm"},
@@ -178,7 +179,7 @@ class StripeServer:
             raise Refuse(400, "invalid_request_error", "parameter_missing", param=min(missing))
         if unknown := set(sent) - allowed:
             raise Refuse(400, "invalid_request_error", "parameter_unknown", param=min(unknown))
-        if "customer" in sent and sent["customer"] not in self.objects:
+        if "customer" in sent and self.objects.get(sent["customer"], {"deleted": True}).get("deleted"):
             raise Refuse(400, "invalid_request_error", "resource_missing", param="customer")
         do: Callable[[dict[str, Any], str], Answer] = getattr(self, f"_{request.method.lower()}{_word(path)}")
         return do(sent, name)
@@ -192,8 +193,24 @@ class StripeServer:
 
     def _get_customers_id(self, sent: dict[str, Any], name: str) -> Answer:
         customer = self._one(name)
+        if customer.get("deleted"):
+            return 200, customer
         chosen = customer["invoice_settings"]["default_payment_method"]
         return 200, customer | {"invoice_settings": {"default_payment_method": self.objects.get(chosen or "")}}
+
+    def _delete_customers_id(self, sent: dict[str, Any], name: str) -> Answer:
+        """With it go what was stored to pay by and its subscriptions; there is no way back."""
+        if self._one(name).get("deleted"):
+            raise Refuse(404, "invalid_request_error", "resource_missing", param="id")
+        self.objects[name] = {"id": name, "object": "customer", "deleted": True}
+        for method in self.all("payment_method"):
+            if method["customer"] == name:
+                del self.objects[method["id"]]
+        for subscription in self.all("subscription"):
+            if subscription["customer"] == name:
+                subscription["status"] = "canceled"
+        self.happens("customer.deleted", self.objects[name])
+        return 200, self.objects[name]
 
     def _get_payment_methods(self, sent: dict[str, Any], _: str) -> Answer:
         mine = [one for one in self.all("payment_method") if one["customer"] == sent["customer"]]

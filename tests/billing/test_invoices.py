@@ -77,7 +77,7 @@ async def test_an_upgrade_is_invoiced_as_it_was_previewed_to_the_cent(stage: Sta
     assert (asked.template, asked.to) == ("invoice_issued", "ada@northwind.example")
     assert (asked.values["invoice_id"], asked.values["amount"], asked.values["charged"]) == (
         newest["id"],
-        f"€{money['total_now']['amount_minor'] / 100:,.2f}",
+        f"{money['total_now']['amount_minor'] / 100:.2f} EUR",
         "",
     )
 
@@ -210,6 +210,15 @@ async def test_the_pdf_says_what_a_bookkeeper_looks_for_and_is_the_same_each_tim
     assert reader.metadata.title == "Invoice TN-000001"
 
 
+async def test_an_invoice_spells_out_the_letters_that_it_cannot_draw(stage: Stage) -> None:
+    (
+        await stage.ask("PUT", "/v1/billing-details", {**FRANCE, "company": "Söhne 王伟", "vat_id": None}, If_Match="*")
+    ).ok()
+    (await stage.change("pro")).ok()
+    paper = await stage.ask("GET", f"/v1/invoices/{(await invoices(stage))[0]['id']}/pdf")
+    assert "Söhne [U+738B U+4F1F]" in PdfReader(io.BytesIO(paper.body)).pages[0].extract_text()
+
+
 @pytest.mark.parametrize(
     ("minor", "currency", "written"),
     [
@@ -261,6 +270,13 @@ async def test_credit_notes_correct_an_invoice_in_parts_and_are_counted_with_it(
     rest = (await record(stage, "credit-notes", "TN-000001", reason="Goodwill")).ok()
     assert (rest["net"], rest["tax"]) == (euro(14_899), euro(2831))
     assert (await invoices(stage))[2]["status"] == "credited"
+    whole = (await stage.ask("GET", f"/v1/invoices/{invoice['id']}")).ok()
+    assert [(one["number"], one["total"]) for one in whole["credit_notes"]] == [
+        ("TN-000002", euro(11901)),
+        ("TN-000003", euro(17730)),
+    ]
+    assert whole["corrects_number"] is None
+    assert (await stage.ask("GET", f"/v1/invoices/{note['id']}")).ok()["corrects_number"] == "TN-000001"
     for number, path in (("TN-000001", "payments"), ("TN-000002", "payments")):
         assert (await record(stage, path, number, reference="bank")).status == 409
     for number in ("TN-000001", "TN-000002"):

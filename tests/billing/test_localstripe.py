@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,12 @@ class Local:
         ):
             return await answer.json()
 
+    async def answers(self) -> bool:
+        try:
+            return "id" in await self.post("/v1/customers", name="First")
+        except aiohttp.ClientError:
+            return False
+
     async def stores(self, customer: str, number: str) -> str:
         card = {"card[number]": number, "card[exp_month]": "12", "card[exp_year]": "2031", "card[cvc]": "123"}
         method = await self.post("/v1/payment_methods", type="card", **card)
@@ -45,9 +52,7 @@ class Local:
         return str(attached["id"])
 
 
-@pytest.fixture(scope="module")
-async def local(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Local]:
-    folder: Path = tmp_path_factory.mktemp("localstripe")
+async def start(folder: Path) -> tuple[Local, Process]:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -60,15 +65,20 @@ async def local(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Local
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    there = Local(f"http://127.0.0.1:{port}")
+    return Local(f"http://127.0.0.1:{port}"), process
+
+
+@pytest.fixture(scope="module")
+async def local(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Local]:
+    folder: Path = tmp_path_factory.mktemp("localstripe")
+    there, process = await start(folder)
     try:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    await there.post("/v1/customers", name="First")
-                    break
-                except aiohttp.ClientConnectionError:
-                    await asyncio.sleep(0.05)
+        async with asyncio.timeout(60):
+            while not await there.answers():
+                if process.returncode is not None:  # somebody else took the port before it did
+                    await there.provider.close()
+                    there, process = await start(folder)
+                await asyncio.sleep(0.05)
         yield there
     finally:
         await there.provider.close()

@@ -220,6 +220,7 @@ async def test_a_preview_names_what_is_lost_and_the_change_needs_its_fingerprint
     assert (preview["direction"], preview["effective"]) == ("downgrade", "now")
     resources = preview["resources"]
     assert [group["name"] for group in resources["groups_suspended"]] == ["Finance"]
+    assert (resources["groups_suspended_count"], resources["groups_resumed_count"]) == (1, 0)
     lost = resources["dashboards_losing"][0]
     assert (lost["title"], [p["name"] for p in lost["losing"]], lost["through"]) == (
         "Cash flow",
@@ -228,7 +229,9 @@ async def test_a_preview_names_what_is_lost_and_the_change_needs_its_fingerprint
     )
     assert set(resources) == {
         "groups_suspended",
+        "groups_suspended_count",
         "groups_resumed",
+        "groups_resumed_count",
         "dashboards_losing",
         "dashboards_losing_count",
         "dashboards_gaining",
@@ -514,7 +517,9 @@ async def test_capabilities_give_the_reason(stage: Stage) -> None:
         answer = (await stage.ask("GET", "/internal/capabilities", actor=actor)).ok()
         return {one["action"]: one["because"] for one in answer["capabilities"]}
 
-    assert await capabilities() == {"billing.manage": None, "trial.start": None, "plan.change": None}
+    free = await capabilities()
+    assert "bank transfer" in free.pop("payment_method.manage")["detail"]
+    assert free == {"billing.manage": None, "trial.start": None, "plan.change": None}
     viewer = await capabilities(replace(stage.ada, role="viewer"))
     assert {because["kind"] for because in viewer.values()} == {"role"}
     (await stage.ask("POST", "/v1/subscription/trial")).ok()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -22,7 +22,7 @@ from tests.billing.paid_stage import NO_CARD, PaidStage, account_at, collecting
 from tests.billing.stripe_server import stripe_server
 from tests.system.commands import announce, tenantry
 from tests.system.whole import whole_product
-from tests.world import Databases, an_admin, world_of
+from tests.world import Databases, an_admin, standing_still, world_of
 
 
 @pytest.fixture
@@ -37,7 +37,8 @@ async def stage(databases: Databases, tmp_path: Path) -> AsyncIterator[PaidStage
 
 
 async def test_a_card_is_stored_on_a_hosted_page_and_charged_for_each_invoice(stage: PaidStage) -> None:
-    assert (await stage.ask("GET", "/v1/payment-method")).ok() == {"provider": "stripe", "method": None}
+    before = (await stage.ask("GET", "/v1/payment-method")).ok()
+    assert before == {"provider": "stripe", "method": None, "pay_to": None, "payment_days": 30}
     await stage.store_card()
     shown = (await stage.ask("GET", "/v1/payment-method")).ok()
     assert shown["method"] == {"brand": "visa", "last4": "4242", "expires": "12/2031"}
@@ -104,7 +105,10 @@ async def test_a_declined_card_is_told_tried_again_and_replaced(stage: PaidStage
     assert failed.reason == "card_declined"
     assert failed.next_try_at is not None
     asked = MailRequested.read((await stage.world.said("billing", MailRequested))[-1])
-    assert (asked.template, asked.values["amount"]) == ("payment_failed", "€296.31")
+    assert (asked.template, asked.values["amount"]) == ("payment_failed", "296.31 EUR")
+    (invoice,) = await stage.invoices()
+    shown = (await stage.ask("GET", f"/v1/invoices/{invoice['id']}")).ok()["failed_charge"]
+    assert (shown["reason"], datetime.fromisoformat(shown["next_try_at"])) == (failed.reason, failed.next_try_at)
     await stage.run()
     for _ in range(5):
         await stage.pass_time(days=5)
@@ -116,6 +120,7 @@ async def test_a_declined_card_is_told_tried_again_and_replaced(stage: PaidStage
     await stage.store_card("visa", "4242")
     await stage.run()
     assert (await stage.subscription())["status"] == "active"
+    assert (await stage.ask("GET", f"/v1/invoices/{invoice['id']}")).ok()["failed_charge"] is None
     assert len(await stage.world.said("billing", SubscriptionRecovered)) == 1
     assert len({one["metadata"]["tenantry_attempt"] for one in stage.stripe.all("payment_intent")}) == 6
     assert len(stage.stripe.ledger) == 2  # the next month's as well
@@ -225,24 +230,25 @@ async def test_what_a_message_says_isnt_believed(stage: PaidStage) -> None:
 
 
 async def test_only_what_stripe_signed_just_now_over_these_very_bytes_counts(stage: PaidStage) -> None:
-    event = stage.stripe.happens("customer.updated", stage.stripe.make("cus", "customer", invoice_settings=NO_CARD))
-    now = stage.stripe.now
-    body, signature = stage.stripe.signed(event)
-    assert (await stage.tell(event, secret="whsec_old")).status == 204
-    for refused in (
-        await stage.tell_bytes(body, ""),
-        await stage.tell_bytes(body, "t=1"),
-        await stage.tell_bytes(body, "v1=00,t=x"),
-        await stage.tell_bytes(body + b" ", signature),
-        await stage.tell_bytes(b"\xff" + body, signature),
-        await stage.tell(event, secret="whsec_other"),
-        await stage.tell(event, at=now - 305),
-        await stage.tell(event, at=now + 305),
-        await stage.tell(event | {"livemode": True}),
-    ):
-        assert (refused.status, refused.code) == (400, "invalid_signature")
-    assert (await stage.tell({"id": "evt_1", "type": "x", "livemode": False})).code == "malformed_request"
-    assert (await stage.tell(event, at=now - 290)).status == 204
+    with standing_still(stage.world.clock):
+        event = stage.stripe.happens("customer.updated", stage.stripe.make("cus", "customer", invoice_settings=NO_CARD))
+        now = stage.stripe.now
+        body, signature = stage.stripe.signed(event)
+        assert (await stage.tell(event, secret="whsec_old")).status == 204
+        for refused in (
+            await stage.tell_bytes(body, ""),
+            await stage.tell_bytes(body, "t=1"),
+            await stage.tell_bytes(body, "v1=00,t=x"),
+            await stage.tell_bytes(body + b" ", signature),
+            await stage.tell_bytes(b"\xff" + body, signature),
+            await stage.tell(event, secret="whsec_other"),
+            await stage.tell(event, at=now - 305),
+            await stage.tell(event, at=now + 305),
+            await stage.tell(event | {"livemode": True}),
+        ):
+            assert (refused.status, refused.code) == (400, "invalid_signature")
+        assert (await stage.tell({"id": "evt_1", "type": "x", "livemode": False})).code == "malformed_request"
+        assert (await stage.tell(event, at=now - 290)).status == 204
 
 
 async def test_each_night_the_books_are_compared_and_what_differs_is_shown_until_it_doesnt(stage: PaidStage) -> None:

@@ -46,6 +46,8 @@ def test_who_pays_which_tax(seller: str, customer: str | None, vat_id: str | Non
         ("DE", "de 136 695 976", "DE136695976"),
         ("DE", "136695976", "DE136695976"),
         ("DE", "136695978", None),
+        ("DE", "\uff24\uff25 13669597\uff16", "DE136695976"),
+        ("DE", "13669597\u0666", None),
         ("DE", "FR40303265045", None),
         ("GR", "EL 094259216", "EL094259216"),
         ("US", "12-3456789", "123456789"),

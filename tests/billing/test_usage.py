@@ -138,6 +138,20 @@ async def test_the_forecast_goes_on_as_the_last_thirty_days_went(stage: Stage) -
     }
 
 
+async def test_there_is_no_forecast_before_thirty_days_have_passed(stage: Stage) -> None:
+    began = stage.world.clock.now().date()
+    nobody = await usage(stage)
+    assert (nobody["forecast"], nobody["forecast_from"]) == (None, (began + timedelta(days=30)).isoformat())
+    await join(stage, a_member())
+    await stage.pass_time(days=29)
+    young = await usage(stage)
+    assert (young["forecast"], young["forecast_from"]) == (None, (began + timedelta(days=30)).isoformat())
+    await stage.pass_time(days=1)
+    grown = await usage(stage)
+    assert grown["forecast"]["expected"] == {"author": 1, "viewer": 0}
+    assert grown["forecast_from"] is None
+
+
 async def test_usage_is_the_admins_of_its_organization_alone(stage: Stage) -> None:
     await join(stage, a_member())
     eve = await stage.found("Evil Inc")

@@ -10,7 +10,7 @@ from shared.bus import Bus, Queue
 from shared.bus.memory import MemoryBus
 from shared.bus.rabbit import RabbitBus
 
-from .world import AUDIT, SHARING, Admin, healthy
+from .world import AUDIT, CONFIRMED_WITHIN, SHARING, Admin, healthy
 
 TOPOLOGY = (
     Queue(AUDIT, ("org.#", "identity.#", "probe.org")),
@@ -29,7 +29,7 @@ async def admin(amqp_url: str) -> AsyncIterator[Admin]:
 
 @pytest.fixture
 async def rabbit(admin: Admin) -> AsyncIterator[RabbitBus]:
-    bus = RabbitBus(admin.url, TOPOLOGY, publish_timeout=3.0)
+    bus = RabbitBus(admin.url, TOPOLOGY, publish_timeout=CONFIRMED_WITHIN)
     await bus.start()
     await healthy(bus)
     yield bus
@@ -46,7 +46,7 @@ async def bus(request: pytest.FixtureRequest, amqp_url: str) -> AsyncIterator[Bu
         return
     admin = Admin(amqp_url)
     await admin.delete(AUDIT, SHARING)
-    rabbit = RabbitBus(admin.url, TOPOLOGY, publish_timeout=3.0)
+    rabbit = RabbitBus(admin.url, TOPOLOGY, publish_timeout=CONFIRMED_WITHIN)
     await rabbit.start()
     await healthy(rabbit)
     yield rabbit

@@ -14,7 +14,7 @@ from shared.bus.rabbit_subscription import ReceivingChannel
 from tests.broker import Broker
 
 from .conftest import TOPOLOGY
-from .world import AUDIT, SHARING, Admin, Receiver, first_of_each, healthy, published, said, until
+from .world import AUDIT, PATIENCE, SHARING, Admin, Receiver, first_of_each, healthy, published, said, until
 
 NUMBERS = [str(number) for number in range(40)]
 
@@ -32,6 +32,13 @@ async def up(broker: Broker) -> AsyncIterator[Broker]:
     """A broker that the test may break, and that is whole again afterwards."""
     yield broker
     await broker.start()
+
+
+@pytest.fixture
+def hasty(rabbit: RabbitBus, audit: Receiver) -> RabbitBus:
+    """Gives up on a broker that doesn't confirm for a moment."""
+    rabbit._publisher._timeout = 3.0
+    return rabbit
 
 
 async def publish_all_along(bus: RabbitBus, until_done: asyncio.Event) -> list[str]:
@@ -94,42 +101,42 @@ async def test_two_publishes_in_flight_of_one_message_are_told_apart(rabbit: Rab
     ids=["memory", "disk"],
 )
 async def test_an_alarm_stops_publishing_only_and_only_while_it_lasts(
-    rabbit: RabbitBus, audit: Receiver, admin: Admin, up: Broker, raised: tuple[str, ...], over: tuple[str, ...]
+    hasty: RabbitBus, audit: Receiver, admin: Admin, up: Broker, raised: tuple[str, ...], over: tuple[str, ...]
 ) -> None:
     more_than_the_prefetch = [str(number) for number in range(500)]
     audit.gate.clear()
-    await rabbit.publish(said(*more_than_the_prefetch))
+    await published(hasty, *said(*more_than_the_prefetch))
     await up.ctl(*raised)
     try:
         for attempt in range(2):
             with pytest.raises(NotPublished):
-                await asyncio.wait_for(publish_until_refused(rabbit, f"attempt {attempt}"), 10)
-        await until(lambda: "short" in (rabbit.healthy() or ""), "the alarm in words")
+                await asyncio.wait_for(publish_until_refused(hasty, f"attempt {attempt}"), PATIENCE)
+        await until(lambda: "short" in (hasty.healthy() or ""), "the alarm in words")
         audit.gate.set()
         await audit.has(*more_than_the_prefetch)
     finally:
         await up.ctl(*over)
-    await published(rabbit, *said("over"))
+    await published(hasty, *said("over"))
     await audit.has("over")
-    await healthy(rabbit)
+    await healthy(hasty)
     assert [body for body in first_of_each(audit.bodies) if body in more_than_the_prefetch] == more_than_the_prefetch
 
 
-async def test_a_channel_that_timed_out_is_thrown_away(rabbit: RabbitBus, audit: Receiver, up: Broker) -> None:
-    poisoned = rabbit._publisher._channel
+async def test_a_channel_that_timed_out_is_thrown_away(hasty: RabbitBus, audit: Receiver, up: Broker) -> None:
+    poisoned = hasty._publisher._channel
     await up.freeze()
     try:
         with pytest.raises(NotPublished):
-            await rabbit.publish(said("unknown"))
-        assert rabbit._publisher._channel is not poisoned
+            await hasty.publish(said("unknown"))
+        assert hasty._publisher._channel is not poisoned
         with pytest.raises(NotPublished):
-            async with asyncio.timeout(1):
-                await rabbit.publish(said("refused at once"))
+            async with asyncio.timeout(2.5):
+                await hasty.publish(said("refused at once"))
     finally:
         await up.thaw()
-    await published(rabbit, *said("afterwards"))
+    await published(hasty, *said("afterwards"))
     await audit.has("afterwards")
-    assert rabbit._publisher._channel is not poisoned
+    assert hasty._publisher._channel is not poisoned
     assert poisoned is not None
     await until(lambda: poisoned.is_closed, "the end of the old channel")
 

@@ -15,6 +15,7 @@ from shared.bus import Bus, Message, NotPublished
 
 AUDIT, SHARING = "audit.events", "sharing.events"
 PATIENCE = 40.0
+CONFIRMED_WITHIN = 20.0  # seconds: a broker on a busy machine, whose disk is others', too
 
 
 async def until(condition: Callable[[], object], what: str, within: float = PATIENCE) -> None:
@@ -112,6 +113,12 @@ class Admin:
     async def waiting(self, queue: str) -> int:
         async with self.channel() as channel:
             return (await channel.queue_declare(queue, passive=True)).message_count or 0
+
+    async def has_waiting(self, queue: str, count: int) -> None:
+        """Waits until so many messages wait: what a consumer held comes back some time after its end."""
+        async with asyncio.timeout(PATIENCE):
+            while await self.waiting(queue) != count:
+                await asyncio.sleep(0.05)
 
     async def consumers(self, queue: str) -> int:
         async with self.channel() as channel:

@@ -42,6 +42,8 @@ HIDDEN_FOCUS = """() => {
   const reached = at && (one.contains(at) || at.contains(one) || one.closest("label")?.contains(at) || at.matches("dialog"));
   return reached && (!open || open.contains(one)) ? null : one.outerHTML.slice(0, 160);
 }"""
+OUT_OF_SIGHT = """() => [...document.querySelectorAll(".scroll td.act :is(a, button)")].filter((one) =>
+  one.getBoundingClientRect().right > one.closest(".scroll").getBoundingClientRect().right + 1).map((one) => one.getAttribute("aria-label"))"""
 NAMED = """() => {
   const one = document.activeElement;
   const label = one.getAttribute("aria-label") ?? [...(one.labels ?? [])].map((label) => (label.querySelector("b") ?? label).textContent).join(" ");
@@ -60,7 +62,8 @@ async def speak_pseudo(it: Window) -> None:
 
 
 async def reach(it: Window, name: str, *, back: bool = False) -> None:
-    """Tabs on to what has this name; nothing on the way may be covered when it has the focus."""
+    """Tabs on to what has this name; nothing on the way may be covered when it has the focus. Begins when the page has come to rest."""
+    await it.settled()
     for _ in range(90):
         if await it.page.evaluate(NAMED) == name:
             return

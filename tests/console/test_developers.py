@@ -10,7 +10,7 @@ from playwright.async_api import Route, expect
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import CONTRAST, Window
 from tests.console.conftest import Opens
-from tests.console.reach import CLIPPED, SMALL, UNTRANSLATED, speak_pseudo
+from tests.console.reach import CLIPPED, SMALL, UNTRANSLATED, reach, speak_pseudo
 from tests.console.test_my_account import newcomer, too_old
 from tests.system.whole import Cast, WholeProduct
 
@@ -221,10 +221,63 @@ async def test_the_pages_hold_longer_words_and_the_dark(opens: Opens, product: W
     async with opens(color_scheme="dark") as it:
         await it.sign_in(cast.admin.email, PASSWORD)
         await speak_pseudo(it)
-        for path in ("/embed-secret", "/developers"):
+        for path in ("/embed-secret", "/developers", "/developers/events"):
             await it.go(path)
             await it.page.locator("main h1").wait_for()
             await it.settled()
             assert await it.page.evaluate(UNTRANSLATED) == []
             assert await it.flaws(CONTRAST) == []
             await fits_phones(it)
+
+
+async def test_events_are_read_filtered_followed_live_and_sent_again(admin: Window, cast: Cast) -> None:
+    url = "https://webhooks.invalid/told"
+    (await cast.admin.write("POST", "/v1/webhooks", {"url": url, "types": []})).ok()
+    (await cast.admin.write("POST", "/v1/groups", {"name": "Heard of"})).ok()
+    await admin.go("/developers", "Developers")
+    await admin.page.get_by_role("link", name="Event log").click()
+    await admin.page.get_by_role("heading", level=1, name="Event log").wait_for()
+    await admin.page.get_by_role("button", name="Group created").first.wait_for()
+    assert await admin.flaws() == []
+    await fits_phones(admin)
+    await admin.field("Which events").select_option("org.domain")
+    await admin.page.get_by_role("button", name="Domain claimed").wait_for()
+    await expect(admin.page.get_by_role("button", name="Group created")).to_have_count(0)
+    await admin.field("Which events").select_option("org.group")
+
+    await reach(admin, "Follow live", back=True)
+    await admin.page.keyboard.press("Enter")
+    await admin.page.get_by_text("Waiting for the next event.").wait_for()
+    await admin.page.get_by_text("Live", exact=True).wait_for()
+    (await cast.admin.write("POST", "/v1/groups", {"name": "Heard live"})).ok()
+    await admin.page.get_by_text("1 new event", exact=True).wait_for()
+    await admin.page.locator("li", has_text="Heard live").get_by_role("button", name="Group created").click()
+    dialog = admin.page.get_by_role("dialog", name="Group created")
+    await dialog.locator(".course li", has_text="sharing").get_by_text("ms").wait_for()
+    assert await admin.flaws() == []
+    await fits_phones(admin)
+    await dialog.get_by_role("button", name=f"Send it to {url} again").click()
+    await admin.said(f"It is sent to {url} again.").or_(admin.said(f"{url} was never told of it.")).wait_for()
+    await dialog.get_by_role("button", name="Close", exact=True).last.click()
+    await admin.field("Which events").select_option("courier.webhook")
+    await admin.page.get_by_text("Live", exact=True).wait_for()
+    await admin.button("Send a test event").click()
+    await admin.page.get_by_role("menuitem", name=url).click()
+    await admin.said("A test event is on its way.").wait_for()
+    await admin.page.get_by_role("button", name="Webhook tested").first.wait_for()
+    await admin.field("Which events").select_option("org.group")
+    await admin.button("Stop following").click()
+    await admin.page.locator("li", has_text="Heard live").wait_for()
+
+
+async def test_older_events_come_on_demand(admin: Window, cast: Cast) -> None:
+    for number in range(55):
+        (await cast.admin.write("POST", "/v1/groups", {"name": f"Old {number}"})).ok()
+    (await cast.admin.ask("GET", "/v1/events")).ok()  # which waits until the last one is among them
+    await admin.go("/developers/events", "Event log")
+    await admin.page.locator("li", has_text="Old 54").wait_for()
+    await expect(admin.page.locator("li", has_text="Old 0")).to_have_count(0)
+    await admin.button("Load older").click()
+    await admin.page.locator("li", has_text="Old 0").first.wait_for()
+    await admin.field("Which events").select_option("org.organization,org.legal,org.security_policy")
+    await admin.page.get_by_role("button", name="Organization created").wait_for()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 
-from shared.cli.demo.api import PASSWORD
+from playwright.async_api import expect
+
+from shared.cli.demo.api import PASSWORD, Person
 from tests.console.browser import Window
 from tests.console.conftest import Opens
+from tests.system.test_accounts import is_out
 from tests.system.whole import Cast, WholeProduct
 
 
@@ -29,7 +32,7 @@ async def test_a_company_signs_up_confirms_and_arrives_in_its_own_organization(
         assert "/console/verify/" in link
         await nora.page.goto(link)
         await nora.page.get_by_role("link", name="Sign in").click()
-        assert await nora.field("Work e-mail").input_value() == email
+        await expect(nora.field("Work e-mail")).to_have_value(email)
         await nora.field("Password").fill(PASSWORD)
         await nora.button("Sign in").click()
         await nora.page.get_by_role("heading", level=1, name="Overview").wait_for()
@@ -49,7 +52,7 @@ async def test_an_invited_person_makes_an_account_and_joins_and_sees_what_their_
     await admin.page.keyboard.press("Enter")
     await admin.button("Send 2 invitations").click()
     await admin.said("2 invitations are on their way.").wait_for()
-    await admin.page.get_by_role("link", name="Invited").click()
+    await admin.page.get_by_role("link", name="Pending").click()
     await admin.page.get_by_text(guest, exact=True).wait_for()
 
     async with opens() as gus:
@@ -81,7 +84,7 @@ async def test_a_refused_address_stays_in_the_invitation_with_its_reason(admin: 
     assert await admin.page.locator(".chip.bad").count() == 1
     await admin.page.keyboard.press("Escape")
     await admin.page.locator("dialog").wait_for(state="detached")
-    assert await admin.page.evaluate("document.activeElement.textContent.includes('Invite users')")
+    await admin.page.locator(":focus", has_text="Invite users").wait_for()
 
 
 async def test_a_role_changes_and_somebody_leaves_and_comes_back(admin: Window, cast: Cast, opens: Opens) -> None:
@@ -100,6 +103,7 @@ async def test_a_role_changes_and_somebody_leaves_and_comes_back(admin: Window, 
         await admin.button("Deactivate").click()
         await admin.said("is deactivated").wait_for()
         await row.wait_for(state="detached")
+        await is_out(cast.viewer)
         await viewer.page.reload()
         await viewer.page.get_by_role("heading", name="Sign in").wait_for()
     await admin.page.get_by_role("link", name="Inactive").click()
@@ -135,9 +139,18 @@ async def test_a_group_is_made_filled_renamed_and_deleted(admin: Window, cast: C
     await admin.page.get_by_role("heading", level=1, name="Finance").wait_for()
     await admin.button("Add members").click()
     await admin.page.get_by_role("checkbox", name="Some Analyst").check()
+    await admin.page.get_by_label("Search by name or e-mail").last.fill("Some Viewer")
+    await expect(admin.page.get_by_role("checkbox", name="Some Analyst")).to_have_count(0)
+    await admin.page.get_by_role("checkbox", name="Some Viewer").check()
+    await admin.page.get_by_role("list", name="Chosen people").get_by_text("Some Analyst").wait_for()
+    assert await admin.flaws() == []
     await admin.button("Add").click()
-    await admin.said("1 person is added.").wait_for()
+    await admin.said("2 people are added.").wait_for()
+    assert [one for one in admin.exchanges if "bulk-actions" in one[1]] == [("POST", "/v1/users/bulk-actions", 200)]
     await admin.page.get_by_text(cast.analyst.email, exact=True).wait_for()
+    await admin.button("Remove Some Viewer").click()
+    await admin.page.locator("dialog").get_by_role("button", name="Remove", exact=True).click()
+    await expect(admin.page.get_by_role("link", name="Some Viewer")).to_have_count(0)
     await admin.button("Edit…").click()
     await admin.field("Name").fill("Finances")
     await admin.button("Save").click()
@@ -171,13 +184,26 @@ async def test_a_session_that_ends_under_an_open_form_asks_for_the_password_and_
     await admin.go("/groups", "User groups")
     await admin.page.locator(".page-head").get_by_role("button", name="Add group").click()
     await admin.field("Name").fill("Kept")
+    elsewhere = Person(cast.admin.gateway, cast.admin.email, "Ada Admin")
+    await elsewhere.sign_in()
     (await cast.admin.write("DELETE", "/v1/me/sessions")).ok()
-    await cast.admin.sign_in()
+    await is_out(elsewhere)
     await admin.page.locator("dialog").get_by_role("button", name="Add group").click()
     await admin.page.get_by_role("heading", name="Your session has ended").wait_for()
     await admin.page.locator("dialog").last.get_by_label("Password", exact=True).fill(PASSWORD)
     await admin.button("Confirm").click()
     await admin.page.get_by_role("heading", level=1, name="Kept").wait_for()
+
+
+async def test_a_mailed_link_names_its_sign_up_whatever_the_id_ends_with(opens: Opens) -> None:
+    for last in "7k":
+        signup = f"sgn_01m8e7rxzhen0v8chd3qwb4e7{last}"
+        async with opens() as it:
+            await it.go(
+                f"/verify/tms_{signup.replace('_', '')}1-OKxBCF5MyQ9eKqYnpfFk7PDKzAz", "This link no longer works"
+            )
+            asked = [path for method, path, _ in it.exchanges if method == "POST"]
+            assert asked == [f"/v1/signups/{signup}/confirmation"]
 
 
 async def mailed_link(product: WholeProduct, email: str) -> str:

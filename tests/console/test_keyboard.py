@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 
+from playwright.async_api import expect
+
 from shared.cli.demo.api import PASSWORD, Person
 from tests.console.conftest import Opens
-from tests.console.reach import NAMED, press, reach, write
+from tests.console.reach import press, reach, write
 from tests.console.test_journeys import mailed_link
 from tests.system.whole import WholeProduct
 
@@ -70,4 +72,4 @@ async def test_the_whole_story_is_played_with_the_keyboard_alone(opens: Opens, p
         await it.page.get_by_role("dialog", name="Change to Free").wait_for()
         await keys.press("Escape")
         await it.page.locator("dialog").wait_for(state="detached")
-        assert await it.page.evaluate(NAMED) == "Change to Free"
+        await expect(it.button("Change to Free")).to_be_focused()

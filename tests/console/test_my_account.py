@@ -12,16 +12,9 @@ from playwright.async_api import Route, expect
 from shared.cli.demo.api import PASSWORD, Gateway, Person, sign_up
 from tests.console.conftest import Opens
 from tests.console.test_second_step import code_now, next_code
+from tests.system.test_accounts import is_out
 from tests.system.whole import WholeProduct
 
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 OTHER = "another-horse-battery-staple-7"
 
 
@@ -105,9 +98,7 @@ async def test_a_passkey_is_added_named_signs_in_alone_and_is_removed(
     opens: Opens, product: WholeProduct, person: Person
 ) -> None:
     async with opens() as it:
-        devtools = await it.context.new_cdp_session(it.page)
-        await devtools.send("WebAuthn.enable")
-        await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+        await it.holds_a_key()
         await it.sign_in(person.email, PASSWORD)
         await it.go("/me/security", "Security")
         await it.button("Add a passkey…").click()
@@ -137,6 +128,21 @@ async def test_a_passkey_is_added_named_signs_in_alone_and_is_removed(
         await it.page.get_by_text("Work laptop", exact=True).wait_for(state="detached")
 
 
+async def test_a_passkey_at_another_address_than_the_consoles_is_refused_with_the_reason(
+    opens: Opens, person: Person
+) -> None:
+    async with opens() as it:
+        it.url = it.url.replace("localhost", "127.0.0.1")
+        await it.holds_a_key()
+        await it.sign_in(person.email, PASSWORD)
+        await it.go("/me/security", "Security")
+        await it.button("Add a passkey…").click()
+        await it.button("Go on").click()
+        await it.page.get_by_text("Passkeys don't work at this address.").wait_for()
+        await it.page.get_by_text("published under: localhost.").wait_for()
+        assert await it.flaws() == []
+
+
 async def test_the_password_changes_and_every_other_session_ends(
     opens: Opens, product: WholeProduct, person: Person
 ) -> None:
@@ -149,6 +155,7 @@ async def test_the_password_changes_and_every_other_session_ends(
         await it.field("New password").fill(OTHER)
         await it.button("Change password").click()
         await it.said("Your password is changed.").wait_for()
+        await is_out(person)
         await elsewhere.page.reload()
         await elsewhere.page.get_by_role("heading", name="Sign in").wait_for()
 
@@ -170,7 +177,9 @@ async def test_the_address_waits_for_its_new_one_and_an_account_is_closed(
         await it.said("Your address stays as it is.").wait_for()
         await it.page.get_by_text("An organization would be left without an admin").wait_for()
 
-        await it.field("Language").select_option("de")
+        async with it.page.expect_response("**/v1/me/profile") as answered:
+            await it.field("Language").select_option("de")
+        assert (await (await answered.value).json())["language"] == "de", "mail is written in it, too"
         await it.page.get_by_role("heading", level=1, name="Profil & Einstellungen").wait_for()
         await it.page.get_by_role("radio", name="Dunkel", exact=True).check()
         assert await it.page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from tests.console.browser import Window
 from tests.system.whole import Cast
@@ -58,7 +59,7 @@ async def test_sharing_shows_who_gains_access_before_it_is_saved_and_access_says
     await admin.go(f"/access?user={cast.viewer.user_id}&dashboard={shared.dashboard_id}")
     await admin.page.get_by_text(f"Some Viewer sees {shared.title}").wait_for()
     await admin.page.get_by_text(f"Take Some Viewer out of the group {shared.group}").wait_for()
-    assert await admin.page.locator("figure.graph g.open").count() == 1
+    await expect(admin.page.locator("figure.graph g.open")).to_have_count(1)
     assert await admin.flaws() == []
 
 
@@ -80,7 +81,7 @@ async def test_the_organization_is_renamed_and_the_frame_says_so(admin: Window) 
     await admin.field("Company name").fill("Cast & Sons")
     await admin.page.get_by_text("Unsaved changes").wait_for()
     await admin.button("Discard").click()
-    assert await admin.field("Company name").input_value() == "Cast"
+    await expect(admin.field("Company name")).to_have_value("Cast")
     await admin.field("Company name").fill("Cast & Sons")
     await admin.button("Save").click()
     await admin.said("The organization is saved.").wait_for()
@@ -88,16 +89,6 @@ async def test_the_organization_is_renamed_and_the_frame_says_so(admin: Window) 
     await admin.field("Company name").fill("Cast")
     await admin.button("Save").click()
     await admin.page.locator(".side .org").get_by_text("Cast", exact=True).wait_for()
-
-
-async def test_the_audit_log_shows_an_entry_and_narrows_to_its_kind(admin: Window, shared: Shared) -> None:
-    await admin.go("/audit", "Audit log")
-    await admin.page.get_by_role("row", name=shared.title).get_by_role("button", name="Dashboard registered").click()
-    await admin.page.get_by_text("sharing.dashboard.registered.v1").first.wait_for()
-    assert await admin.flaws() == []
-    await admin.button("Only this kind").click()
-    await admin.button("sharing.dashboard.registered.v1").wait_for()
-    assert "action=sharing.dashboard.registered.v1" in admin.page.url
 
 
 async def test_any_page_is_reached_with_the_keyboard_alone(admin: Window) -> None:
@@ -108,4 +99,4 @@ async def test_any_page_is_reached_with_the_keyboard_alone(admin: Window) -> Non
     await admin.page.keyboard.type("bill")
     await admin.page.keyboard.press("Enter")
     await admin.page.get_by_role("heading", level=1, name="Billing").wait_for()
-    assert await admin.page.evaluate("document.activeElement.tagName") == "H1"
+    await admin.page.locator("h1:focus").wait_for()

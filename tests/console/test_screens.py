@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import CONTRAST, RULES
 from tests.console.conftest import Opens
-from tests.console.reach import CLIPPED, SMALL, UNTRANSLATED, speak_pseudo
+from tests.console.reach import CLIPPED, OUT_OF_SIGHT, SMALL, UNTRANSLATED, speak_pseudo
 from tests.system.whole import Cast
 
 OUTSIDE = {
@@ -34,9 +35,16 @@ INSIDE = {
     "/legal": "Legal & compliance",
     "/domains": "Domains",
     "/sso": "Single sign-on",
+    "/provisioning": "Provisioning",
+    "/organization/closing": "Closing the organization",
     "/sharing": "Sharing",
+    "/links": "Sharing links",
+    "/links?q=nothing-at-all": "Sharing links",
+    "/embed-secret": "Embed secret",
     "/access": "Who can see what",
     "/billing": "Billing",
+    "/developers": "Developers",
+    "/developers/events": "Event log",
     "/audit": "Audit log",
     "/me": "Profile & preferences",
     "/me/security": "Security",
@@ -46,6 +54,9 @@ DIALOGS = {
     "/users": "Invite users",
     "/groups": "Add group",
     "/domains": "Add domain",
+    "/links": "Switch all off…",
+    "/embed-secret": "Reset the secret…",
+    "/developers": "Create an API key",
 }
 
 
@@ -94,14 +105,14 @@ async def test_a_menu_is_complete_with_the_keyboard(opens: Opens, cast: Cast) ->
         await it.go("/users", "Users")
         await it.button("Actions for Some Analyst").focus()
         await it.page.keyboard.press("Enter")
-        await it.page.get_by_role("menuitem").first.wait_for()
+        await it.page.locator("[role=menuitem]:focus").wait_for()
         assert await it.flaws() == []
         await it.page.keyboard.press("End")
-        assert "Remove for good" in await it.page.evaluate("document.activeElement.textContent")
+        await it.page.locator("[role=menuitem]:focus", has_text="Remove for good").wait_for()
         await it.page.keyboard.press("ArrowDown")
-        assert "Role" in await it.page.evaluate("document.activeElement.textContent")
+        await it.page.locator("[role=menuitem]:focus", has_text="Role").wait_for()
         await it.page.keyboard.press("Escape")
-        assert await it.page.evaluate("document.activeElement.getAttribute('aria-label')") == "Actions for Some Analyst"
+        await it.page.locator("[aria-label='Actions for Some Analyst']:focus").wait_for()
 
 
 async def test_the_console_speaks_german_and_remembers_it(opens: Opens, cast: Cast) -> None:
@@ -133,4 +144,37 @@ async def test_screens_hold_longer_words_forced_colours_and_fingers(opens: Opens
                 if (over := await it.overflow()) > 0:
                     wrong.append(f"{path} is {over} pixels too wide at {width}")
             await it.page.set_viewport_size({"width": 1280, "height": 860})
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_what_can_be_done_about_a_row_is_in_sight_on_a_narrow_phone_and_in_german(
+    opens: Opens, cast: Cast
+) -> None:
+    admin = cast.admin
+    guest = f"somebody.with-a-longer-name@{admin.email.partition('@')[2]}"
+    invitation = {"email": guest, "role": "viewer"}
+    (await admin.write("POST", "/v1/invitations", invitation, after=cast.trial)).ok()
+    board = {"id": f"narrow-{secrets.token_hex(3)}", "title": "Delivery delay, South"}
+    (await admin.write("POST", "/v1/dashboards", board, after=cast.trial)).ok()
+    everybody = {"mode": "all_analysts", "notify": False}
+    (await admin.write("PUT", f"/v1/dashboards/{board['id']}/sharing", everybody, headers={"If-Match": "*"})).ok()
+    wrong = []
+    async with opens(locale="de-DE", viewport={"width": 320, "height": 640}) as it:
+        await it.go("/sign-in", "Anmelden")
+        await it.field("Geschäftliche E-Mail").fill(admin.email)
+        await it.field("Passwort").fill(PASSWORD)
+        await it.button("Anmelden").click()
+        await it.page.locator(".side").wait_for(state="attached")
+        for path in (
+            "/users",
+            "/users?status=pending",
+            "/sharing",
+            "/legal",
+            f"/access?user={cast.analyst.user_id}",
+            f"/access?dashboard={board['id']}",
+        ):
+            await it.go(path)
+            await it.page.locator("td.act").first.wait_for()
+            await it.settled()
+            wrong += [f"{path} hides: {one}" for one in await it.page.evaluate(OUT_OF_SIGHT)]
     assert not wrong, "\n".join(wrong)

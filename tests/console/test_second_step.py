@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pyotp
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Route, expect
 
 from shared.cli.demo.api import PASSWORD, Person
 from tests.console.conftest import Opens
-from tests.system.whole import Cast, WholeProduct
+from tests.console.test_single_sign_on import CHALLENGE, NOTHING, is_sound
+from tests.system.whole import Cast, WholeProduct, a_cast
 
 
 async def with_an_app(product: WholeProduct, person: Person) -> tuple[pyotp.TOTP, list[str]]:
@@ -57,13 +59,10 @@ async def test_a_person_with_an_app_types_its_code_or_a_recovery_code(
         await window.page.get_by_role("heading", level=1, name="Sharing").wait_for()
 
 
-async def test_who_must_have_a_second_factor_sets_one_up_at_sign_in(
-    opens: Opens, cast: Cast, product: WholeProduct
-) -> None:
-    app, _ = await with_an_app(product, cast.admin)
-    challenge = await product.gateway.send(
-        "POST", "/v1/auth/sessions", {"email": cast.admin.email, "password": PASSWORD}
-    )
+async def requires_two_factor(product: WholeProduct, admin: Person) -> None:
+    """An organization asks for it, and its deadline passes."""
+    app, _ = await with_an_app(product, admin)
+    challenge = await product.gateway.send("POST", "/v1/auth/sessions", {"email": admin.email, "password": PASSWORD})
     given = challenge.ok()["challenge"]
     answer = {"token": given["token"], "totp": next_code(product, app)}
     proven = (await product.gateway.send("POST", f"/v1/auth/challenges/{given['id']}/answers", answer)).ok()
@@ -75,6 +74,12 @@ async def test_who_must_have_a_second_factor_sets_one_up_at_sign_in(
         )
     ).ok()
     product.clock.advance(timedelta(days=60))
+
+
+async def test_who_must_have_a_second_factor_sets_one_up_at_sign_in(
+    opens: Opens, cast: Cast, product: WholeProduct
+) -> None:
+    await requires_two_factor(product, cast.admin)
     async with opens() as window:
         heading = window.page.get_by_role("heading", name="Set up a second factor")
         await window.go("/sign-in", "Sign in")
@@ -91,3 +96,59 @@ async def test_who_must_have_a_second_factor_sets_one_up_at_sign_in(
         assert await window.page.locator("li code").count() == 10
         await window.button("I have stored them").click()
         await window.page.get_by_role("heading", level=1, name="Sharing").wait_for()
+
+
+async def test_a_passkey_made_at_sign_in_will_do(opens: Opens, product: WholeProduct) -> None:
+    cast = await a_cast(product.gateway)
+    await requires_two_factor(product, cast.admin)
+    async with opens() as window:
+        await window.holds_a_key()
+        await window.go("/sign-in", "Sign in")
+        await window.field("Work e-mail").fill(cast.viewer.email)
+        await window.field("Password").fill(PASSWORD)
+        await window.button("Sign in").click()
+        await window.page.get_by_role("heading", name="Set up a second factor").wait_for()
+        await window.button("Set up a passkey instead").click()
+        await window.page.get_by_role("heading", name="Keep your recovery codes").wait_for()
+        assert await window.flaws() == []
+        await window.button("I have stored them").click()
+        await window.page.get_by_role("heading", level=1, name="Sharing").wait_for()
+        await window.go("/me/security", "Security")
+        await window.page.get_by_text("Chrome on Linux", exact=True).first.wait_for()
+
+
+LOCKED = {
+    "factor_frozen": (401, {}, "Your authenticator app is frozen", "a recovery code, which makes the app count again"),
+    "second_factor_locked": (429, {"until": "2030-01-01T10:30:00Z"}, "Too many wrong codes", "no code and no passkey is looked at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", LOCKED)
+async def test_why_no_code_counts_any_more_is_said_in_words_of_ones_own(opens: Opens, code: str) -> None:
+    status, meta, title, words = LOCKED[code]
+
+    async def asks(route: Route) -> None:
+        answer = {**NOTHING, "challenge": CHALLENGE, "account_proof": None, "return_to": "/console/", "arriving": False}
+        await route.fulfill(status=201, json=answer)
+
+    async def refuses(route: Route) -> None:
+        problem = {
+            "type": f"/problems/{code}",
+            "title": title,
+            "status": status,
+            "code": code,
+            "detail": "No",
+            "remedy": ["Wait."],
+            "meta": meta,
+        }
+        await route.fulfill(status=status, content_type="application/problem+json", json=problem)
+
+    async with opens() as it:
+        await it.page.route("**/v1/auth/sso/sign-ins", asks)
+        await it.page.route("**/v1/auth/challenges/*/answers", refuses)
+        await it.go("/sign-in/sso", "Confirm that it's you")
+        await it.field("Code").fill("123456")
+        await it.button("Go on").click()
+        await it.page.get_by_text(title).wait_for()
+        await it.page.get_by_text(words).wait_for()
+        await is_sound(it)

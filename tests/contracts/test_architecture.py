@@ -27,7 +27,7 @@ IO_MODULES = {
 }  # fmt: skip
 
 KERNEL_WITH_SQL = re.compile(
-    r"^shared/(outbox|inbox|receiving|refusals|replay|rewinding|snapshots|subscriber|testkit|idempotency|operations|oversight|erasure|records|migrate|jobs|db|service|admin|postgres/\w+|cli/\w+)\.py$"
+    r"^shared/(outbox|inbox|receiving|refusals|replay|rewinding|snapshots|subscriber|testkit|idempotency|operations|oversight|erasure|emptying|records|migrate|jobs|db|service|admin|postgres/\w+|backups/\w+|cli/\w+)\.py$"
 )
 SQL = re.compile(
     r"\b(select\s.+\sfrom\s|insert\s+into\s|update\s+\w+\s+set\s|delete\s+from\s)", re.IGNORECASE | re.DOTALL

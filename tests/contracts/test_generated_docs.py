@@ -15,8 +15,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.launcher import PRODUCT
 from shared.docs import asyncapi, event_schema, openapi
-from shared.events import Event
+from shared.events import Envelope, Event
 from shared.published import generated
+from shared.samples import example_of
 from shared.service import Service
 from tests.contracts.compatibility import breaks
 from tests.contracts.source import ROOT
@@ -144,6 +145,16 @@ def test_the_asyncapi_document_names_every_event_with_who_says_it() -> None:
     assert set(document["components"]["messages"]) == {event.TYPE for event in events()}
     sent = {name.split(" sends ")[1] for name in document["operations"] if " sends " in name}
     assert sent == {event.TYPE for event in events()}
+
+
+@pytest.mark.parametrize("event", events(), ids=lambda event: event.TYPE)
+def test_the_catalogues_example_of_every_event_is_one(event: type[Event]) -> None:
+    schema = orjson.loads(orjson.dumps(event_schema(event)))
+    example = example_of(schema)
+    assert example == example_of(schema), "the same every time"
+    Draft202012Validator(schema).validate(example)
+    envelope = Envelope.parse(orjson.dumps(example))
+    assert event.read(envelope).data().keys() == example["data"].keys(), "and a whole one"
 
 
 def test_no_released_event_is_broken_or_gone() -> None:

@@ -17,8 +17,6 @@ from services.courier import rules
 from services.courier.usecases.bounces import read_bounces
 from shared.auth import Actor
 from shared.events.courier import AddressFoundDead, AddressReleased
-from shared.jobs import run_job
-from shared.service import Job
 from tests.courier.smtp_server import FakeServer, mail_server
 from tests.courier.test_sending import by_smtp, invitation, states, until_none_waits
 from tests.world import Databases, World, an_admin, world_of
@@ -127,7 +125,7 @@ async def with_bounces(databases: Databases, folder: Path, server: FakeServer) -
 
 
 async def read(world: World) -> None:
-    assert await run_job(world.started["courier"].env, Job(read_bounces, 60))
+    await world.run("courier", read_bounces)
 
 
 async def test_a_notification_that_comes_later_fails_the_mail_and_is_read_once(

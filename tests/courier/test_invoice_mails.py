@@ -8,7 +8,12 @@ from services.courier.rules import url_of
 from services.courier.usecases.rendering import every_wording
 from shared.ids import new_id
 
-ISSUED = {"organization": "Northwind & Sons", "number": "TN-000007", "invoice_id": new_id("ivc"), "amount": "€296.31"}
+ISSUED = {
+    "organization": "Northwind & Sons",
+    "number": "TN-000007",
+    "invoice_id": new_id("ivc"),
+    "amount": "1296.31 EUR",
+}
 DUE = {"due_at": "2027-01-31T09:00:00+00:00"}
 FAILED = ISSUED | DUE | {"method": "Visa •••• 4242"}
 
@@ -33,6 +38,7 @@ def test_an_invoice_is_told_with_the_address_of_its_pdf(language: str, values: d
     for text in (words.text, words.html):
         assert says in text
         assert url in text
+        assert {"en": "over €1,296.31", "de": "über 1.296,31\N{NO-BREAK SPACE}€"}[language] in text
     assert "Northwind &amp; Sons" in words.html
 
 
@@ -55,3 +61,21 @@ def test_a_payment_that_failed_is_told_with_what_it_was_tried_from(
     assert again in every_wording()[language].words("payment_failed", later, url).text
     without = every_wording()[language].words("payment_failed", ISSUED | DUE, url)
     assert "Visa" not in without.text
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "several"),
+    [
+        ("en", "TN-000007 of Northwind & Sons wasn't paid", "TN-000007, TN-000008 of Northwind & Sons weren't paid"),
+        ("de", "TN-000007 von Northwind & Sons wurde", "TN-000007, TN-000008 von Northwind & Sons wurden"),
+    ],
+)
+def test_several_invoices_are_told_as_several_with_what_is_open_in_each_currency(
+    language: str, one: str, several: str
+) -> None:
+    late = {"organization": "Northwind & Sons", "plan": "Pro", "next_plan": "Free", "amount": "20.00 EUR, 5.00 USD"}
+    wording = every_wording()[language]
+    assert one in wording.words("plan_lapsed", late | {"invoices": "TN-000007"}, "https://x.example").text
+    text = wording.words("plan_lapsed", late | {"invoices": "TN-000007, TN-000008"}, "https://x.example").text
+    assert several in text
+    assert {"en": "€20.00, US$5.00", "de": "20,00\N{NO-BREAK SPACE}€, 5,00\N{NO-BREAK SPACE}$"}[language] in text

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from services.courier.app import service as courier
+from services.courier.rules import url_of
 from services.courier.usecases.previews import previews
 from services.courier.usecases.rendering import TEMPLATES, TIMES, Wording
 from shared.auth import Actor
@@ -28,6 +29,19 @@ def test_every_mail_that_is_asked_for_has_a_preview_in_every_language() -> None:
     assert found == {(template, language) for template in templates for language in TIMES}
     assert asked <= templates
     assert len(templates) > 25
+
+
+@pytest.mark.parametrize(
+    ("template", "page"),
+    [
+        ("sso_approval_requested", "/users?status=pending"),
+        ("invitation_renewal", "/users?status=pending"),
+        ("removals_held", "/provisioning"),
+        ("scim_token_created", "/provisioning"),
+    ],
+)
+def test_a_mail_that_asks_for_something_leads_to_where_it_is_done(template: str, page: str) -> None:
+    assert url_of(PUBLIC, template, None, None) == f"{PUBLIC}/console{page}"
 
 
 def test_a_preview_says_in_both_parts_what_it_says_and_leads_somewhere() -> None:

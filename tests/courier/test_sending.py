@@ -6,12 +6,13 @@ import asyncio
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from services.courier.app import service as courier
@@ -23,6 +24,7 @@ from services.courier.usecases.transports import Folder, MailServer, NotTaken, t
 from shared.config import Misconfigured
 from shared.db import EVERY_ORG
 from shared.events.courier import MailLink, MailRequested
+from shared.events.identity import Person, UserLanguageChanged, UserRegistered
 from shared.ids import new_id
 from shared.links import read_link_token
 from shared.mailbox import FileMailbox, StoredMail
@@ -103,7 +105,7 @@ async def server() -> AsyncIterator[FakeServer]:
         yield server
 
 
-def by_smtp(server: FakeServer, seconds: float = 10) -> Service:
+def by_smtp(server: FakeServer, seconds: float = 20) -> Service:
     """Courier as it is when the configuration names a mail server."""
 
     @asynccontextmanager
@@ -119,6 +121,50 @@ def by_smtp(server: FakeServer, seconds: float = 10) -> Service:
 async def world(databases: Databases, tmp_path: Path, server: FakeServer) -> AsyncIterator[World]:
     async with world_of([by_smtp(server)], databases, tmp_path) as world:
         yield world
+
+
+@dataclass
+class LastWord:
+    """Takes a mail, and at the same moment the database goes away."""
+
+    databases: Databases
+    name: str = ""
+    taken: int = 0
+    away: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def take(self, mail_id: str, requested_at: datetime, message: EmailMessage) -> None:
+        self.taken += 1
+        await self.allow(False)
+        self.away.set()
+
+    async def allow(self, allowed: bool) -> None:
+        admin = await asyncpg.connect(self.databases.postgres.admin_dsn)
+        await admin.execute(f"alter database {self.name} allow_connections {allowed}")
+        if not allowed:
+            await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", self.name)
+        await admin.close()
+
+
+async def test_a_mail_that_was_taken_while_the_database_went_away_is_noted_as_soon_as_it_is_back(
+    databases: Databases, tmp_path: Path
+) -> None:
+    transport = LastWord(databases)
+
+    @asynccontextmanager
+    async def opens(env: Environment) -> AsyncIterator[Own]:
+        async with senders(env, transport, Outbound()) as own:
+            yield own
+
+    async with world_of([replace(courier, opens=opens)], databases, tmp_path) as world:
+        async with world.started["courier"].env.database.read(EVERY_ORG) as read:
+            transport.name = await read.value("select current_database()")
+        await world.hear("org", invitation())
+        async with asyncio.timeout(20):
+            await transport.away.wait()
+        await transport.allow(True)
+        await until_none_waits(world)
+        assert [(state, attempts) for state, attempts, _ in await states(world)] == [("sent", 1)]
+    assert transport.taken == 1
 
 
 # Into a folder
@@ -158,6 +204,17 @@ async def test_the_token_is_nowhere_in_the_database(post: Post) -> None:
             assert await read.value(f"select count(*) from {table} as t where t::text like $1", f"%{token[-20:]}%") == 0
 
 
+async def test_people_are_written_to_in_the_language_that_they_chose_last(post: Post) -> None:
+    user_id = new_id("usr")
+    vera = Person(email="vera@northwind.example", name="Vera")
+    await post.world.hear("identity", UserRegistered(user_id=user_id, person=vera, language="en"))
+    await post.world.hear("org", invitation(reader=user_id))
+    await post.world.hear("identity", UserLanguageChanged(user_id=user_id, language="de", previous="en"))
+    await post.world.hear("org", invitation(reader=user_id))
+    subjects = {mail.subject.removeprefix("Northwind & Söhne <GmbH> ") for mail in await post.mails(2)}
+    assert subjects == {"invites you", "lädt Sie ein"}
+
+
 async def test_files_are_whole_private_and_newest_first(post: Post) -> None:
     for number in range(5):
         await post.world.hear("org", invitation(f"p{number}@northwind.example"))
@@ -173,7 +230,7 @@ async def test_a_mail_is_there_long_before_the_next_look(post: Post, monkeypatch
     monkeypatch.setattr(working, "POLL_SECONDS", 60.0)
     await post.world.hear("org", invitation())
     await post.mails(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await post.world.hear("org", invitation())
         await post.mails(2)
 
@@ -297,12 +354,14 @@ async def test_a_server_that_hangs_delays_its_mail_and_no_other(
     databases: Databases, tmp_path: Path, server: FakeServer
 ) -> None:
     server.script = ["hang"]
-    async with world_of([by_smtp(server, seconds=0.3)], databases, tmp_path) as world:
+    async with world_of([by_smtp(server, seconds=1)], databases, tmp_path) as world:
         await world.hear("org", invitation("first@northwind.example"))
         await server.until(attempts=1)
+        own: Sender = world.started["courier"].env.own.mails
+        own._transport = replace(own._transport, seconds=20)  # type: ignore[type-var]
         await world.hear("org", invitation("second@northwind.example"))
         await server.until(taken=1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while not any(error for _, _, error in await states(world)):
                 await asyncio.sleep(0.01)
         world.clock.advance(timedelta(seconds=6))

@@ -27,10 +27,8 @@ from shared.events.courier import (
 from shared.events.identity import SessionStarted
 from shared.events.org import MemberDeactivated, MemberJoined
 from shared.ids import new_id
-from shared.jobs import run_job
 from shared.mailbox import FileMailbox
 from shared.outbound import Outbound, Policy
-from shared.service import Job
 from tests.courier.house import House, group, house_of, member
 from tests.world import Databases, an_admin
 
@@ -106,6 +104,7 @@ async def test_a_receiver_in_trouble_gets_it_later_under_the_same_id_and_the_log
     delivery = await house.until_tried(hook, 1)
     assert delivery["status"] == (None if trouble == "hang" else trouble)
     assert (delivery["error"] is None) is (trouble != "hang")
+    assert delivery["error_code"] == ("too_slow" if trouble == "hang" else None)
     state = (await house.ask("GET", f"/v1/webhooks/{hook['id']}")).ok()
     assert (state["enabled"], state["waiting"], state["failing_since"] is None) == (True, 1, False)
     house.world.clock.advance(timedelta(seconds=6))
@@ -359,6 +358,7 @@ async def test_a_name_that_leads_inside_later_is_never_connected_to(databases: D
         await house.happens("Finance")
         delivery = await house.until_tried(hook, 1)
         assert "isn't public" in delivery["error"]
+        assert delivery["error_code"] == "not_public"
         assert house.receiver.got == []
 
 
@@ -482,6 +482,6 @@ async def test_the_log_goes_back_thirty_days(house: House) -> None:
     house.world.clock.advance(timedelta(days=31))
     await house.happens("New")
     await house.until(hook, *["delivered"] * 2)
-    await run_job(house.world.started["courier"].env, Job(forget_deliveries, every_seconds=600))
+    await house.world.run("courier", forget_deliveries)
     assert len(await house.log(hook)) == 1
     assert await house.log(hook, "&state=failed") == []

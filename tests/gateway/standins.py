@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from aiohttp import web
 from services.gateway import app
 from services.gateway.app import RunningGateway
 from services.gateway.rates import DEFAULT_RATES, Rates
+from services.gateway.usecases.documents import EMBED_SAMPLES
 from shared.auth import Actor, private_key
 from shared.bus import Bus, Message, Receive
 from shared.config import Settings
@@ -246,6 +248,8 @@ def play(people: People) -> list[Service]:
 
     async def sign_in(ctx: Ctx, wanted: Text) -> Answer[dict[str, Any]]:
         """Signs in."""
+        if wanted.text == "crowd":
+            raise Problem("overloaded", retry_after=2)
         return Answer(
             {"as": ctx.actor.kind, "user_id": ctx.actor.user_id},
             headers={"Set-Cookie": "__Host-session=abc; Path=/; Secure; HttpOnly"},
@@ -353,7 +357,14 @@ RAW = Service(
 
 def documents(services: Sequence[Service]) -> PublishedDocuments:
     events = {event.TYPE: event_schema(event) for one in services for event in one.publishes}
-    return PublishedDocuments(openapi(services), asyncapi(services), events)
+    samples = {name: f"a program in {language}" for name, language in EMBED_SAMPLES.items()}
+    return PublishedDocuments(openapi(services), asyncapi(services), events, samples)
+
+
+@cache
+def published() -> PublishedDocuments:
+    """Whoever the people are, the routes are the same."""
+    return documents([app.service, *play(People()), RAW])
 
 
 class Ears:
@@ -384,12 +395,12 @@ class Ears:
 
 @dataclass
 class Watch:
-    """Monotonic time that tests can move."""
+    """Monotonic time that passes when a test moves it, and not because the machine is slow."""
 
-    offset: float = 0.0
+    offset: float = 1000.0
 
     def __call__(self) -> float:
-        return time.monotonic() + self.offset
+        return self.offset
 
 
 @dataclass
@@ -512,9 +523,8 @@ async def a_house(
         listens = {**world.settings.listens, "gateway": listen}
         settings = world.settings.model_copy(update={"listens": listens, "public_url": PUBLIC_URL, **changes})
         ears = Ears(world.bus)
-        docs = documents([app.service, *services, RAW])
         door = await stack.enter_async_context(
-            app.gateway(settings, ears, world.clock, docs, rates=rates, monotonic=watch)  # type: ignore[arg-type]
+            app.gateway(settings, ears, world.clock, published(), rates=rates, monotonic=watch)  # type: ignore[arg-type]
         )
         house = House(world, people, door, settings, ears, watch, Client(door.listening.address), arrived)
         stack.push_async_callback(house.close)

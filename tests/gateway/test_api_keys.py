@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from services.gateway.rates import Rate, Rates
-from shared.api_keys import new_token
+from shared.api_keys import PROVISIONING, new_token
 from shared.auth import Actor
-from shared.events.identity import ApiKeyRevoked, ApiKeyRotated, ApiKeysSuspended
+from shared.events.identity import ApiKeyRevoked, ApiKeyRotated, ApiKeysSuspended, ScimTokensSuspended
 from shared.events.identity_shapes import ApiKey
+from shared.events.org import OrganizationClosed
 from shared.ids import new_id
 from shared.service import Route, admin, anyone, get
 from tests.gateway.standins import House, a_house, seen
@@ -97,6 +98,13 @@ async def test_a_route_that_takes_no_keys_is_closed_to_every_key(house: House) -
         assert (reply.status, reply.code, reply.json["meta"]["because"]) == (403, "forbidden", "scope"), path
 
 
+async def test_a_providers_token_is_told_what_it_is_for(house: House) -> None:
+    token = a_key(house, PROVISIONING)
+    for reply in (await token.ask(), await token.ask("GET", "/v1/members-only")):
+        assert (reply.status, reply.json["meta"]["because"]) == (403, "scope")
+        assert reply.json["detail"] == "This token is for an identity provider, and good for /scim/v2 alone."
+
+
 async def test_absent_scopes_mean_that_nothing_is_allowed(house: House) -> None:
     key = a_key(house)
     del key.facts["scopes"]
@@ -120,13 +128,23 @@ async def test_where_anyone_may_come_a_key_that_proves_nothing_counts_for_nothin
     assert seen(house, await bad.ask("GET", "/v1/open")).kind == "anonymous"
 
 
-async def test_a_revoked_key_is_refused_from_the_event_on_without_asking(house: House) -> None:
+async def test_a_revoked_key_is_refused_from_the_event_on_whatever_identity_says_and_identity_hears_of_it(
+    house: House,
+) -> None:
     key = a_key(house, "things:view")
     assert await key.status() == (200, None)
     await house.hear("identity", ApiKeyRevoked(org_id=key.facts["org_id"], key=key.state))
-    before = len(house.people.asked)
-    assert await key.status() == (401, "unauthenticated")
-    assert len(house.people.asked) == before
+    before = house.people.asked.count("api key")
+    for _ in range(3):
+        assert await key.status() == (401, "unauthenticated")
+    assert house.people.asked.count("api key") == before + 1, "once: what it says then is remembered"
+    other = a_key(house, "things:view")
+    await house.hear("identity", ApiKeyRevoked(org_id=other.facts["org_id"], key=other.state))
+    house.people.away.add("api key")
+    try:
+        assert await other.status() == (401, "unauthenticated")
+    finally:
+        house.people.away.clear()
 
 
 async def test_a_key_is_asked_about_once_a_minute_so_its_last_use_is_known(own_house: House) -> None:
@@ -159,6 +177,20 @@ async def test_news_of_an_organizations_keys_makes_the_gateway_ask_again(house: 
         "identity", ApiKeyRotated(org_id=key.facts["org_id"], key=key.state, both_until=house.world.clock.now())
     )
     assert await key.status() == (200, None)
+
+
+async def test_a_closed_organizations_provider_is_refused_as_soon_as_identity_says_so(house: House) -> None:
+    token = a_key(house, "things:view")
+    token.facts.update(key_id=new_id("sct"))
+    org_id = token.facts["org_id"]
+    assert await token.status() == (200, None)
+    by, now = new_id("usr"), house.world.clock.now()
+    await house.hear("org", OrganizationClosed(org_id=org_id, closed_by=by, closed_at=now, erased_at=now))
+    assert await token.status() == (200, None), "identity hasn't heard of it yet, and what it said is remembered"
+    token.facts.update(refused="organization_closed")
+    told = ScimTokensSuspended(org_id=org_id, token_ids=[token.facts["key_id"]], suspended_at=now)
+    await house.hear("identity", told)
+    assert await token.status() == (409, "organization_closed")
 
 
 async def test_a_key_ends_when_its_time_is_over_remembered_or_not(own_house: House) -> None:

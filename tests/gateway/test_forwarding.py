@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.gateway import forwarding
 from services.gateway.app import service as gateway_service
 from shared.errors import Problem
 from shared.routing import RouteTable
+from shared.web.client import Answer, Client, DeadlineExceeded
 from tests.gateway.standins import RAW, House, a_house, play, seen, somebody
 from tests.world import Databases
 
@@ -55,9 +58,9 @@ async def test_only_named_headers_travel_and_no_claim_of_a_client_does(house: Ho
         "If-None-Match": '"2"',
         "Tenantry-After": "nonsense",
         "User-Agent": "tests",
-        "traceparent": "00-1-1-00",
     }
-    reply = await house.ask("POST", "/v1/raw", {**CLAIMS, **named}, {"a": 1})
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    reply = await house.ask("POST", "/v1/raw", {**CLAIMS, **named, **trace}, {"a": 1})
     assert reply.status == 201
     method, path, headers, body = house.arrived[-1]
     assert (method, path, body) == ("POST", "/v1/raw", b'{"a":1}')
@@ -65,12 +68,20 @@ async def test_only_named_headers_travel_and_no_claim_of_a_client_does(house: Ho
     assert len(got) == len(headers)
     assert set(got) == TRAVELS
     assert {name: got[name.lower().encode()] for name in named} == named
+    assert got[b"traceparent"] == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00", "nobody records it"
     assert got[b"tenantry-source-ip"] == "127.0.0.1"
     assert got[b"request-id"] == reply.headers["request-id"] != "chosen-by-client"
     assert (
         house.settings.secrets.keyring("billing").verify(got[b"authorization"].removeprefix("Bearer ")).kind
         == "anonymous"
     )
+
+
+@pytest.mark.parametrize("said", ["", "00-1-1-01", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"])
+async def test_what_is_no_traceparent_does_not_travel(house: House, said: str) -> None:
+    assert (await house.ask("GET", "/v1/raw/x", {"traceparent": said})).status == 200
+    _, _, headers, _ = house.arrived[-1]
+    assert "traceparent" not in {name.lower().decode() for name, _ in headers}
 
 
 async def test_only_named_headers_come_back_and_only_identity_sets_cookies(house: House) -> None:
@@ -218,6 +229,39 @@ async def test_a_body_without_length_is_cut_off_at_the_limit(house: House) -> No
     assert len(house.arrived) == before
 
 
+async def test_strangers_who_are_too_many_are_held_a_moment_and_nobody_else_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[float] = []
+
+    async def hold(seconds: float) -> None:
+        held.append(seconds)
+
+    monkeypatch.setattr(forwarding, "sleep", hold)
+    crowded = await house.ask("POST", "/v1/auth/sessions", body={"text": "crowd"})
+    assert (crowded.status, crowded.code, crowded.headers["retry-after"]) == (503, "overloaded", "2")
+    (seconds,) = held
+    assert forwarding.HELD_SECONDS[0] <= seconds <= forwarding.HELD_SECONDS[1]
+    assert (await house.ask("POST", "/v1/auth/sessions", body={"text": "x"})).status == 200
+    assert (await house.ask("GET", "/v1/echo/x", somebody(house.people).bearer)).status == 200
+    assert len(held) == 1
+
+
+async def test_who_asked_a_service_that_took_too_long_is_told_when_to_come_again(
+    own_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = Client.send
+
+    async def late(self: Client, method: str, path: str, *asked: Any, deadline: float) -> Answer:
+        if path == "/v1/heard" and self is not own_house.client:
+            raise DeadlineExceeded("sharing didn't answer")
+        return await send(self, method, path, *asked, deadline=deadline)
+
+    monkeypatch.setattr(Client, "send", late)
+    reply = await own_house.ask("GET", "/v1/heard", somebody(own_house.people).bearer)
+    assert (reply.status, reply.code, reply.headers["retry-after"]) == (504, "deadline_exceeded", "2")
+
+
 async def test_a_service_that_is_away_is_named_as_away(own_house: House) -> None:
     await own_house.world.started["sharing"].listening.close()  # type: ignore[union-attr]
     ana = somebody(own_house.people)
@@ -248,11 +292,30 @@ async def test_a_forwarded_address_counts_only_behind_a_trusted_proxy(databases:
             ("6.6.6.6, 203.0.113.9, 10.1.1.1", "203.0.113.9"),
             ("2001:db8::1", "2001:db8::1"),
             ("::ffff:203.0.113.9", "203.0.113.9"),
-            ("6.6.6.6, nonsense", "127.0.0.1"),
+            ("6.6.6.6, 203.0.113.9:4711", "203.0.113.9"),
+            ("[2001:db8::1]:4711, 10.1.1.1:80", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("203.0.113.9,,", "203.0.113.9"),
+            ("10.1.1.1", "10.1.1.1"),
             ("", "127.0.0.1"),
         ]:
             reply = await house.ask("GET", "/v1/open", {"X-Forwarded-For": forwarded})
             assert reply.ok()["ip"] == believed, forwarded
+
+
+async def test_whom_a_trusted_proxy_names_unreadably_is_unknown_and_never_the_proxy(
+    databases: Databases, tmp_path: Path
+) -> None:
+    async with a_house(databases, tmp_path, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8")) as house:
+        for forwarded in (
+            "6.6.6.6, nonsense",
+            "unknown",
+            "203.0.113.9, _hidden, 10.1.1.1",
+            "203.0.113.9, [10.1.1.1",
+            "203.0.113.9, 10.1.1.1:80:80",
+        ):
+            reply = await house.ask("GET", "/v1/open", {"X-Forwarded-For": forwarded})
+            assert not reply.ok()["ip"], forwarded
 
 
 async def test_nobody_else_than_the_trusted_proxies_may_name_an_address(databases: Databases, tmp_path: Path) -> None:

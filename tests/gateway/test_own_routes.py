@@ -13,8 +13,10 @@ import orjson
 import pytest
 from openapi_spec_validator import validate
 
+from services.gateway.usecases.documents import EMBED_SAMPLES
 from shared.errors import KINDS
 from shared.ids import new_event_id, new_id, new_operation_id
+from shared.published import published_documents
 from tests.gateway.standins import House, somebody
 
 
@@ -71,7 +73,7 @@ async def test_capabilities_of_all_services_are_merged(house: House) -> None:
     }
     of_ben = await capabilities(house, ben.bearer)
     assert of_ben["org.rule"] == of_ben["sharing.rule"] == {
-        "kind": "role", "plan": None, "limit": None, "used": None, "detail": "Admins only",
+        "kind": "role", "code": None, "roles": None, "plan": None, "limit": None, "used": None, "detail": "Admins only",
     }  # fmt: skip
     assert of_ben["me.read"] is None
     assert of_ben["events.read"]["detail"] == "Only for the role admin."
@@ -97,7 +99,11 @@ async def test_capabilities_are_asked_at_the_same_time_and_a_service_that_is_awa
     own_house.people.away.add("capabilities of sharing")
     ben = somebody(own_house.people)
     reply = await own_house.ask("GET", "/v1/me/capabilities", ben.bearer)
-    assert (reply.status, reply.code, reply.json["meta"]) == (503, "unavailable", {"service": "sharing"})
+    assert (reply.status, reply.code, reply.json["meta"]) == (
+        503,
+        "unavailable",
+        {"because": "no_capabilities", "service": "sharing"},
+    )
 
 
 # Changes
@@ -227,6 +233,8 @@ async def test_the_pages_name_every_operation_and_every_event(house: House) -> N
     assert "org.note.written.v1" in events
     assert "heard by sharing" in events
     assert "said by org" in events
+    assert "v1, the only version" in events
+    assert '"type": "org.note.written.v1"' in events, "an example"
 
 
 @pytest.mark.parametrize(
@@ -320,3 +328,10 @@ async def test_long_work_is_seen_by_who_began_it_and_by_admins_of_their_organiza
             foreign = await house.ask("GET", path, stranger.bearer)
             assert (foreign.status, foreign.code) == (missing.status, missing.code) == (404, "not_found")
         assert (await house.ask("GET", path)).status == 401
+
+
+async def test_the_programs_of_the_embedding_guide_are_answered_one_per_language(house: House) -> None:
+    listed = (await house.ask("GET", "/v1/embed-samples")).ok()["data"]
+    assert [one["language"] for one in listed] == ["Python", "JavaScript", "Java", "Ruby", "PHP", "Go", "C#"]
+    assert listed[0] == {"language": "Python", "file": "embed_token.py", "code": "a program in Python"}
+    assert published_documents().embed_samples.keys() == EMBED_SAMPLES.keys()

@@ -87,9 +87,8 @@ async def test_guessing_at_credentials_uses_up_what_the_address_has(strict: Hous
 @given(st.lists(st.floats(min_value=0, max_value=30), max_size=60), st.integers(1, 20), st.integers(1, 20))
 def test_never_more_than_the_quota_and_what_came_back_since(pauses: list[float], quota: int, seconds: int) -> None:
     watch = Watch()
-    frozen = watch()
     now = 0.0
-    buckets = Buckets(Rate("r", quota, seconds), lambda: frozen + now)
+    buckets = Buckets(Rate("r", quota, seconds), lambda: watch() + now)
     taken = 0
     for pause in pauses:
         now += pause

@@ -9,7 +9,13 @@ import pytest
 
 from shared.bus import Message
 from shared.events import PersonEvent
-from shared.events.identity import AllSessionsEnded, PasswordChanged, SessionEnded, UserClosed
+from shared.events.identity import (
+    AllSessionsEnded,
+    PasswordChanged,
+    SessionEnded,
+    SessionsEndedInOrganization,
+    UserClosed,
+)
 from shared.events.org import MemberDeactivated, MemberReactivated, MemberRemoved, MemberRoleChanged
 from shared.ids import new_event_id, new_id
 from tests.gateway.standins import House, Somebody, seen, somebody
@@ -338,6 +344,19 @@ async def test_a_session_of_another_person_than_the_token_says_is_refused(house:
     ana, eve = somebody(house.people), somebody(house.people)
     token = ana.token(sid=eve.session_id)
     assert await status(house, ana, {"Authorization": f"Bearer {token}"}) == (401, "session_ended")
+
+
+async def test_an_admin_who_ends_sessions_ends_the_tokens_of_those_that_went_elsewhere_meanwhile(house: House) -> None:
+    ana = somebody(house.people)
+    here, there = ana.org_id, new_id("org")
+    ana.org_id = there
+    somebody(house.people, user_id=ana.user_id, org_id=there)
+    before = {"Authorization": f"Bearer {ana.token(org=here)}"}
+    assert seen(house, await house.ask("GET", "/v1/echo/x", before)).org_id == here
+    ana.session.update(org_id=there, barred_from=[here])
+    await house.hear("identity", SessionsEndedInOrganization(user_id=ana.user_id, org_id=here or ""))
+    assert await status(house, ana, before) == (401, "session_ended")
+    assert seen(house, await house.ask("GET", "/v1/echo/x", ana.bearer)).org_id == there
 
 
 async def test_an_organization_one_was_never_in_gives_neither_organization_nor_role(house: House) -> None:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from services.gateway.streams import MOST_PER_PERSON
+from services.gateway.usecases.events import COMMENT_SECONDS
 from tests.gateway.standins import House, Somebody, somebody
 
 
@@ -58,6 +59,23 @@ async def test_events_are_read_page_by_page_each_once_and_in_order(house: House)
     assert nothing == {"data": [], "next": after, "more": False}
     await written(house, ana, "later")
     assert texts((await house.ask("GET", f"/v1/events?after={after}", ana.bearer)).ok()["data"]) == ["later"]
+
+
+async def test_events_are_read_from_the_newest_back_each_once(house: House) -> None:
+    ana = somebody(house.people)
+    await written(house, ana, *(f"note {number}" for number in range(7)))
+    found, after, more = [], "", True
+    while more:
+        page = (await house.ask("GET", f"/v1/events?order=newest&limit=3&after={after}", ana.bearer)).ok()
+        found += page["data"]
+        after, more = page["next"], page["more"]
+        await written(house, ana, "meanwhile")
+    assert texts(found) == [f"note {number}" for number in range(6, -1, -1)]
+    over = (await house.ask("GET", f"/v1/events?order=newest&after={after}", ana.bearer)).ok()
+    assert over == {"data": [], "next": after, "more": False}
+    nowhere = (await house.ask("GET", "/v1/events?order=newest&after=nobody-5", ana.bearer)).ok()
+    assert (nowhere["data"], nowhere["more"]) == ([], False)
+    assert (await house.ask("GET", "/v1/events?order=sideways", ana.bearer)).code == "invalid"
 
 
 async def test_only_the_types_that_were_asked_for_are_told(house: House) -> None:
@@ -126,12 +144,14 @@ async def test_a_stream_ends_when_the_gateway_stops(own_house: House) -> None:
     ana = somebody(own_house.people)
     async with followed(own_house, "/v1/event-stream", ana.bearer) as events:
         await anext(events)
-        stopping = asyncio.create_task(own_house.running.listening.drain(20))
+        stopping = asyncio.create_task(own_house.running.listening.drain(60))
         assert [event async for event in events] == []
-    await stopping
+        async with asyncio.timeout(20):
+            await stopping
 
 
 async def test_one_person_has_only_so_many_streams_and_gets_them_back(house: House) -> None:
+    """At once: who opens page after page isn't refused for those that they have left."""
     ana = somebody(house.people)
     async with asyncio.timeout(30):
         async with asyncio.TaskGroup() as group:
@@ -151,11 +171,12 @@ async def test_one_person_has_only_so_many_streams_and_gets_them_back(house: Hou
             refused = await house.ask("GET", "/v1/event-stream", ana.bearer)
             assert (refused.status, refused.code) == (429, "rate_limited")
             enough.set()
-        while True:
-            async with followed_if_free(house, ana) as free:
-                if free:
-                    return
-            await asyncio.sleep(0.05)
+        async with asyncio.timeout(COMMENT_SECONDS / 2):
+            while True:
+                async with followed_if_free(house, ana) as free:
+                    if free:
+                        return
+                await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

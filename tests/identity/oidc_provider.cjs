@@ -5,7 +5,7 @@ const { generateKeyPairSync } = require("node:crypto");
 console.info = () => {};
 console.warn = () => {};
 const { default: Provider } = require("oidc-provider");
-const { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, DOMAIN, ALGORITHM } = process.env;
+const { CLIENT_ID, CLIENT_SECRET, REDIRECT_URI, DOMAIN, ALGORITHM, BACKCHANNEL_LOGOUT_URI, POST_LOGOUT_REDIRECT_URI } = process.env;
 
 const jwk = (type, options) => generateKeyPairSync(type, options).privateKey.export({ format: "jwk" });
 const keys = [
@@ -24,12 +24,16 @@ server.listen(0, "127.0.0.1", () => {
         client_secret: CLIENT_SECRET,
         redirect_uris: [REDIRECT_URI],
         id_token_signed_response_alg: ALGORITHM,
+        ...(BACKCHANNEL_LOGOUT_URI && { backchannel_logout_uri: BACKCHANNEL_LOGOUT_URI, backchannel_logout_session_required: true }),
+        ...(POST_LOGOUT_REDIRECT_URI && { post_logout_redirect_uris: [POST_LOGOUT_REDIRECT_URI] }),
       },
     ],
     jwks: { keys },
     cookies: { keys: ["a key for the tests"] },
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "given_name", "family_name"] },
     pkce: { required: () => true },
+    features: { backchannelLogout: { enabled: true } },
+    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options), // our own machine, too
     findAccount: (ctx, id) => ({
       accountId: id,
       claims: () => ({ sub: id, email: `${id}@${DOMAIN}`, email_verified: true, given_name: id, family_name: "Real" }),

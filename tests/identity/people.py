@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from random import randrange
 from typing import Any
 
 import jwt
@@ -57,9 +58,10 @@ def link_of(world: World, mail: MailRequested) -> str:
     return link_token(world.settings.secrets.bytes("links"), mail.link.purpose, mail.link.id, mail.link.version)
 
 
-async def sign_up(world: World, email: str, **changes: Any) -> tuple[str, str]:
+async def sign_up(world: World, email: str, *, source: str = "203.0.113.7", **changes: Any) -> tuple[str, str]:
     """The pending sign-up's id and the token that was mailed."""
-    pending = (await world.ask("identity", "POST", "/v1/signups", wish(email, **changes))).ok()
+    headers = {"Tenantry-Source-Ip": source}
+    pending = (await world.ask("identity", "POST", "/v1/signups", wish(email, **changes), headers=headers)).ok()
     return pending["id"], link_of(world, (await mails(world))[-1])
 
 
@@ -115,9 +117,10 @@ class Someone:
 
 
 async def somebody(world: World, email: str | None = None, **changes: Any) -> Someone:
-    """A confirmed account."""
+    """A confirmed account, opened at an address of its own: from one alone only so many sign up within an hour."""
     email = email or f"p{new_id('usr')[-10:]}@example.com"
-    registered = (await confirm(world, *await sign_up(world, email, **changes))).ok()
+    source = f"198.18.{randrange(256)}.{randrange(1, 255)}"
+    registered = (await confirm(world, *await sign_up(world, email, source=source, **changes))).ok()
     return Someone(world, registered["user_id"], registered["email"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import secrets
@@ -18,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from shared.outbound import Policy
+from tests.identity.serving import serving
 
-HERE = Policy(schemes=frozenset({"http"}), may_connect=lambda address: address == "127.0.0.1", seconds=3)
+HERE = Policy(schemes=frozenset({"http"}), may_connect=lambda address: address == "127.0.0.1", seconds=20)
 NOW = web.AppKey("now", Callable)
 CLIENT = ("client-1", "a secret, of 100%")
 
@@ -52,7 +54,10 @@ class Asked:
 
 @dataclass
 class Provider:
-    """`changes` goes over the claims of the next ID tokens (None takes one out), `document` over the discovery document."""
+    """`changes` goes over the claims of the next ID tokens (None takes one out), `document` over the discovery document.
+
+    Keys are served once `may_serve_keys` is set, or at once without it; likewise codes are changed for tokens.
+    """
 
     url: str = ""
     keys: dict[str, Any] = field(default_factory=lambda: {"k1": rsa_key()})
@@ -63,6 +68,10 @@ class Provider:
     userinfo: dict[str, Any] = field(default_factory=dict)
     codes: dict[str, tuple[Asked, dict[str, Any]]] = field(default_factory=dict)
     key_sets_served: int = 0
+    key_headers: dict[str, str] = field(default_factory=dict)
+    keys_status: int = 200
+    may_serve_keys: asyncio.Event | None = None
+    may_change_codes: asyncio.Event | None = None
     token_requests: list[dict[str, str]] = field(default_factory=list)
     down: bool = False
     raw_token: str | None = None
@@ -81,6 +90,7 @@ class Provider:
             "token_endpoint": f"{self.url}/token",
             "jwks_uri": f"{self.url}/keys",
             "userinfo_endpoint": f"{self.url}/userinfo",
+            "end_session_endpoint": f"{self.url}/leave",
             "id_token_signing_alg_values_supported": ["RS256", "ES256"],
             **self.document,
         }
@@ -88,17 +98,21 @@ class Provider:
 
     async def _keys(self, request: web.Request) -> web.Response:
         self.key_sets_served += 1
+        if self.may_serve_keys is not None:
+            await self.may_serve_keys.wait()
         published = [
             public(key, kid, "RS256" if isinstance(key, rsa.RSAPrivateKey) else "ES256")
             for kid, key in self.keys.items()
         ]
-        return web.json_response({"keys": published})
+        return web.json_response({"keys": published}, status=self.keys_status, headers=self.key_headers)
 
     async def _token(self, request: web.Request) -> web.Response:
         if self.down:
             return web.Response(status=500)
         form = {name: str(value) for name, value in (await request.post()).items()}
         self.token_requests.append(form)
+        if self.may_change_codes is not None:
+            await self.may_change_codes.wait()
         asked, told = self.codes.pop(form["code"], (None, {}))
         login = BasicAuth.decode(request.headers["Authorization"])
         digest = hashlib.sha256(form["code_verifier"].encode()).digest()
@@ -127,9 +141,9 @@ class Provider:
         token = self.raw_token or self.signed(claims)
         return web.json_response({"access_token": access_token, "id_token": token, "token_type": "Bearer"})
 
-    def signed(self, claims: dict[str, Any]) -> str:
+    def signed(self, claims: dict[str, Any], **headers: str) -> str:
         key = self.keys.get(self.signs_with, rsa_key())
-        return jwt.encode(claims, key, algorithm=self.alg, headers={"kid": self.signs_with})
+        return jwt.encode(claims, key, algorithm=self.alg, headers={"kid": self.signs_with, **headers})
 
     async def _userinfo(self, request: web.Request) -> web.Response:
         return web.json_response(self.userinfo)
@@ -145,13 +159,5 @@ async def providing(now: Any) -> AsyncIterator[Provider]:
     app.router.add_get("/keys", provider._keys)
     app.router.add_post("/token", provider._token)
     app.router.add_get("/userinfo", provider._userinfo)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-    provider.url = f"http://127.0.0.1:{port}"
-    try:
+    async with serving(app) as provider.url:
         yield provider
-    finally:
-        await runner.cleanup()

@@ -24,7 +24,9 @@ from services.identity.rules.sso import SamlSettings
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 US = ServiceProvider(
-    entity_id="https://tenantry.test/v1/auth/sso/sso_1/metadata", acs_url="https://tenantry.test/v1/auth/sso/sso_1/acs"
+    entity_id="https://tenantry.test/v1/auth/sso/sso_1/metadata",
+    acs_url="https://tenantry.test/v1/auth/sso/sso_1/acs",
+    slo_url="https://tenantry.test/v1/auth/sso/sso_1/slo",
 )
 PROVIDER = "https://idp.test/metadata"
 REQUEST = "rq-the-one-that-was-asked"
@@ -66,6 +68,11 @@ def rsa_signer(which: str = "the provider's") -> Signer:
     return Signer.make(rsa.generate_private_key(65537, 2048))
 
 
+def signer_at(now: datetime, which: str = "the provider's") -> Signer:
+    """With a certificate that is good for most of a year."""
+    return Signer.make(rsa_signer(which).key, now - timedelta(days=1), now + timedelta(days=300))
+
+
 def settings(*signers: Signer, **changed: Any) -> SamlSettings:
     certificates = tuple(read_certificate(signer.pem) for signer in signers or (rsa_signer(),))
     facts: dict[str, Any] = {"entity_id": PROVIDER, "sso_url": "https://idp.test/sso", "certificates": certificates}
@@ -96,6 +103,7 @@ class Answer:
     subject: str = ""
     in_assertion: str = ""
     authn: bool = True
+    session_index: str = "_s1"
     at: datetime = NOW
 
     def xml(self) -> etree._Element:
@@ -119,7 +127,7 @@ class Answer:
             else f"<saml:AudienceRestriction><saml:Audience>{self.audience}</saml:Audience></saml:AudienceRestriction>"
         )
         authn = (
-            f'<saml:AuthnStatement AuthnInstant="{moment(self.issued)}" SessionIndex="_s1"><saml:AuthnContext>'
+            f'<saml:AuthnStatement AuthnInstant="{moment(self.issued)}" SessionIndex="{self.session_index}"><saml:AuthnContext>'
             "<saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport</saml:AuthnContextClassRef>"
             "</saml:AuthnContext></saml:AuthnStatement>"
             if self.authn
@@ -197,7 +205,8 @@ def judge(
     request_id: str | None = REQUEST,
     now: datetime = NOW,
     fresh_since: datetime | None = None,
+    key: rsa.RSAPrivateKey | None = None,
 ) -> Accepted:
     return read_response(
-        encoded(document), US, provider or settings(), [request_id] if request_id else [], now, fresh_since
+        encoded(document), US, provider or settings(), [request_id] if request_id else [], now, fresh_since, key
     )

@@ -21,9 +21,13 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def metadata_of(
-    *signers: Signer, entity_id: str = PROVIDER, wants_signed: bool = False, sso: str = "https://idp.test/sso"
+    *signers: Signer,
+    entity_id: str = PROVIDER,
+    wants_signed: bool = False,
+    sso: str = "https://idp.test/sso",
+    more: str = "",
 ) -> str:
-    """What a provider publishes that signs with these."""
+    """What a provider publishes that signs with these; `more` stands before its sign-on address."""
     keys = "".join(
         '<KeyDescriptor use="signing"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>'
         f"{base64.b64encode(signer.certificate.public_bytes(Encoding.DER)).decode()}"
@@ -33,7 +37,7 @@ def metadata_of(
     return (
         '<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#"'
         f' entityID="{entity_id}"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"'
-        f' WantAuthnRequestsSigned="{str(wants_signed).lower()}">{keys}'
+        f' WantAuthnRequestsSigned="{str(wants_signed).lower()}">{keys}{more}'
         f'<SingleSignOnService Binding="{REDIRECT}" Location="{sso}"/></IDPSSODescriptor></EntityDescriptor>'
     )
 
@@ -65,7 +69,9 @@ class SamlHouse(SsoHouse):
         return made
 
     async def imports(self, **changes: Any) -> Reply:
-        return await self.ask("PUT", self.path("/metadata"), {"saml": {"document": metadata_of(self.signer)} | changes})
+        saml = {"document": metadata_of(self.signer)} | changes
+        sent = {name: value for name, value in saml.items() if value is not None}
+        return await self.ask("PUT", self.path("/metadata"), {"saml": sent})
 
     def said(self, email: str | None, request_id: str | None, **changes: Any) -> Answer:
         """What the provider says of somebody to this connection, now."""

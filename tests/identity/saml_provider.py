@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -48,6 +49,21 @@ class SamlProvider:
         """The person chooses our application at the provider, without being sent there."""
         return await self._form(f"/sso?{urlencode({'as': email, **how})}")
 
+    async def sign_out(self, url: str, email: str, session: str) -> str:
+        """The browser carries our request, or our answer, to where people sign out; where it is sent then, or what the page says."""
+        parts = urlsplit(url)
+        query = "&".join(filter(None, (parts.query, urlencode({"as": email, "session": session}))))
+        return await asyncio.to_thread(self._sent, f"{parts.path}?{query}")
+
+    def _sent(self, target: str) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        assert answer.status in (200, 302), f"the provider refuses: {text[:500]}"
+        return answer.headers.get("Location") or text
+
     async def _form(self, target: str) -> Form:
         page = html.fromstring(await asyncio.to_thread(self._get, target))
         form = page.forms[0]
@@ -66,7 +82,9 @@ class SamlProvider:
 
 
 @contextmanager
-def saml_provider(signer: Signer, audience: str, acs_url: str, our_certificate: str = "") -> Iterator[SamlProvider]:
+def saml_provider(
+    signer: Signer, audience: str, acs_url: str, our_certificate: str = "", slo_url: str = ""
+) -> Iterator[SamlProvider]:
     """Runs the provider for one service provider; with our certificate it wants requests signed."""
     key = signer.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
@@ -79,6 +97,7 @@ def saml_provider(signer: Signer, audience: str, acs_url: str, our_certificate: 
         KEY=key.decode(),
         AUDIENCE=audience,
         ACS=acs_url,
+        SLO=slo_url,
         SIGNING_CERTIFICATE=our_certificate,
     ) as port:
         yield SamlProvider(port, signer)

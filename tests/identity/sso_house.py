@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from argon2 import PasswordHasher
+
 from services.identity.app import service
 from services.identity.usecases.opened import opening
 from shared.auth import ANONYMOUS, Actor
+from shared.events import Envelope
 from shared.events.billing import Entitlements, EntitlementsChanged
+from shared.events.identity_sso import SsoIdentityLinked
 from shared.events.org import Domain, DomainLapsed, DomainVerified, MemberJoined, OrganizationCreated
 from shared.events.org_shapes import Organization
 from shared.ids import new_id
 from shared.outbound import Outbound, Policy
-from shared.service import Service, on_everything
-from tests.identity.conftest import listen
-from tests.identity.people import Someone, member, somebody
+from shared.service import Ctx, Service, on_everything
+from tests.identity.people import PASSWORD, Someone, member, somebody
 from tests.identity.provider import CLIENT, HERE, Provider
-from tests.world import Databases, Reply, World, world_of
+from tests.world import Reply, World
 
-EVERYTHING = Service(
+
+async def listen(ctx: Ctx, told: Envelope) -> None:
+    """Hears, for events that nobody hears stay in the outbox."""
+
+
+BYSTANDER = Service(
     "audit", Path(__file__).parent, consumers=[on_everything(listen)], sources=["identity", "org", "billing"]
 )
 
 
 def identity_reaching(policy: Policy) -> Service:
-    """Identity as it is, but for which addresses it may ask."""
-    return replace(service, opens=opening(Outbound(policy=policy)))
+    """Identity as it is, but for which addresses it may ask, and for the work that a password takes. Its jobs run when a test says so."""
+    return replace(service, opens=opening(Outbound(policy=policy), LITTLE_WORK), jobs=())
 
 
-@asynccontextmanager
-async def sso_world(databases: Databases, folder: Path) -> AsyncIterator[World]:
-    async with world_of([identity_reaching(HERE), EVERYTHING], databases, folder) as world:
-        yield world
+LITTLE_WORK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+IDENTITY = identity_reaching(HERE)
 
 
 @dataclass
@@ -145,12 +149,30 @@ class SsoHouse:
         return browser, await self.returns(browser, url, subject, email, claims)
 
     async def signs_in(self, subject: str, email: str | None, keep: str = "bearer", **claims: Any) -> Reply:
+        """As far as it goes without any other proof."""
         browser, back = await self.goes(subject, email, **claims)
         assert "failed" not in back.headers["location"], back.headers["location"]
         return await browser.ask("POST", "/v1/auth/sso/sign-ins", {"keep": keep})
 
+    async def links(self, subject: str, email: str, **proof: Any) -> Reply:
+        """The first time of somebody whose account was there before: their password shows that it is theirs."""
+        asked = (await self.signs_in(subject, email)).ok()["account_proof"]
+        return await shows(self.world, asked, **(proof or {"password": PASSWORD}))
+
     async def attempts(self) -> list[dict[str, Any]]:
         return (await self.ask("GET", self.path("/login-attempts"))).ok()["data"]  # type: ignore[no-any-return]
+
+
+async def linked(world: World, someone: Someone) -> list[Envelope]:
+    """What was told of a provider's subject standing for this person."""
+    return [told for told in await world.said("identity", SsoIdentityLinked) if told.subject == someone.user_id]
+
+
+async def shows(world: World, asked: dict[str, Any], **proof: Any) -> Reply:
+    """Answers what was asked of the account's person."""
+    headers = {"Tenantry-Source-Ip": "203.0.113.7", "User-Agent": "Tester/1.0"}
+    body = {"challenge_id": asked["id"], "token": asked["token"], **proof}
+    return await world.ask("identity", "POST", "/v1/auth/sso/links", body, headers=headers)
 
 
 def domain_id(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.identity.app import service
+from services.identity.usecases.api_key_endings import tell_of_endings
 from shared.api_keys import ALPHABET, new_token, read_token, scopes_of
 from shared.auth import Actor
 from shared.db import EVERY_ORG
@@ -20,6 +19,7 @@ from shared.events import Envelope, Event
 from shared.events.billing import EntitlementsChanged
 from shared.events.courier import MailRequested
 from shared.events.identity import (
+    ActionRefused,
     ApiKeyChanged,
     ApiKeyCreated,
     ApiKeyExpired,
@@ -30,11 +30,9 @@ from shared.events.identity import (
 )
 from shared.events.org import MemberRoleChanged, Organization, OrganizationCreated
 from shared.ids import new_id
-from shared.jobs import run_job
-from tests.identity.conftest import bystander
 from tests.identity.people import GATEWAY, Someone, joins, mails, member, somebody
 from tests.org.house import PLANS, plan
-from tests.world import Databases, Reply, World, an_admin, world_of
+from tests.world import Reply, World, an_admin
 
 KEYS = "/v1/api-keys"
 
@@ -78,9 +76,8 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with world_of([service, bystander], databases, tmp_path_factory.mktemp("keys")) as world:
-        yield world
+def world(one_world: World) -> World:
+    return one_world
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +156,30 @@ async def test_a_revoked_key_is_unknown_from_that_moment(office: Office) -> None
     assert (await office.ask("DELETE", f"{KEYS}/{made['id']}")).code == "not_found"
     (told,) = await office.said(ApiKeyRevoked)
     assert told.data["key"]["key_id"] == made["id"]
+
+
+async def test_whoever_shows_a_key_that_is_over_is_told_of_once_with_the_reason(office: Office) -> None:
+    soon = (office.world.clock.now() + timedelta(days=1)).isoformat()
+    rotated, revoked, expiring = await office.key(), await office.key(), await office.key(expires_at=soon)
+    await office.ask("POST", f"{KEYS}/{rotated['id']}/rotations", {"overlap_hours": 0})
+    await office.ask("DELETE", f"{KEYS}/{revoked['id']}")
+    office.world.clock.advance(timedelta(days=1))
+    for _ in range(3):
+        for key in (rotated, revoked, expiring):
+            assert (await office.standing(key["token"]))["refused"] in ("unknown", "expired")
+        await office.standing(new_token(revoked["id"]))
+        await office.standing(new_token(rotated["id"]))
+    used = await office.key()
+    await office.on_plan("free")
+    assert (await office.standing(used["token"]))["refused"] == "suspended"
+    told = {(one.data["key_id"], one.data["because"]) for one in await office.said(ActionRefused)}
+    assert told == {(rotated["id"], "replaced"), (revoked["id"], "revoked"), (expiring["id"], "expired")} | {
+        (used["id"], "suspended")
+    }
+    assert len(await office.said(ActionRefused)) == len(told), "each once"
+    (one,) = [one for one in await office.said(ActionRefused) if one.data["because"] == "revoked"]
+    assert (one.actor_id, one.source_ip, one.data["times"]) == (revoked["id"], "198.51.100.4", 1)
+    assert (one.data["action"], one.data["role"], one.data["user_id"]) == ("api_keys.use", None, None)
 
 
 async def test_a_rotated_key_has_two_tokens_for_as_long_as_was_said(office: Office) -> None:
@@ -275,6 +296,31 @@ async def test_a_key_of_another_organization_is_as_unknown_as_none(office: Offic
     assert (await office.ask("GET", KEYS, actor=stranger)).ok()["data"] == []
 
 
+async def test_org_hears_which_keys_that_arent_over_somebody_made_and_of_no_other_organization(office: Office) -> None:
+    await office.on_plan("business")
+    made = await office.key(name="Nightly sync")
+    await office.standing(made["token"])
+    ends = office.world.clock.now() + timedelta(minutes=1)
+    await office.key(name="Short", expires_at=ends.isoformat())
+    assert (await office.ask("DELETE", f"{KEYS}/{(await office.key())['id']}")).status == 204
+    provider = (await office.ask("POST", "/v1/scim-tokens", {"name": "Okta"})).ok()
+
+    async def keys(org_id: str, user_id: str) -> list[tuple[str, str, str, bool]]:
+        path = f"/internal/organizations/{org_id}/keys-made-by/{user_id}"
+        told = (await office.world.ask("identity", "GET", path, actor=Actor("service", service="org"))).ok()["keys"]
+        return [(one["kind"], one["name"], one["key_id"], one["last_used_at"] is not None) for one in told]
+
+    sync = ("api_key", "Nightly sync", made["id"], True)
+    okta = ("scim_token", "Okta", provider["id"], False)
+    short = ("api_key", "Short")
+    found = await keys(office.org_id, office.admin.person())
+    assert (found[0], found[1], found[2][:2]) == (sync, okta, short)
+    office.world.clock.advance(timedelta(minutes=2))
+    assert await keys(office.org_id, office.admin.person()) == [sync, okta]
+    assert await keys(office.org_id, new_id("usr")) == []
+    assert await keys(new_id("org"), office.admin.person()) == []
+
+
 async def test_there_are_at_most_a_hundred(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.identity.usecases.api_keys.MOST_KEYS", 2)
     await office.key()
@@ -297,7 +343,5 @@ def test_managing_includes_looking_and_what_can_only_be_looked_at_stays_so() -> 
 
 
 async def endings(office: Office) -> None:
-    running = office.world.started["identity"]
-    job = next(job for job in running.env.service.jobs if job.use_case.__name__ == "tell_of_endings")
-    await run_job(running.env, job)
+    await office.world.run("identity", tell_of_endings)
     await office.world.settle()

@@ -6,15 +6,24 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.auth import Actor
 from shared.events.courier import MailRequested
-from shared.events.identity import AllSessionsEnded, PasswordChanged, UserEmailChanged
+from shared.events.identity import AllSessionsEnded, PasswordChanged, TwoFactorRemoved, UserEmailChanged
 from shared.ids import new_id
 from shared.links import link_token
+from tests.identity.factors import answers, sets_up_totp
 from tests.identity.people import PASSWORD, confirm, introspect, link_of, mails, sign_in, sign_up, somebody
+from tests.identity.test_passkeys import asked_alone, has_passkey
 from tests.world import Reply, World
 
 NEW_PASSWORD = "Drei blaue Fahrräder"
+
+
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
 
 
 async def asks(world: World, actor: Actor, email: str, password: str = PASSWORD) -> Reply:
@@ -136,39 +145,74 @@ async def test_every_dead_link_is_gone_in_the_same_words(world: World) -> None:
     assert len({reply.body.replace(reply.json["instance"].encode(), b"") for reply in replies}) == 1
 
 
-async def test_the_old_address_undoes_the_change_and_whoever_made_it_is_out(world: World) -> None:
-    ana = await somebody(world, "ana@example.com")
+async def test_the_old_address_undoes_the_change_and_whoever_made_it_is_out(own_world: World) -> None:
+    ana = await somebody(own_world, "ana@example.com")
     actor = await ana.comes()
-    token, _ = await links(world, actor, "eve@example.com")
-    (await follows(world, "confirmation", token)).ok()
-    onward, _ = await links(world, actor, "eve-again@example.com")
-    undo = link_of(world, await mail_of(world, "email_changed"))
-    assert (await follows(world, "undoing", undo)).ok() == {"email": "ana@example.com"}
-    assert [data["previous_email"] for _, data in await moved(world)] == ["ana@example.com", "eve@example.com"]
-    assert not (await introspect(world, actor.session_id or ""))["live"]
-    assert [told.data["reason"] for told in await world.said("identity", AllSessionsEnded)] == ["password_changed"]
-    assert len(await world.said("identity", PasswordChanged)) == 1
+    token, _ = await links(own_world, actor, "eve@example.com")
+    (await follows(own_world, "confirmation", token)).ok()
+    onward, _ = await links(own_world, actor, "eve-again@example.com")
+    undo = link_of(own_world, await mail_of(own_world, "email_changed"))
+    assert (await follows(own_world, "undoing", undo)).ok() == {"email": "ana@example.com"}
+    assert [data["previous_email"] for _, data in await moved(own_world)] == ["ana@example.com", "eve@example.com"]
+    assert not (await introspect(own_world, actor.session_id or ""))["live"]
+    assert [told.data["reason"] for told in await own_world.said("identity", AllSessionsEnded)] == ["password_changed"]
+    assert len(await own_world.said("identity", PasswordChanged)) == 1
     for email in ("ana@example.com", "eve@example.com"):
-        assert (await sign_in(world, email)).code == "invalid_credentials"
-    assert (await follows(world, "confirmation", onward)).code == "gone"
-    assert (await follows(world, "undoing", undo)).code == "gone"
-    reset = await mail_of(world, "password_reset")
+        assert (await sign_in(own_world, email)).code == "invalid_credentials"
+    assert (await follows(own_world, "confirmation", onward)).code == "gone"
+    assert (await follows(own_world, "undoing", undo)).code == "gone"
+    reset = await mail_of(own_world, "password_reset")
     assert reset.to == "ana@example.com"
-    chosen = await world.ask(
-        "identity", "PUT", f"/v1/auth/password-resets/{link_of(world, reset)}", {"new_password": NEW_PASSWORD}
+    chosen = await own_world.ask(
+        "identity", "PUT", f"/v1/auth/password-resets/{link_of(own_world, reset)}", {"new_password": NEW_PASSWORD}
     )
     assert chosen.status == 204
-    assert (await sign_in(world, "ana@example.com", NEW_PASSWORD)).status == 201
+    assert (await sign_in(own_world, "ana@example.com", NEW_PASSWORD)).status == 201
 
 
-async def test_a_change_that_waits_is_undone_in_the_same_way(world: World) -> None:
-    ana = await somebody(world, "ana@example.com")
+async def test_a_change_that_waits_is_undone_in_the_same_way(own_world: World) -> None:
+    ana = await somebody(own_world, "ana@example.com")
     actor = await ana.comes()
-    token, undo = await links(world, actor, "eve@example.com")
-    assert (await follows(world, "undoing", undo)).ok() == {"email": "ana@example.com"}
-    assert (await follows(world, "confirmation", token)).code == "gone"
-    assert (await moved(world), (await introspect(world, actor.session_id or ""))["live"]) == ([], False)
-    assert (await mail_of(world, "password_reset")).to == "ana@example.com"
+    token, undo = await links(own_world, actor, "eve@example.com")
+    assert (await follows(own_world, "undoing", undo)).ok() == {"email": "ana@example.com"}
+    assert (await follows(own_world, "confirmation", token)).code == "gone"
+    assert (await moved(own_world), (await introspect(own_world, actor.session_id or ""))["live"]) == ([], False)
+    assert (await mail_of(own_world, "password_reset")).to == "ana@example.com"
+
+
+async def test_who_made_a_change_that_is_undone_keeps_no_second_factor(world: World) -> None:
+    ana = await somebody(world)
+    actor = await ana.comes()
+    phone = await sets_up_totp(world, actor)
+    to_new, to_old = await links(world, actor, f"eve-{ana.email}")
+    world.clock.advance(timedelta(minutes=1))
+    (await follows(world, "confirmation", to_new)).ok()
+    device, _ = await has_passkey(world, actor)
+    renewed = (await world.ask("identity", "POST", "/v1/me/recovery-codes", {}, actor=actor)).ok()["recovery_codes"]
+    (await follows(world, "undoing", to_old)).ok()
+    alone = await asked_alone(world)
+    assert (await answers(world, alone, passkey=device.get(alone["passkey"]))).code == "invalid_code"
+    told = TwoFactorRemoved.read((await world.said("identity", TwoFactorRemoved))[-1])
+    assert (told.user_id, told.removed, told.factors) == (ana.user_id, ["passkey"], ["totp"])
+    link = link_of(world, await mail_of(world, "password_reset"))
+    body = {"new_password": NEW_PASSWORD}
+    assert (await world.ask("identity", "PUT", f"/v1/auth/password-resets/{link}", body)).status == 204
+    challenge = (await sign_in(world, ana.email, NEW_PASSWORD)).ok()["challenge"]
+    assert challenge["factors"] == ["totp"], "the one of before is asked for as ever"
+    assert (await answers(world, challenge, recovery_code=renewed[0])).code == "invalid_code"
+    assert (await answers(world, challenge, totp=phone.code())).status == 201
+
+
+async def test_an_app_of_who_made_a_change_that_is_undone_bars_nobody(world: World) -> None:
+    ana = await somebody(world)
+    actor = await ana.comes()
+    _, to_old = await links(world, actor, f"eve-{ana.email}")
+    await sets_up_totp(world, actor)
+    (await follows(world, "undoing", to_old)).ok()
+    link = link_of(world, await mail_of(world, "password_reset"))
+    body = {"new_password": NEW_PASSWORD}
+    assert (await world.ask("identity", "PUT", f"/v1/auth/password-resets/{link}", body)).status == 204
+    assert (await sign_in(world, ana.email, NEW_PASSWORD)).ok()["challenge"] is None
 
 
 async def test_after_a_week_a_change_stays(world: World) -> None:

@@ -6,12 +6,16 @@ import pytest
 
 from services.identity.rules import KNOWN_DEVICE_LIFE
 from services.identity.usecases.housekeeping import forget_the_past
-from shared.jobs import run_job
 from tests.identity.people import PASSWORD, Someone, sign_in, somebody
 from tests.world import Reply, World
 
 HOME = "203.0.113.7"
 NEW_PASSWORD = "Drei blaue Fahrräder"
+
+
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
 
 
 async def strangers_guess(world: World, email: str) -> None:
@@ -82,8 +86,6 @@ async def test_a_device_that_was_not_seen_for_ninety_days_is_forgotten(world: Wo
     world.clock.advance(KNOWN_DEVICE_LIFE)
     await strangers_guess(world, ana.email)
     assert (await at_home(world, ana)).code == "rate_limited"
-    env = world.started["identity"].env
-    job = next(job for job in env.service.jobs if job.use_case is forget_the_past)
-    await run_job(env, job)
-    async with env.database.read("") as read:
+    await world.run("identity", forget_the_past)
+    async with world.started["identity"].env.database.read("") as read:
         assert await read.value("select count(*) from known_devices") == 0

@@ -45,6 +45,11 @@ from tests.identity.people import (
 from tests.world import Reply, World
 
 
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
+
+
 async def test_a_session_begins_in_the_organization_joined_first_or_chosen_last(world: World) -> None:
     ana = await somebody(world)
     first, second = new_id("org"), new_id("org")
@@ -59,7 +64,7 @@ async def test_a_session_begins_in_the_organization_joined_first_or_chosen_last(
     assert (await introspect(world, mine.session_id or ""))["org_id"] == second
     assert (await ana.comes()).org_id == second
     changed = await world.said("identity", SessionChanged)
-    assert [(e.org_id, e.data["org_id"]) for e in changed] == [(second, second)]
+    assert [(e.org_id, e.data["org_id"], e.data["reason"]) for e in changed] == [(second, second, "switched")]
 
 
 async def test_one_can_not_switch_to_an_organization_that_one_is_not_an_active_member_of(world: World) -> None:
@@ -89,7 +94,8 @@ async def test_who_signed_in_before_the_organization_was_ready_is_in_it_then(wor
     assert (await introspect_cookie(world, cookie))["org_id"] == org_id
     renewed = (await refresh(world, ana.held[0]["refresh_token"])).ok()
     assert (await verified_claims(world, renewed["access_token"]))["org"] == org_id
-    assert {e.org_id for e in await world.said("identity", SessionChanged)} == {org_id}
+    told = await world.said("identity", SessionChanged)
+    assert {(e.org_id, e.data["reason"]) for e in told} == {(org_id, "entered")}
 
 
 async def hears_while_held(world: World) -> None:
@@ -198,16 +204,16 @@ async def test_an_address_that_has_an_account_signs_in_and_accepts(world: World)
     assert (await sign_in(world, ana.email)).status == 201
 
 
-async def test_of_many_who_open_the_invited_account_at_once_one_does(world: World) -> None:
-    invited = invitation(world, "guest@example.com")
-    token = await is_invited(world, new_id("org"), invited)
-    signup = await sign_up(world, "guest@example.com")
+async def test_of_many_who_open_the_invited_account_at_once_one_does(own_world: World) -> None:
+    invited = invitation(own_world, "guest@example.com")
+    token = await is_invited(own_world, new_id("org"), invited)
+    signup = await sign_up(own_world, "guest@example.com")
     replies = await asyncio.gather(
-        *(opens(world, token) for _ in range(6)), *(confirm(world, *signup) for _ in range(6))
+        *(opens(own_world, token) for _ in range(6)), *(confirm(own_world, *signup) for _ in range(6))
     )
     assert sorted(reply.status for reply in replies).count(201) == 1
     assert {reply.status for reply in replies} <= {201, 409, 410}
-    assert len(await world.said("identity", UserRegistered)) == 1
+    assert len(await own_world.said("identity", UserRegistered)) == 1
 
 
 def dead(event: type[OrgEvent], status: str) -> Any:
@@ -257,12 +263,12 @@ async def test_a_bad_password_does_not_use_the_invitation_up(world: World) -> No
     assert (await opens(world, token)).status == 201
 
 
-async def test_memberships_are_kept_apart_by_the_database_itself(world: World) -> None:
+async def test_memberships_are_kept_apart_by_the_database_itself(own_world: World) -> None:
     ours, theirs = new_id("org"), new_id("org")
     for org_id in (ours, theirs):
-        await joins(world, org_id, new_id("usr"))
-        await is_invited(world, org_id, invitation(world, "guest@example.com"))
-    database = world.started["identity"].env.database
+        await joins(own_world, org_id, new_id("usr"))
+        await is_invited(own_world, org_id, invitation(own_world, "guest@example.com"))
+    database = own_world.started["identity"].env.database
     for table in ("memberships", "invitations"):
         async with database.read(ours) as read:
             rows = await read.rows(f"select org_id from {table}")

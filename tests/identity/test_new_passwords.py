@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 
+import pytest
+
 from services.identity.usecases.breached import SIZE, BreachedPasswords, breached_passwords, packed
 from shared.events.org import Organization, OrganizationChanged, OrganizationCreated
 from shared.ids import new_id
@@ -16,10 +18,16 @@ from tests.identity.people import (
     link_of,
     mails,
     somebody,
+    wish,
 )
 from tests.world import Reply, World
 
 NEW_PASSWORD = "Drei blaue Fahrräder"
+
+
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
 
 
 def test_the_list_is_in_order_and_knows_what_is_in_breaches_in_any_case() -> None:
@@ -51,6 +59,20 @@ async def named(world: World, name: str) -> str:
 
 def reasons(reply: Reply) -> list[tuple[str, str]]:
     return [(error["code"], error["detail"]) for error in reply.json["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        ("ana@northwind.co.uk", "three Northwind miles"),
+        ("ana@mail.northwind.example", "three Northwind miles"),
+        ("ana@bücherei.example", "die alte Bücherei 7"),
+    ],
+)
+async def test_no_part_of_ones_domain_is_part_of_a_new_password(world: World, email: str, password: str) -> None:
+    wanted = wish(email, password=password, company="Contoso")
+    refused = await world.ask("identity", "POST", "/v1/signups", wanted, headers={"Tenantry-Source-Ip": "203.0.113.9"})
+    assert reasons(refused) == [("password_personal", "must not contain the domain of your e-mail address")]
 
 
 async def test_the_name_of_ones_organization_is_no_part_of_a_new_password(world: World) -> None:

@@ -9,10 +9,6 @@ import pytest
 
 from services.identity.app import service
 from services.identity.routes import ROUTES
-from services.identity.usecases.api_key_endings import tell_of_endings
-from services.identity.usecases.housekeeping import end_expired_sessions, forget_the_past
-from services.identity.usecases.requirements import require_two_factor
-from services.identity.usecases.sso_warnings import warn_of_certificates
 from shared.auth import ANONYMOUS, Actor
 from shared.events.identity import (
     AllSessionsEnded,
@@ -20,16 +16,17 @@ from shared.events.identity import (
     SessionChanged,
     SessionEnded,
     SessionStarted,
+    UserLanguageChanged,
     UserNameChanged,
 )
 from shared.ids import new_id
-from shared.jobs import run_job
 from tests.identity.people import (
     PASSWORD,
     cookie_of,
     introspect,
     introspect_cookie,
     joins,
+    mails,
     proven_but_held,
     refresh,
     sign_in,
@@ -40,6 +37,11 @@ from tests.identity.people import (
 from tests.world import World
 
 NEW_PASSWORD = "Drei blaue Fahrräder"
+
+
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
 
 
 async def test_sessions_are_listed_newest_first_page_by_page(world: World) -> None:
@@ -193,7 +195,8 @@ async def test_a_fresh_proof_is_carried_by_the_next_access_token_and_the_introsp
     assert (await verified_claims(world, proven["access_token"]))["auth_time"] == standing["auth_time"]
     renewed = (await refresh(world, ana.held[0]["refresh_token"])).ok()
     assert (await verified_claims(world, renewed["access_token"]))["auth_time"] == standing["auth_time"]
-    assert [e.data["session_id"] for e in await world.said("identity", SessionChanged)] == [mine.session_id]
+    told = await world.said("identity", SessionChanged)
+    assert [(e.data["session_id"], e.data["reason"]) for e in told] == [(mine.session_id, "proven")]
 
 
 async def test_proving_oneself_in_the_console_changes_the_cookie(world: World) -> None:
@@ -241,22 +244,25 @@ async def test_a_console_session_ends_after_an_idle_hour_and_after_twelve_in_any
     assert not (await introspect_cookie(world, used))["live"]
 
 
-async def test_expired_things_are_cleared_away_and_sessions_are_said_to_be_over(world: World) -> None:
-    ana = await somebody(world)
+async def test_expired_things_are_cleared_away_and_sessions_are_said_to_be_over(own_world: World) -> None:
+    ana = await somebody(own_world)
     cookie, bearer = await ana.comes(keep="cookie"), await ana.comes()
-    await sign_up(world, "never@example.com")
-    env = world.started["identity"].env
-    world.clock.advance(timedelta(hours=25))
+    await sign_up(own_world, "never@example.com")
+    env = own_world.started["identity"].env
+    own_world.clock.advance(timedelta(hours=25))
     for job in service.jobs:
-        assert await run_job(env, job)
-    assert {job.use_case for job in service.jobs} == {
-        end_expired_sessions,
-        forget_the_past,
-        tell_of_endings,
-        require_two_factor,
-        warn_of_certificates,
+        await own_world.run("identity", job.use_case)
+    assert {job.use_case.__name__ for job in service.jobs} == {
+        "end_expired_sessions",
+        "forget_the_past",
+        "tell_of_endings",
+        "require_two_factor",
+        "warn_of_certificates",
+        "read_metadata_again",
+        "seal_anew",
     }
-    assert [(e.data["session_id"], e.data["reason"]) for e in await world.said("identity", SessionEnded)] == [
+    assert all(0 < job.every_seconds <= 3600 for job in service.jobs)
+    assert [(e.data["session_id"], e.data["reason"]) for e in await own_world.said("identity", SessionEnded)] == [
         (cookie.session_id, "expired")
     ]
     async with env.database.read("") as read:
@@ -264,14 +270,14 @@ async def test_expired_things_are_cleared_away_and_sessions_are_said_to_be_over(
             "select (select count(*) from signups) as signups, (select count(*) from throttles) as throttles"
         )
     assert dict(left or {}) == {"signups": 0, "throttles": 0}
-    assert (await introspect(world, bearer.session_id or ""))["live"]
+    assert (await introspect(own_world, bearer.session_id or ""))["live"]
 
 
 async def test_a_person_goes_by_another_name(world: World) -> None:
     ana = await somebody(world)
     mine = await ana.comes()
     reply = await world.ask("identity", "PATCH", "/v1/me/profile", {"name": "Ana Neu"}, actor=mine)
-    assert reply.ok() == {"user_id": ana.user_id, "email": ana.email, "name": "Ana Neu"}
+    assert reply.ok() == {"user_id": ana.user_id, "email": ana.email, "name": "Ana Neu", "language": "en"}
     assert reply.headers["etag"] == '"2"'
     told = (await world.said("identity", UserNameChanged))[0]
     assert told.data == {"person": {"email": ana.email, "name": "Ana Neu"}, "previous_name": "Ana Example"}
@@ -282,6 +288,21 @@ async def test_a_person_goes_by_another_name(world: World) -> None:
     assert (stale.status, stale.code) == (412, "precondition_failed")
     await world.ask("identity", "PATCH", "/v1/me/profile", {"name": "Ana Neu"}, actor=mine)
     assert len(await world.said("identity", UserNameChanged)) == 1
+
+
+async def test_a_person_is_written_to_in_the_language_that_they_choose(world: World) -> None:
+    ana = await somebody(world)
+    mine = await ana.comes()
+    for _ in range(2):
+        reply = await world.ask("identity", "PATCH", "/v1/me/profile", {"language": "de"}, actor=mine)
+        assert (reply.ok()["language"], reply.ok()["name"], reply.headers["etag"]) == ("de", "Ana Example", '"2"')
+    told = await world.said("identity", UserLanguageChanged)
+    assert [(e.subject, e.data) for e in told] == [(ana.user_id, {"language": "de", "previous": "en"})]
+    reset = {"email": ana.email}
+    (await world.ask("identity", "POST", "/v1/auth/password-resets", reset)).ok()
+    assert (await mails(world))[-1].language == "de"
+    unknown = await world.ask("identity", "PATCH", "/v1/me/profile", {"language": "fr"}, actor=mine)
+    assert (unknown.status, unknown.json["errors"][0]["pointer"]) == (422, "/language")
 
 
 async def test_what_a_person_may_do_is_named_like_the_routes_and_says_why_not(world: World) -> None:
@@ -317,6 +338,7 @@ async def test_only_persons_reach_what_is_theirs_and_only_services_what_is_inter
             .replace("{user_id}", "usr_x")
             .replace("{challenge_id}", "chl_x")
             .replace("{passkey_id}", "psk_x")
+            .replace("{org_id}", "org_x")
         )
         if route.may.person:
             assert (await world.ask("identity", route.method, path, actor=ANONYMOUS)).code == "unauthenticated", route

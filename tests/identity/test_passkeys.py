@@ -19,6 +19,11 @@ from tests.identity.people import PASSWORD, Someone, cookie_of, introspect, mail
 from tests.world import Reply, World
 
 
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
+
+
 async def begins(world: World, actor: Actor) -> dict[str, Any]:
     return (await world.ask("identity", "POST", "/v1/me/passkeys/options", {}, actor=actor)).ok()  # type: ignore[no-any-return]
 

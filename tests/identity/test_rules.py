@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.identity import rules
-from services.identity.rules import Budget, Limit, Session
+from services.identity.rules import Budget, Limit, Session, words
+from services.identity.rules.words import device_of, word_held
 from shared.hashing import is_guessable
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -86,7 +87,7 @@ def test_a_token_proves_its_own_session_kind_and_generation_and_nothing_else(
 def test_any_text_can_be_read_as_a_token(text: str) -> None:
     rules.read_session_token(text, "bearer")
     rules.source_of(text)
-    device = rules.device_of(text)
+    device = device_of(text)
     assert device is None or (device.isprintable() and device.isascii())
 
 
@@ -98,7 +99,7 @@ def test_only_the_newest_token_rotates_and_only_the_one_before_it_is_forgiven(ge
 
 
 @given(
-    word=st.text(min_size=4, max_size=20).filter(lambda w: len(rules._letters(w)) >= 4),
+    word=st.text(min_size=4, max_size=20).filter(lambda w: len(words._letters(w)) >= 4),
     before=st.text(max_size=10),
     after=st.text(max_size=10),
 )
@@ -106,12 +107,12 @@ def test_a_personal_word_is_found_wherever_it_stands_and_however_it_is_written(
     word: str, before: str, after: str
 ) -> None:
     for written in (word, word.upper(), "-".join(word)):
-        if rules._letters(written) == rules._letters(word):
-            assert rules.word_held(before + written + after, {"your name": word}) == "your name"
+        if words._letters(written) == words._letters(word):
+            assert word_held(before + written + after, {"your name": word}) == "your name"
 
 
 def test_short_words_are_not_looked_for() -> None:
-    assert rules.word_held("banana bread oven", {"your name": "Ana"}) is None
+    assert word_held("banana bread oven", {"your name": "Ana"}) is None
 
 
 @given(password=st.text(min_size=1, max_size=256))

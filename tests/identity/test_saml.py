@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from services.identity.rules.saml.documents import NAMESPACES
 from services.identity.rules.saml.metadata import read_certificate
 from services.identity.usecases.housekeeping import forget_the_past
+from services.identity.usecases.saml_metadata_again import read_metadata_again
 from shared.db import Row
-from shared.events.identity_sso import SsoSignInFailed
-from shared.jobs import run_job
-from tests.identity.people import sign_in
+from shared.events.identity_sso import SsoConnectionChanged, SsoSignInFailed
+from tests.identity.people import mails, sign_in
 from tests.identity.provider import Provider
-from tests.identity.saml_documents import PROVIDER, Signer, answer, encoded, rsa_signer
+from tests.identity.saml_documents import PROVIDER, Signer, answer, encoded, rsa_signer, signer_at
+from tests.identity.saml_encryption import with_encrypted
 from tests.identity.saml_house import SamlHouse, metadata_of, request_in
 from tests.identity.saml_provider import SamlProvider, saml_provider
-from tests.identity.sso_house import Browser, sso_house, sso_world
-from tests.world import Databases, World
+from tests.identity.serving import serving
+from tests.identity.sso_house import BYSTANDER, IDENTITY, Browser, sso_house
+from tests.world import Databases, Reply, World, world_of
 
 PAGE = "/console/sign-in/sso"
 
 
 @pytest.fixture(scope="module")
-async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder: Path = tmp_path_factory.mktemp("saml")
-    async with sso_world(databases, folder) as world:
-        yield world
-
-
-@pytest.fixture
-def signer(world: World) -> Signer:
-    now = world.clock.now()
-    return Signer.make(rsa_signer().key, now - timedelta(days=1), now + timedelta(days=300))
+def world(one_world: World) -> World:
+    return one_world
 
 
 @pytest.fixture
@@ -107,22 +105,15 @@ async def test_metadata_comes_from_an_address_as_well(house: SamlHouse) -> None:
 
     app = web.Application()
     app.router.add_get("/metadata", publish)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        port = runner.addresses[0][1]
+    async with serving(app) as there:
         await house.begins()
-        sent = {"saml": {"url": f"http://127.0.0.1:{port}/metadata"}}
+        sent = {"saml": {"url": f"{there}/metadata"}}
         imported = (await house.ask("PUT", house.path("/metadata"), sent)).ok()
         assert (imported["issuer"], imported["metadata_url"]) == (PROVIDER, sent["saml"]["url"])
-        missing = await house.ask("PUT", house.path("/metadata"), {"saml": {"url": f"http://127.0.0.1:{port}/other"}})
+        missing = await house.ask("PUT", house.path("/metadata"), {"saml": {"url": f"{there}/other"}})
         assert (missing.status, missing.json["errors"][0]["pointer"]) == (422, "/saml/url")
         private = await house.ask("PUT", house.path("/metadata"), {"saml": {"url": "http://169.254.169.254/metadata"}})
         assert private.json["errors"][0]["code"] == "unreachable"
-    finally:
-        await runner.cleanup()
 
 
 async def test_metadata_that_can_not_be_used_is_refused_with_the_reason(house: SamlHouse) -> None:
@@ -265,7 +256,7 @@ async def test_only_addresses_of_the_connections_domains_come_in(house: SamlHous
 
 async def test_a_fresh_proof_makes_the_provider_ask_again(world: World, house: SamlHouse) -> None:
     await house.set_up()
-    (await house.signs_in("", house.boss.email)).ok()
+    (await house.links("", house.boss.email)).ok()
     browser = Browser(world)
     begun = await browser.ask("POST", "/v1/auth/sso/proofs", {}, actor=house.admin)
     url = begun.ok()["url"]
@@ -290,12 +281,10 @@ async def rows(world: World, house: SamlHouse, table: str) -> list[Row]:
 
 async def test_what_was_used_is_forgotten_when_it_would_not_be_taken_any_more(world: World, house: SamlHouse) -> None:
     await house.set_up()
-    env = world.started["identity"].env
-    job = next(job for job in env.service.jobs if job.use_case is forget_the_past)
-    assert await run_job(env, job)
+    await world.run("identity", forget_the_past)
     assert len(await rows(world, house, "saml_assertions")) == 1
     world.clock.advance(timedelta(minutes=7))
-    assert await run_job(env, job)
+    await world.run("identity", forget_the_past)
     assert not await rows(world, house, "saml_assertions")
 
 
@@ -321,9 +310,8 @@ class RealHouse(SamlHouse):
 async def test_a_provider_that_others_wrote_signs_people_in_with_requests_that_we_signed(
     databases: Databases, tmp_path: Path
 ) -> None:
-    async with sso_world(databases, tmp_path) as world:
-        now = world.clock.now()
-        signer = Signer.make(rsa_signer().key, now - timedelta(days=1), now + timedelta(days=300))
+    async with world_of([IDENTITY, BYSTANDER], databases, tmp_path) as world:
+        signer = signer_at(world.clock.now())
         house = RealHouse.of(await sso_house(world, Provider()), signer)
         assert isinstance(house, RealHouse)
         await house.begins(provider="generic")
@@ -339,3 +327,111 @@ async def test_a_provider_that_others_wrote_signs_people_in_with_requests_that_w
             (await house.ask("PATCH", house.path(), {"allow_idp_initiated": True})).ok()
             form = await house.real.begin(f"ivy@{house.domain}")
             assert (await house.posts(Browser(world), form.fields)).headers["location"].endswith(PAGE)
+
+
+async def test_a_person_comes_in_by_an_assertion_that_was_encrypted_for_our_metadatas_certificate(
+    world: World, house: SamlHouse
+) -> None:
+    await house.set_up()
+    assert (await house.ask("GET", house.path())).ok()["encrypt_assertions"] is False
+    (await house.ask("PATCH", house.path(), {"encrypt_assertions": True})).ok()
+    ours = (await world.ask("identity", "GET", f"/v1/auth/sso/{house.connection}/metadata")).body
+    wanted = etree.fromstring(ours).findall(".//md:KeyDescriptor[@use='encryption']", NAMESPACES)
+    assert [len(one.findall("md:EncryptionMethod", NAMESPACES)) for one in wanted] == [5]
+    text = wanted[0].findtext(".//ds:X509Certificate", None, NAMESPACES)
+    certificate = x509.load_der_x509_certificate(base64.b64decode(text or ""))
+    key = certificate.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    browser = Browser(world)
+    told = house.said(f"ivy@{house.domain}", request_in(await house.leaves(browser)).get("ID"))
+    response = with_encrypted(answer(told, signer=house.signer), key)
+    back = await house.posts(browser, {"SAMLResponse": encoded(response)})
+    assert back.headers["location"].endswith(PAGE)
+    assert (await browser.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"})).ok()["access_token"]
+    stranger = with_encrypted(answer(told, signer=house.signer), rsa_signer("else").key.public_key())  # type: ignore[arg-type]
+    assert (
+        failure((await house.posts(browser, {"SAMLResponse": encoded(stranger)})).headers["location"]) == "encryption"
+    )
+
+
+@dataclass
+class Published:
+    """What stands at the address of a provider's metadata."""
+
+    url: str = ""
+    text: str = ""
+
+    async def answer(self, _: web.Request) -> web.Response:
+        return (
+            web.Response(text=self.text, content_type="application/samlmetadata+xml")
+            if self.text
+            else web.Response(status=500)
+        )
+
+
+@pytest.fixture
+async def published() -> AsyncIterator[Published]:
+    it, app = Published(), web.Application()
+    app.router.add_get("/metadata", it.answer)
+    async with serving(app) as there:
+        it.url = f"{there}/metadata"
+        yield it
+
+
+async def reads_again(world: World, hours: int = 1) -> None:
+    world.clock.advance(timedelta(hours=hours, seconds=1))
+    await world.run("identity", read_metadata_again)
+
+
+async def active_by_address(house: SamlHouse, published: Published) -> Reply:
+    """The connection, once people sign in by what was read at the address."""
+    published.text = metadata_of(house.signer)
+    await house.begins()
+    (await house.imports(url=published.url, document=None)).ok()
+    await house.verifies()
+    (await house.ask("POST", house.path("/activation"))).ok()
+    return await house.ask("GET", house.path())
+
+
+async def test_metadata_at_an_address_is_read_every_hour_and_what_it_names_counts_alone(
+    world: World, house: SamlHouse, published: Published
+) -> None:
+    before = await active_by_address(house, published)
+    await reads_again(world)
+    same = await house.ask("GET", house.path())
+    assert (same.headers["etag"], same.ok()["metadata_problem"]) == (before.headers["etag"], None)
+    assert same.json["metadata_read_at"] is not None
+    now = world.clock.now()
+    following = signer_at(now, "next")
+    published.text = metadata_of(house.signer, following)
+    await reads_again(world)
+    assert len((await house.ask("GET", house.path())).ok()["certificates"]) == 2
+    published.text = metadata_of(following, sso="https://idp.test/elsewhere")
+    await reads_again(world)
+    after = (await house.ask("GET", house.path())).ok()
+    assert (len(after["certificates"]), after["sso_url"]) == (1, "https://idp.test/elsewhere")
+    told = [e for e in await world.said("identity", SsoConnectionChanged) if e.subject == house.org_id]
+    assert [e.data["changed"] for e in told[-2:]] == [["saml"]] * 2
+    assert [m.template for m in await mails(world) if m.to == house.boss.email][-2:] == ["sso_metadata_changed"] * 2
+    _, back = await house.goes("", f"ivy@{house.domain}")
+    assert failure(back.headers["location"]) == "signature", "the old certificate was withdrawn"
+    house.signer = following
+    assert (await house.signs_in("", f"ivy@{house.domain}")).ok()["access_token"]
+
+
+async def test_metadata_that_cannot_be_used_changes_nothing_and_is_told(
+    world: World, house: SamlHouse, published: Published
+) -> None:
+    before = await active_by_address(house, published)
+    for text, words in (("", "status 500"), ("<html/>", "no usable metadata"), (metadata_of(house.signer, entity_id="https://evil.test"), "another provider")):  # fmt: skip
+        published.text = text
+        await reads_again(world)
+        shown = await house.ask("GET", house.path())
+        assert words in shown.ok()["metadata_problem"]
+        assert shown.headers["etag"] == before.headers["etag"]
+        assert [shown.json[name] for name in ("certificates", "issuer")] == [
+            before.json[name] for name in ("certificates", "issuer")
+        ]
+    published.text = metadata_of(house.signer)
+    await reads_again(world)
+    assert (await house.ask("GET", house.path())).ok()["metadata_problem"] is None

@@ -115,7 +115,7 @@ def test_a_list_with_one_provider_is_that_provider() -> None:
         (descriptor(key_of(Signer.make(ec.generate_private_key(ec.SECP256K1()))), SSO), "NIST curve"),
         (descriptor("<md:KeyDescriptor><ds:KeyInfo><ds:X509Data><ds:X509Certificate>AAAA</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>", SSO), "can't be read"),
         (descriptor(*[key_of(Signer.make(rsa_signer().key)) for _ in range(7)], SSO), "more than 6"),
-        (own_metadata(US, None, False).decode(), "no identity provider"),
+        (own_metadata(US, None, signs=False).decode(), "no identity provider"),
         (f'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>{descriptor(key_of(rsa_signer()), SSO)}', "document type"),
         ("<a>" * 50 + "</a>" * 50, "too many elements"),
         ("<a/>" * 200_000, "longer than 256 KiB"),
@@ -166,7 +166,7 @@ def _changed(content: bytes, chance: random.Random, within: int) -> bytes:
 
 
 def test_our_metadata_names_where_answers_go_and_what_we_sign_with() -> None:
-    root = etree.fromstring(own_metadata(US, rsa_signer("ours").pem, True))
+    root = etree.fromstring(own_metadata(US, rsa_signer("ours").pem, signs=True))
     assert root.get("entityID") == US.entity_id
     role = root.find("md:SPSSODescriptor", NAMESPACES)
     assert role is not None
@@ -176,7 +176,7 @@ def test_our_metadata_names_where_answers_go_and_what_we_sign_with() -> None:
     assert (acs.get("Binding"), acs.get("Location")) == (POST, US.acs_url)
     certificate = role.findtext("md:KeyDescriptor/ds:KeyInfo/ds:X509Data/ds:X509Certificate", namespaces=NAMESPACES)
     assert read_certificate(certificate or "").pem == rsa_signer("ours").pem
-    plain = etree.fromstring(own_metadata(US, None, False))
+    plain = etree.fromstring(own_metadata(US, None, signs=False))
     assert plain.find(".//md:KeyDescriptor", NAMESPACES) is None
     assert plain[0].get("AuthnRequestsSigned") == "false"
 

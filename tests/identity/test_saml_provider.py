@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.identity.rules.saml.metadata import POST, REDIRECT, ProviderMetadata, read_metadata
+from services.identity.rules.saml.redirects import address_with, read_redirect
 from services.identity.rules.saml.requests import SignInRequest, redirect_url
 from services.identity.rules.saml.responses import read_response
+from services.identity.rules.saml.sign_outs import (
+    check_sign_out_response,
+    read_sign_out,
+    sign_out_request,
+    sign_out_response,
+)
 from services.identity.rules.sso import SamlSettings, StepFailed
-from tests.identity.saml_documents import US, Signer, rsa_signer
+from tests.identity.saml_documents import US, Signer, rsa_signer, signer_at
 from tests.identity.saml_provider import ISSUER, SamlProvider, saml_provider
 
 EMAIL = "ana@northwind.test"
@@ -27,7 +36,7 @@ def asked(provider: SamlProvider) -> SignInRequest:
 
 
 def settings_of(metadata: ProviderMetadata) -> SamlSettings:
-    return SamlSettings(metadata.entity_id, metadata.sso_url, metadata.certificates)
+    return SamlSettings(metadata.entity_id, metadata.sso_url, metadata.certificates, slo_url=metadata.slo_url)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +46,7 @@ def ours() -> Signer:
 
 @pytest.fixture(scope="module")
 def signer() -> Signer:
-    return Signer.make(rsa_signer().key, now() - timedelta(days=1), now() + timedelta(days=300))
+    return signer_at(now())
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +92,37 @@ async def test_it_accepts_our_signature_and_no_other(signer: Signer, ours: Signe
         assert form.fields["RelayState"] == "tok_1"
         with pytest.raises(AssertionError, match="the provider refuses"):
             await strict.sign_in(redirect_url(US, asked(strict), "tok_1", foreign), EMAIL)  # type: ignore[arg-type]
+
+
+async def test_it_signs_out_whom_we_ask_for_and_we_whom_it_does(signer: Signer, ours: Signer) -> None:
+    key = ours.key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    with saml_provider(signer, US.entity_id, US.acs_url, ours.pem, US.slo_url) as provider:
+        settings = settings_of(read_metadata(await provider.metadata(), now()))
+        assert settings.slo_url == "https://idp.test/slo"
+        form = await provider.sign_in(redirect_url(US, asked(provider), key=key), EMAIL, session="_s7")
+        person = read_response(form.fields["SAMLResponse"], US, settings, ["rq4711"], now()).person
+        assert person.session == "_s7"
+
+        wanted = sign_out_request(US, "so1", settings.slo_url, person.hint, person.session, now())
+        there = address_with(settings.slo_url, "SAMLRequest", wanted, "state", key)
+        back = urlsplit(await provider.sign_out(there, EMAIL, "_s7"))
+        answer = read_redirect(back.query, settings.certificates, now())
+        check_sign_out_response(answer, US, settings)
+        assert (answer.name, answer.relay_state, answer.is_signed) == ("SAMLResponse", "state", True)
+        assert answer.document.get("InResponseTo") == "so1"
+        foreign = address_with(settings.slo_url, "SAMLRequest", wanted, "state", rsa_signer("a stranger's").key)  # type: ignore[arg-type]
+        with pytest.raises(AssertionError, match="the provider refuses"):
+            await provider.sign_out(foreign, EMAIL, "_s7")
+
+        begun = urlsplit(await provider.sign_out(settings.slo_url, EMAIL, "_s7"))
+        assert f"{begun.scheme}://{begun.netloc}{begun.path}" == US.slo_url
+        carried = read_redirect(begun.query, settings.certificates, now())
+        told = read_sign_out(carried, US, settings, now())
+        assert (told.subject, told.sessions) == (EMAIL, ("_s7",))
+        done = sign_out_response(US, "so2", settings.slo_url, told.message_id, now())
+        ends = address_with(settings.slo_url, "SAMLResponse", done, carried.relay_state, key)
+        assert await provider.sign_out(ends, EMAIL, "_s7") == "OK"
 
 
 @pytest.mark.parametrize("how", [{"algorithm": "rsa-sha1"}, {"digest": "sha1"}])

@@ -226,13 +226,6 @@ def test_what_the_provider_refused_is_said_in_its_words() -> None:
     assert failed.value.cause == "the provider refused: AuthnFailed (Not assigned to this application)"
 
 
-def test_an_encrypted_assertion_is_refused_with_what_to_do() -> None:
-    response = Answer().xml()
-    assertion = assertion_of(response)
-    response.replace(assertion, etree.Element(f"{{{NAMESPACES['saml']}}}EncryptedAssertion"))
-    assert step_of(response) == "encryption"
-
-
 def test_metadata_of_another_provider_does_not_make_its_answers_ours() -> None:
     assert step_of(answer(), provider=settings(rsa_signer("another's"))) == "signature"
     assert step_of(answer(), provider=settings(entity_id=f"{PROVIDER}/")) == "issuer"

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from services.identity.app import service
 from shared.api_keys import new_token
 from shared.auth import Actor
-from shared.events.identity import ScimTokenCreated, ScimTokenRevoked, UserNameChanged, UserRegistered
-from shared.events.org import ProvisionedNameChanged
+from shared.events.identity import (
+    ScimTokenCreated,
+    ScimTokenRevoked,
+    ScimTokensResumed,
+    ScimTokensSuspended,
+    UserNameChanged,
+    UserRegistered,
+)
+from shared.events.org import (
+    Organization,
+    OrganizationClosed,
+    OrganizationCreated,
+    OrganizationReopened,
+    ProvisionedNameChanged,
+)
 from shared.ids import new_id
-from tests.identity.conftest import bystander
 from tests.identity.people import PASSWORD, Someone, joins, link_of, mails, sign_in, somebody
 from tests.identity.test_api_keys import Office
-from tests.world import Databases, Reply, World, an_admin, world_of
+from tests.world import Reply, World, an_admin
 
 TOKENS = "/v1/scim-tokens"
 ORG = Actor("service", service="org")
 
 
 @pytest.fixture(scope="module")
-async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with world_of([service, bystander], databases, tmp_path_factory.mktemp("tokens")) as world:
-        yield world
+def world(one_world: World) -> World:
+    return one_world
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +84,23 @@ async def test_a_lapsed_plan_stops_setting_up_and_never_the_provider(office: Off
     assert (await office.ask("DELETE", f"{TOKENS}/{token['id']}")).status == 204
 
 
+async def test_a_closed_organizations_provider_is_refused_and_whoever_remembers_its_tokens_is_told(
+    world: World, office: Office
+) -> None:
+    token = (await office.ask("POST", TOKENS, {"name": "Okta"})).ok()
+    by, now = new_id("usr"), world.clock.now()
+    state = Organization(name="Northwind", location="eu", contact_email="ada@example.com", product_mails=False)
+    for org_id in (office.org_id, new_id("org")):
+        await world.hear("org", OrganizationCreated(org_id=org_id, organization=state, created_by=by))
+        await world.hear("org", OrganizationClosed(org_id=org_id, closed_by=by, closed_at=now, erased_at=now))
+    assert (await office.standing(token["token"]))["refused"] == "organization_closed"
+    await world.hear("org", OrganizationReopened(org_id=office.org_id, reopened_by=by))
+    assert (await office.standing(token["token"]))["refused"] is None
+    for event in (ScimTokensSuspended, ScimTokensResumed):
+        said = [(e.subject, e.data["token_ids"]) for e in await world.said("identity", event)]
+        assert said == [(office.org_id, [token["id"]])]
+
+
 async def test_it_takes_an_admin_with_a_fresh_proof_and_a_token_of_another_organization_is_not_there(
     office: Office,
 ) -> None:
@@ -105,6 +131,32 @@ async def test_an_address_without_account_gets_one_without_a_password(world: Wor
     reset = await world.ask("identity", "PUT", f"/v1/auth/password-resets/{token}", {"new_password": PASSWORD})
     assert reset.status == 204
     assert (await sign_in(world, "pia@northwind.example")).status == 201
+
+
+async def test_whose_account_is_their_own_is_told_apart_from_whose_the_organization_opened(
+    world: World, office: Office
+) -> None:
+    async def of_organization(org_id: str, email: str) -> bool:
+        return bool((await provision(world, org_id, email)).ok()["of_organization"])
+
+    own = await somebody(world, "olga@northwind.example")
+    assert not await of_organization(office.org_id, own.email)
+    for _ in range(2):
+        assert await of_organization(office.org_id, "pat@northwind.example"), "also the second time"
+    assert not await of_organization(new_id("org"), "pat@northwind.example"), "another one opened it"
+
+    async def held(org_id: str) -> list[str]:
+        asked = {"org_id": org_id, "emails": [own.email, "PAT@northwind.example", "nobody@northwind.example"]}
+        return list((await world.ask("identity", "POST", "/internal/accounts-held", asked, actor=ORG)).ok()["emails"])
+
+    assert await held(office.org_id) == [own.email]
+    assert await held(new_id("org")) == [own.email, "pat@northwind.example"]
+    await world.ask("identity", "POST", "/v1/auth/password-resets", {"email": "pat@northwind.example"})
+    token = link_of(world, (await mails(world))[-1])
+    reset = await world.ask("identity", "PUT", f"/v1/auth/password-resets/{token}", {"new_password": PASSWORD})
+    assert reset.status == 204
+    assert not await of_organization(office.org_id, "pat@northwind.example"), "somebody has a password for it"
+    assert await held(office.org_id) == [own.email, "pat@northwind.example"]
 
 
 async def test_a_provider_names_only_people_whose_account_its_organization_opened(

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
+
+import pytest
 
 from shared.auth import Actor
-from shared.events.identity import SessionEnded
+from shared.events.identity import SessionEnded, SessionsEndedInOrganization
 from shared.events.org import Organization, OrganizationCreated
 from shared.ids import new_id
 from tests.identity.people import (
     PASSWORD,
     Someone,
     introspect,
+    is_deactivated,
+    is_reactivated,
     is_removed,
     joins,
     mails,
@@ -19,6 +25,13 @@ from tests.identity.people import (
     somebody,
 )
 from tests.world import Reply, World
+
+Leaves = Callable[[World, str, str], Awaitable[None]]
+
+
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
 
 
 async def an_admin(world: World, org_id: str) -> Actor:
@@ -86,12 +99,54 @@ async def test_a_session_in_another_organization_goes_on_and_comes_back_only_wit
     assert (await switches(world, elsewhere, ours)).status == 200
 
 
-async def test_without_a_session_there_is_nothing_to_tell(world: World) -> None:
+async def test_tokens_that_a_session_got_here_before_it_went_elsewhere_are_refused_until_a_new_proof(
+    world: World,
+) -> None:
+    ours, theirs = new_id("org"), new_id("org")
+    admin, ben = await an_admin(world, ours), await a_member_of(world, ours, theirs)
+    elsewhere = await ben.comes()
+    assert (await switches(world, elsewhere, theirs)).status == 200
+    world.clock.advance(timedelta(seconds=1))
+    assert (await revokes(world, admin, ben.user_id)).status == 204
+
+    async def barred() -> list[str]:
+        standing = await introspect(world, elsewhere.session_id or "")
+        assert (standing["live"], standing["org_id"]) == (True, theirs)
+        return standing["barred_from"]  # type: ignore[no-any-return]
+
+    assert await barred() == [ours]
+    assert (await introspect(world, admin.session_id or ""))["barred_from"] == []
+    world.clock.advance(timedelta(seconds=1))
+    proof = await world.ask("identity", "POST", "/v1/auth/reauthentications", {"password": PASSWORD}, actor=elsewhere)
+    assert proof.status == 200
+    assert await barred() == []
+
+
+@pytest.mark.parametrize("leaves", [is_deactivated, is_removed])
+async def test_who_leaves_and_comes_back_enters_with_a_new_proof(world: World, leaves: Leaves) -> None:
+    ours, theirs = new_id("org"), new_id("org")
+    ben = await a_member_of(world, ours, theirs)
+    elsewhere = await ben.comes()
+    assert (await switches(world, elsewhere, theirs)).status == 200
+    world.clock.advance(timedelta(seconds=1))
+    await leaves(world, ours, ben.user_id)
+    await is_reactivated(world, ours, ben.user_id)
+    assert (await introspect(world, elsewhere.session_id or ""))["barred_from"] == [ours]
+    assert (await switches(world, elsewhere, ours)).code == "insufficient_user_authentication"
+    world.clock.advance(timedelta(seconds=1))
+    again = await ben.comes()
+    assert (await introspect(world, again.session_id or ""))["barred_from"] == []
+    assert (await switches(world, again, ours)).status == 200
+
+
+async def test_without_a_session_nobody_is_mailed_and_what_was_done_is_said(world: World) -> None:
     org_id = new_id("org")
     admin, ben = await an_admin(world, org_id), await a_member_of(world, org_id)
     before = len(await mails(world))
     assert (await revokes(world, admin, ben.user_id)).status == 204
     assert (len(await mails(world)), await world.said("identity", SessionEnded)) == (before, [])
+    told = await world.said("identity", SessionsEndedInOrganization)
+    assert [(e.subject, e.org_id, e.actor_id) for e in told] == [(ben.user_id, org_id, admin.user_id)]
 
 
 async def test_only_admins_may_and_only_for_people_of_their_organization(world: World) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from services.identity.store import sso_sign_ins
-from shared.events.identity import SessionStarted, UserRegistered
+from shared.events.identity import PasswordResetSent, SessionStarted, UserRegistered
 from shared.events.identity_sso import (
     SsoConnectionActivated,
     SsoConnectionChanged,
@@ -22,25 +21,17 @@ from shared.events.identity_sso import (
     SsoUserArrived,
 )
 from shared.ids import new_id
-from tests.identity.factors import answers, sets_up_totp
-from tests.identity.people import introspect, invitation, is_invited, link_of, mails, sign_in, somebody
+from tests.identity.factors import answers, sets_up_totp, time_passes
+from tests.identity.people import PASSWORD, introspect, invitation, is_invited, link_of, mails, sign_in, somebody
 from tests.identity.provider import Provider, providing
-from tests.identity.sso_house import Browser, SsoHouse, joins, sso_house, sso_world
+from tests.identity.sso_house import Browser, SsoHouse, joins, linked, shows, sso_house
 from tests.identity.test_passkeys import asked_alone, has_passkey
-from tests.world import Databases, World
+from tests.world import World
 
 
 @pytest.fixture(scope="module")
-async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder: Path = tmp_path_factory.mktemp("sso")
-    async with sso_world(databases, folder) as world:
-        yield world
-
-
-@pytest.fixture
-async def provider(world: World) -> AsyncIterator[Provider]:
-    async with providing(lambda: world.clock.now().timestamp()) as provider:
-        yield provider
+def world(one_world: World) -> World:
+    return one_world
 
 
 @pytest.fixture
@@ -107,6 +98,26 @@ async def test_once_active_passwords_of_its_domains_are_no_use(world: World, hou
     assert (both.ok()["method"], both.json["password_works"]) == ("sso", True)
 
 
+async def test_a_sign_in_by_password_that_waits_for_its_second_factor_goes_no_further_once_it_is_active(
+    world: World, house: SsoHouse
+) -> None:
+    phone = await sets_up_totp(world, house.admin)
+    challenge = (await sign_in(world, house.boss.email)).ok()["challenge"]
+    await house.set_up()
+    assert (await answers(world, challenge, totp=phone.code())).code == "sso_required"
+    (await house.ask("POST", house.path("/deactivation"))).ok()
+    assert (await answers(world, challenge, totp=phone.code())).status == 201, "the code wasn't looked at"
+
+
+async def test_whom_a_connection_lets_in_and_as_what_is_changed_with_a_fresh_proof_alone(house: SsoHouse) -> None:
+    await house.set_up()
+    stale = replace(house.admin, auth_time=house.admin.auth_time - 3600)
+    for change in ({"default_role": "admin"}, {"new_users": "at_once"}, {"domains": []}, {"name": "Other"}):
+        refused = await house.ask("PATCH", house.path(), change, actor=stale)
+        assert refused.code == "insufficient_user_authentication", change
+    assert (await house.ask("PATCH", house.path(), {"name": "Other"})).ok()["name"] == "Other"
+
+
 async def test_switching_it_off_gives_passwords_back_on_any_plan(world: World, house: SsoHouse) -> None:
     await house.set_up()
     await house.on_plan(False, version=2)
@@ -153,35 +164,42 @@ async def test_an_existing_account_is_linked_once_and_its_person_told(world: Wor
     await house.set_up()
     ben = await somebody(world, f"ben@{house.domain}")
     await joins(world, house.org_id, ben, "analyst")
-    answer = (await house.signs_in("ben-at-idp", f"Ben@{house.domain.upper()}")).ok()
-    assert not answer["arriving"]
+    asked = (await house.signs_in("ben-at-idp", f"Ben@{house.domain.upper()}")).ok()
+    assert not asked["arriving"]
+    assert {name for name, given in asked.items() if given} == {"account_proof", "return_to"}
+    assert (asked["account_proof"]["ways"], asked["account_proof"]["organization"]) == (["password"], "Northwind")
+    assert await linked(world, ben) == []
+    wrong = await shows(world, asked["account_proof"], password="Gelber Regenmantel 42")
+    assert (wrong.status, wrong.code) == (401, "invalid_credentials")
+    assert await linked(world, ben) == []
+    answer = (await shows(world, asked["account_proof"], password=PASSWORD)).ok()
+    assert (await world.said("identity", SessionStarted))[-1].data["amr"] == ["sso", "pwd"]
     assert (await introspect(world, answer["session_id"]))["org_id"] == house.org_id
-    linked = [e for e in await world.said("identity", SsoIdentityLinked) if e.subject == ben.user_id]
-    assert [e.data["opened"] for e in linked] == [False]
+    assert [e.data["opened"] for e in await linked(world, ben)] == [False]
     assert [m.template for m in await mails(world) if m.to == ben.email][-1] == "sso_linked"
+    again = (await house.signs_in("ben-at-idp", ben.email)).ok()
+    assert again["access_token"], "it is asked once"
+    assert (await shows(world, asked["account_proof"], password=PASSWORD)).code == "challenge_ended"
     _, back = await house.goes("somebody-else", ben.email)
     assert "failed" not in back.headers["location"]
     refused = await house.signs_in("somebody-else", ben.email)
     assert refused.code == "sso_refused", "the address alone is no second identity"
     assert (await house.ask("POST", f"/v1/users/{ben.user_id}/sso-unlinking")).status == 204
-    moved = (await house.signs_in("somebody-else", ben.email)).ok()
+    moved = (await house.links("somebody-else", ben.email)).ok()
     assert (await introspect(world, moved["session_id"]))["user_id"] == ben.user_id
 
 
 async def test_the_second_factor_is_asked_for_all_the_same(world: World, house: SsoHouse) -> None:
     phone = await sets_up_totp(world, await house.boss.comes())
     await house.set_up()
-    challenged = (await house.signs_in("the-boss", house.boss.email)).ok()
+    challenged = (await house.links("the-boss", house.boss.email)).ok()
     assert challenged["access_token"] is None
     assert challenged["challenge"]["factors"] == ["totp"]
-    challenge = challenged["challenge"]
-    answered = await world.ask(
-        "identity",
-        "POST",
-        f"/v1/auth/challenges/{challenge['id']}/answers",
-        {"token": challenge["token"], "totp": phone.code()},
-    )
-    assert answered.ok()["access_token"]
+    assert (await answers(world, challenged["challenge"], totp=phone.code())).ok()["access_token"]
+    assert (await world.said("identity", SessionStarted))[-1].data["amr"] == ["sso", "pwd", "otp", "mfa"]
+    time_passes(world)
+    again = (await house.signs_in("the-boss", house.boss.email)).ok()["challenge"]
+    assert (await answers(world, again, totp=phone.code())).ok()["access_token"]
     assert (await world.said("identity", SessionStarted))[-1].data["amr"] == ["sso", "otp", "mfa"]
 
 
@@ -198,6 +216,14 @@ async def test_who_must_be_invited_isnt_let_in_uninvited(world: World, house: Ss
     )
     assert opened.code == "sso_required"
     assert (await house.signs_in("sub-1", email)).ok()["arriving"]
+
+
+async def test_an_invitation_counts_however_the_domain_is_spelt(world: World, house: SsoHouse) -> None:
+    await house.proves("xn--bcher-kva.example")
+    await house.set_up(new_users="refused", domains=[house.domain, "xn--bcher-kva.example"])
+    assert (await house.signs_in("ivy", "Ivy@bücher.example")).code == "sso_refused"
+    await is_invited(world, house.org_id, invitation(world, "Ivy@bücher.example"))
+    assert (await house.signs_in("ivy", "Ivy@xn--bcher-kva.example")).ok()["arriving"]
 
 
 async def test_of_domains_only_proven_ones_of_the_organization_can_be_bound(world: World, house: SsoHouse) -> None:
@@ -226,6 +252,28 @@ async def test_only_the_admins_own_address_verifies(house: SsoHouse) -> None:
     last = (await house.attempts())[0]
     assert (last["purpose"], last["step"], last["email"]) == ("verification", "person", None)
     assert f"o…@{house.domain}" in last["cause"]
+
+
+async def test_what_a_provider_says_after_another_took_its_place_counts_for_nothing(
+    world: World, house: SsoHouse, provider: Provider
+) -> None:
+    await house.set_up()
+    browser, provider.may_change_codes = Browser(world), asyncio.Event()
+    before = len(provider.token_requests)
+    coming = asyncio.create_task(
+        house.returns(browser, await house.leaves(browser), "ivy", f"ivy@{house.domain}", {"sid": "s1"})
+    )
+    async with asyncio.timeout(10), providing(lambda: world.clock.now().timestamp()) as house.provider:
+        while len(provider.token_requests) == before:
+            await asyncio.sleep(0.001)
+        (await house.ask("POST", house.path("/deactivation"))).ok()
+        (await house.imports()).ok()
+        assert "verified=true" in (await house.verifies()).headers["location"]
+        (await house.ask("POST", house.path("/activation"))).ok()
+        provider.may_change_codes.set()
+        assert "failed=connection" in (await coming).headers["location"]
+        assert (await browser.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"})).code == "challenge_ended"
+        assert (await house.signs_in("ivy", f"ivy@{house.domain}")).status == 201
 
 
 async def test_another_provider_has_to_be_verified_again(world: World, house: SsoHouse) -> None:
@@ -261,6 +309,7 @@ async def test_the_last_twenty_attempts_say_which_step_failed(world: World, hous
     assert (last["step"], last["purpose"]) == ("audience", "sign_in")
     assert where.endswith(last["trace"])
     assert last["cause"] == "the ID token is for another client"
+    assert (last["cause_code"], last["cause_meta"]) == ("other_client", {"what": "ID token"})
     failed = SsoSignInFailed.read((await world.said("identity", SsoSignInFailed))[-1])
     assert (failed.org_id, failed.step) == (house.org_id, "audience")
     for _ in range(22):
@@ -274,7 +323,7 @@ async def test_the_last_twenty_attempts_say_which_step_failed(world: World, hous
 
 async def test_a_fresh_proof_at_the_provider_is_as_good_as_a_password(world: World, house: SsoHouse) -> None:
     await house.set_up()
-    session = (await house.signs_in("the-boss", house.boss.email)).ok()
+    session = (await house.links("the-boss", house.boss.email)).ok()
     world.clock.advance(timedelta(minutes=11))
     boss = await house.boss.actor(session["session_id"])
     ben = await somebody(world, f"ben@{house.domain}")
@@ -286,6 +335,8 @@ async def test_a_fresh_proof_at_the_provider_is_as_good_as_a_password(world: Wor
     await sets_up_totp(world, await ben.comes())
     removal = (f"/v1/users/{ben.user_id}/two-factor-removal", {"reason": "Lost"})
     assert (await browser.ask("POST", *removal, actor=boss)).code == "insufficient_user_authentication"
+    other_address = ("/v1/me/email-change", {"email": "boss@elsewhere.example"})
+    assert (await browser.ask("PUT", *other_address, actor=boss)).code == "invalid"
 
     begun = (await browser.ask("POST", "/v1/auth/sso/proofs", {}, actor=boss)).ok()
     assert "prompt=login" in begun["url"]
@@ -303,6 +354,9 @@ async def test_a_fresh_proof_at_the_provider_is_as_good_as_a_password(world: Wor
         await browser.ask("POST", "/v1/auth/reauthentications", {"sso": True}, actor=boss)
     ).code == "challenge_ended"
     assert (await browser.ask("POST", *removal, actor=boss)).status == 204
+    assert (await browser.ask("PUT", *other_address, actor=boss)).code == "invalid", (
+        "nobody slips away to another domain"
+    )
     world.clock.advance(timedelta(minutes=6))
     late = await browser.ask("POST", "/v1/me/closure", {}, actor=boss)
     assert late.code == "insufficient_user_authentication"
@@ -310,7 +364,7 @@ async def test_a_fresh_proof_at_the_provider_is_as_good_as_a_password(world: Wor
 
 async def test_somebody_elses_proof_at_the_provider_proves_nothing(world: World, house: SsoHouse) -> None:
     await house.set_up()
-    session = (await house.signs_in("the-boss", house.boss.email)).ok()
+    session = (await house.links("the-boss", house.boss.email)).ok()
     (await house.signs_in("eve", f"eve@{house.domain}")).ok()
     boss = await house.boss.actor(session["session_id"])
     browser = Browser(world)
@@ -367,9 +421,20 @@ async def test_a_passkey_alone_does_not_go_round_the_provider(world: World, hous
     alone = await asked_alone(world)
     answered = await answers(world, alone, passkey=device.get(alone["passkey"]))
     assert answered.code == "invalid_code"
+    asked = (await house.signs_in("the-boss", house.boss.email)).ok()["account_proof"]
+    assert asked["ways"] == ["password", "passkey"]
+    assert (await shows(world, asked, passkey=device.get(asked["passkey"]))).ok()["access_token"]
+    assert (await world.said("identity", SessionStarted))[-1].data["amr"][0::2] == ["sso", "mfa"]
     challenged = (await house.signs_in("the-boss", house.boss.email)).ok()["challenge"]
     assert challenged["factors"] == ["passkey"], "it is a second factor as before"
     assert (await answers(world, challenged, passkey=device.get(challenged["passkey"]))).status == 201
+
+
+async def test_who_is_new_is_written_to_in_the_language_of_their_page(world: World, house: SsoHouse) -> None:
+    await house.set_up()
+    browser, _ = await house.goes("ivy", f"ivy@{house.domain}")
+    (await browser.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer", "language": "de"})).ok()
+    assert (await world.said("identity", UserRegistered))[-1].data["language"] == "de"
 
 
 async def test_many_browsers_of_somebody_new_open_one_account(world: World, house: SsoHouse) -> None:
@@ -450,6 +515,32 @@ async def test_an_admin_who_can_come_in_is_kept(world: World, house: SsoHouse) -
     assert refused.json["meta"]["because"] == "no_admin_has_signed_in"
     impact = (await house.ask("GET", "/v1/sso-enforcement")).ok()["impact"]
     assert [(one["email"], one["admin"]) for one in impact["data"]] == [(ben.email, True)]
-    (await house.signs_in("ben", ben.email)).ok()
+    (await house.links("ben", ben.email)).ok()
     (await house.ask("PUT", "/v1/sso-enforcement", enforced, headers={"If-Match": "*"})).ok()
     assert (await sign_in(world, ben.email)).code == "invalid_credentials"
+
+
+async def test_who_comes_too_late_to_refuse_passwords_hears_who_came_first(world: World, house: SsoHouse) -> None:
+    read = (await house.ask("GET", "/v1/sso-enforcement")).headers["etag"]
+    (await house.ask("PUT", "/v1/sso-enforcement", {"enforced": False}, headers={"If-Match": read})).ok()
+    late = await house.ask("PUT", "/v1/sso-enforcement", {"enforced": False}, headers={"If-Match": read})
+    assert (late.status, late.json["meta"]["changed_by"]) == (412, house.boss.user_id)
+    assert set(late.json["meta"]) == {"current_version", "changed_by", "changed_at"}
+
+
+@pytest.mark.parametrize("enforced", [True, False])
+async def test_an_admin_sends_no_link_for_a_password_where_the_provider_is_the_only_way_in(
+    world: World, house: SsoHouse, enforced: bool
+) -> None:
+    await house.set_up()
+    session = (await house.links("the-boss", house.boss.email)).ok()
+    boss = await house.boss.actor(session["session_id"])
+    ben = await somebody(world, f"ben@{house.domain}")
+    await joins(world, house.org_id, ben, "viewer")
+    await house.ask("PUT", "/v1/sso-enforcement", {"enforced": enforced}, headers={"If-Match": "*"})
+    reply = await world.ask("identity", "POST", f"/v1/users/{ben.user_id}/password-resets", actor=boss)
+    sent = [event for event in await world.said("identity", PasswordResetSent) if event.subject == ben.user_id]
+    if enforced:
+        assert (reply.code, reply.json["meta"]["because"], sent) == ("conflict", "single_sign_on", [])
+    else:
+        assert (reply.status, len(sent)) == (204, 1)

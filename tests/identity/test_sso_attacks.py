@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
@@ -20,17 +19,15 @@ from services.identity.rules import flows
 from shared.events.identity import SessionStarted
 from shared.outbound import Policy
 from tests.identity.provider import CLIENT, Provider, ec_key, providing, public, rsa_key
-from tests.identity.sso_house import EVERYTHING, Browser, SsoHouse, identity_reaching, sso_house, sso_world
+from tests.identity.sso_house import BYSTANDER, Browser, SsoHouse, identity_reaching, sso_house
 from tests.world import Databases, World, world_of
 
 HOUR = 3600
 
 
 @pytest.fixture(scope="module")
-async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder: Path = tmp_path_factory.mktemp("attacks")
-    async with sso_world(databases, folder) as world:
-        yield world
+def world(one_world: World) -> World:
+    return one_world
 
 
 @pytest.fixture(scope="module")
@@ -197,13 +194,13 @@ async def test_a_key_too_short_is_none(house: SsoHouse) -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     house.provider.keys = {"weak": weak}
     house.provider.signs_with = "weak"
-    house.world.started["identity"].env.own.providers._key_sets.clear()
+    house.world.started["identity"].env.own.providers.keys.forget()
     assert await refused(house) == "signature"
     assert house.provider.key_sets_served, "it was looked at"
 
 
 async def test_new_keys_are_fetched_when_one_is_unknown_but_not_more_than_once_a_minute(house: SsoHouse) -> None:
-    keys = house.world.started["identity"].env.own.providers
+    keys = house.world.started["identity"].env.own.providers.keys
     moment = [keys.monotonic() + 10_000.0]
     real, keys.monotonic = keys.monotonic, lambda: moment[0]
     try:
@@ -225,7 +222,7 @@ async def test_new_keys_are_fetched_when_one_is_unknown_but_not_more_than_once_a
         (await house.signs_in("kim", f"kim@{house.domain}")).ok()
     finally:
         keys.monotonic = real
-        keys._key_sets.clear()
+        keys.forget()
 
 
 async def test_a_token_without_address_is_completed_by_userinfo_of_the_same_subject_alone(house: SsoHouse) -> None:
@@ -391,6 +388,6 @@ async def test_no_request_ever_goes_to_a_private_address(strict: World, issuer: 
 @pytest.fixture(scope="module")
 async def strict(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """Identity as it runs outside of tests."""
-    services = [identity_reaching(Policy()), EVERYTHING]
+    services = [identity_reaching(Policy()), BYSTANDER]
     async with world_of(services, databases, tmp_path_factory.mktemp("strict")) as world:
         yield world

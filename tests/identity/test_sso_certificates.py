@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from services.identity.rules.sso import Certificate, SamlSettings, warning_due
 from services.identity.store import sso_connections
 from services.identity.usecases.sso_warnings import warn_of_certificates
-from shared.jobs import run_job
 from tests.identity.people import mails
 from tests.identity.provider import Provider
-from tests.identity.sso_house import SsoHouse, sso_house, sso_world
-from tests.world import Databases, World
-
-
-@pytest.fixture
-async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
-    async with sso_world(databases, tmp_path) as world:
-        yield world
+from tests.identity.sso_house import SsoHouse, sso_house
+from tests.world import World
 
 
 async def has_certificates(house: SsoHouse, *ends: datetime) -> None:
@@ -37,9 +28,7 @@ async def has_certificates(house: SsoHouse, *ends: datetime) -> None:
 
 
 async def warned(house: SsoHouse) -> int:
-    env = house.world.started["identity"].env
-    job = next(job for job in env.service.jobs if job.use_case is warn_of_certificates)
-    assert await run_job(env, job)
+    await house.world.run("identity", warn_of_certificates)
     told = [mail for mail in await mails(house.world) if mail.to == house.boss.email]
     return sum(mail.template == "sso_certificate_expiring" for mail in told)
 

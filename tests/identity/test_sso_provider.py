@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import CookieJar, web
 
+from shared.auth import Actor
 from shared.events.identity import UserRegistered
 from tests.identity.oidc_provider import CLIENT, RealProvider, real_provider
-from tests.identity.people import introspect
+from tests.identity.people import PASSWORD, introspect
 from tests.identity.provider import Provider
-from tests.identity.sso_house import Browser, SsoHouse, sso_house, sso_world
-from tests.world import Databases, Reply, World
+from tests.identity.serving import serving
+from tests.identity.sso_house import Browser, SsoHouse, shows, sso_house
+from tests.world import Reply, World
 
 
 @pytest.fixture(scope="module")
-async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    folder: Path = tmp_path_factory.mktemp("real")
-    async with sso_world(databases, folder) as world:
-        yield world
+def world(one_world: World) -> World:
+    return one_world
 
 
 async def comes_back(browser: Browser, address: str) -> Reply:
@@ -59,7 +60,8 @@ async def test_a_person_signs_in_proves_themselves_anew_and_a_stolen_answer_is_u
 
         boss = Browser(world)
         await comes_back(boss, await provider.sign_in(await house.leaves(boss), "boss"))
-        session = (await boss.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"})).ok()
+        asked = (await boss.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"})).ok()["account_proof"]
+        session = (await shows(world, asked, password=PASSWORD)).ok()
         actor = await house.boss.actor(session["session_id"])
         begun = (await boss.ask("POST", "/v1/auth/sso/proofs", {}, actor=actor)).ok()
         back = await comes_back(boss, await provider.sign_in(begun["url"], "boss"))
@@ -68,3 +70,48 @@ async def test_a_person_signs_in_proves_themselves_anew_and_a_stolen_answer_is_u
         assert proven.ok()["access_token"]
         steps = [one["step"] for one in await house.attempts()]
         assert steps == ["done", "done", "done", "browser", "done"]
+
+
+@asynccontextmanager
+async def listening(house: SsoHouse) -> AsyncIterator[tuple[str, list[int]]]:
+    """An address at which identity hears of who signed out, as the gateway would pass it on; and what it answered."""
+    answered: list[int] = []
+
+    async def pass_on(request: web.Request) -> web.Response:
+        body, headers = await request.read(), {"Content-Type": request.headers["Content-Type"]}
+        path = f"/v1/auth/sso/{house.connection}/backchannel-logout"
+        reply = await house.world.ask("identity", "POST", path, raw=body, headers=headers)
+        answered.append(reply.status)
+        return web.Response(status=reply.status, body=reply.body)
+
+    app = web.Application()
+    app.router.add_post("/told", pass_on)
+    async with serving(app) as there:
+        yield f"{there}/told", answered
+
+
+async def test_who_signs_out_there_is_signed_out_here_and_the_other_way_round(world: World) -> None:
+    house = await sso_house(world, Provider())
+    us = (await house.begins())["service_provider"]
+    async with listening(house) as (told_at, answered):
+        back_to = us["post_logout_redirect_uri"]
+        with real_provider(us["redirect_uri"], house.domain, told_at=told_at, signed_out_uri=back_to) as provider:
+            await set_up(house, provider)
+
+            async def comes(jar: CookieJar) -> str:
+                browser = Browser(world)
+                address = await provider.sign_in(await house.leaves(browser), "ivy", jar)
+                assert "failed" not in (await comes_back(browser, address)).headers["location"]
+                return str((await browser.ask("POST", "/v1/auth/sso/sign-ins", {"keep": "bearer"})).ok()["session_id"])
+
+            desk, phone = CookieJar(unsafe=True), CookieJar(unsafe=True)
+            first, second = await comes(desk), await comes(phone)
+            assert await provider.sign_out(f"{provider.url}/session/end", desk) == f"{provider.url}/session/end/success"
+            assert answered == [200]
+            assert [(await introspect(world, one))["live"] for one in (first, second)] == [False, True]
+
+            actor = Actor("person", (await introspect(world, second))["user_id"], None, None, second, ("sso",))
+            left = (await world.ask("identity", "POST", "/v1/me/sign-out", actor=actor)).ok()["at_provider"]
+            assert left["url"].startswith(f"{provider.url}/session/end?")
+            assert await provider.sign_out(left["url"], phone) == back_to
+            assert answered == [200, 200]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 import pyotp
 import pytest
 
 from services.identity import rules
-from services.identity.app import service
 from services.identity.usecases.housekeeping import forget_the_past
 from shared.events.identity import (
     AllSessionsEnded,
@@ -23,13 +22,17 @@ from shared.events.identity import (
     TwoFactorRemoved,
 )
 from shared.ids import new_id
-from shared.jobs import run_job
 from tests.identity.factors import activates_totp, answers, begins_totp, challenged, sets_up_totp, time_passes
 from tests.identity.people import PASSWORD, cookie_of, introspect, mails, sign_in, somebody, verified_claims
 from tests.identity.test_secrets import whole_database
 from tests.world import World
 
 NEW_PASSWORD = "Drei blaue Fahrräder"
+
+
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
 
 
 async def test_an_app_counts_only_after_a_code_of_it_was_shown(world: World) -> None:
@@ -130,6 +133,7 @@ async def test_of_many_who_show_one_code_at_once_one_gets_in(world: World) -> No
         "invalid_code",
         "challenge_ended",
         "rate_limited",
+        "second_factor_locked",
     }
 
 
@@ -166,8 +170,12 @@ async def test_all_challenges_and_factors_of_a_person_share_ten_wrong_answers_an
         codes += [(await answers(world, challenge, totp=phone.wrong())).code for _ in range(3)]
     again = await world.ask("identity", "POST", "/v1/auth/reauthentications", {"totp": phone.wrong()}, actor=mine)
     assert [*codes, again.code] == ["invalid_code"] * 10
+    told = [one.data["reason"] for one in await world.said("identity", SignInFailed) if one.subject == mine.user_id]
+    assert told == ["second_factor"] * 9 + ["second_factor_locked"], "the lock-out is told by its own name"
     blocked = await answers(world, await challenged(ana), recovery_code=phone.recovery_codes[0])
-    assert blocked.code == "rate_limited"
+    assert (blocked.status, blocked.code) == (429, "second_factor_locked")
+    assert int(blocked.headers["retry-after"]) <= 3600
+    assert datetime.fromisoformat(blocked.json["meta"]["until"]) <= world.clock.now() + timedelta(hours=1)
     world.clock.advance(timedelta(hours=1))
     assert (await answers(world, await challenged(ana), recovery_code=phone.recovery_codes[0])).status == 201
 
@@ -198,6 +206,12 @@ async def test_after_a_hundred_wrong_codes_in_a_row_the_app_is_frozen_until_a_re
     assert (await answers(world, await challenged(ana), totp=phone.wrong())).code == "invalid_code"
     frozen = await answers(world, await challenged(ana), totp=phone.code())
     assert (frozen.status, frozen.code) == (401, "factor_frozen")
+    again = await world.ask("identity", "POST", "/v1/auth/reauthentications", {"totp": phone.code()}, actor=mine)
+    assert again.code == "factor_frozen"
+    told = [one.data["reason"] for one in await world.said("identity", SignInFailed) if one.subject == ana.user_id]
+    assert told == ["second_factor", "second_factor_frozen", "second_factor_frozen"]
+    guessed = await answers(world, {**await challenged(ana), "token": "tch_x"}, totp=phone.code())
+    assert guessed.code == "challenge_ended", "whoever hasn't shown the password isn't told"
     assert (await world.ask("identity", "GET", "/v1/me/totp", actor=mine)).ok()["status"] == "frozen"
     assert (await answers(world, await challenged(ana), recovery_code=phone.recovery_codes[0])).status == 201
     assert (await answers(world, await challenged(ana), totp=phone.code())).status == 201
@@ -368,7 +382,6 @@ async def test_challenges_that_nobody_answers_are_cleared_away(world: World) -> 
     await sets_up_totp(world, await ana.comes())
     await challenged(ana)
     world.clock.advance(timedelta(minutes=11))
-    env = world.started["identity"].env
-    await run_job(env, next(job for job in service.jobs if job.use_case is forget_the_past))
-    async with env.database.read("") as read:
+    await world.run("identity", forget_the_past)
+    async with world.started["identity"].env.database.read("") as read:
         assert await read.value("select count(*) from challenges") == 0

@@ -49,6 +49,11 @@ from tests.world import Reply, World
 REASON = "The phone fell into the lake"
 
 
+@pytest.fixture
+async def world(one_world: World) -> World:
+    return await one_world.from_now_on()
+
+
 @dataclass
 class Office:
     """An organization with an Admin who acts, another Admin, and a person who was invited and lost their phone."""

@@ -64,12 +64,25 @@ class RecordingBus:
 
 
 class LossyBus(MemoryBus):
-    """Drops lasting messages of the ordinary way when told to; replays go through."""
+    """Drops lasting messages of the ordinary way when told to, and what is for one queue alone when told to."""
 
     drops: Callable[[Message], bool] = staticmethod(lambda _: False)
+    drops_replayed: Callable[[Message], bool] = staticmethod(lambda _: False)
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        await super().publish([one for one in messages if one.to or not one.lasting or not self.drops(one)])
+        await super().publish([one for one in messages if not self._is_lost(one)])
+
+    def _is_lost(self, message: Message) -> bool:
+        return self.drops_replayed(message) if message.to else message.lasting and self.drops(message)
+
+
+class DeafBus(MemoryBus):
+    """Loses everything, probes as well, for as long as it is told to."""
+
+    is_deaf = False
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        await super().publish([one for one in messages if one.to or not self.is_deaf])
 
 
 def event_of(source: str, subject: str, sequence: int, text: str = "hello", **other: Any) -> Envelope:
@@ -97,12 +110,13 @@ def says(source: str, org_id: str) -> Callable[[Any], Envelope]:
 
 @asynccontextmanager
 async def database_of(databases: Databases, service: Any, **options: Any) -> AsyncIterator[Database]:
-    database = Database(await databases.fresh(service), **options)
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
+    async with databases.lent([service]) as urls:
+        database = Database(urls[service.name], **options)
+        await database.open()
+        try:
+            yield database
+        finally:
+            await database.close()
 
 
 @asynccontextmanager

@@ -49,6 +49,7 @@ def test_a_form_is_read_and_what_else_is_in_it_is_ignored() -> None:
         (b"&".join(b"f%d=1" % n for n in range(60)), FORM, "malformed_request"),
         (b"RelayState=a", FORM, "invalid"),
         (b"SAMLResponse=a%00b", FORM, "invalid"),
+        (b"SAMLResponse=a\x00b", FORM, "invalid"),
         (b"", FORM, "invalid"),
     ],
 )

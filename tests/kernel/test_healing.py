@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import asyncpg
@@ -13,6 +15,7 @@ import pytest
 import shared.admin as admin_module
 import shared.inbox as inbox_module
 import shared.outbox as outbox
+import shared.receiving as receiving
 import shared.replay as replay
 from shared.admin import Readiness
 from shared.auth import Actor
@@ -26,7 +29,7 @@ from shared.migrate import CannotMigrate, migrate, pending
 from shared.published import generated, write_documents
 from shared.service import Ctx, Job
 from shared.web.client import Unreachable
-from tests.kernel.pieces import LossyBus, execute, until, value
+from tests.kernel.pieces import DeafBus, LossyBus, execute, until, value
 from tests.kernel.toy import CountQuery, NoteWritten, counter, notes
 from tests.world import Databases, World, an_admin, world_of
 
@@ -42,6 +45,12 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def heard(world: World, actor: Actor) -> list[str]:
     return (await world.ask("sharing", "GET", "/v1/heard", actor=actor)).ok()["heard"]  # type: ignore[no-any-return]
+
+
+async def write_many(world: World, actor: Actor, count: int) -> None:
+    """Several at once, and no more than there are connections for: whoever waits long for one is refused."""
+    await asyncio.gather(*(write(world, actor, *(f"n{n}" for n in range(first, count, 4))) for first in range(4)))
+    await until(lambda: _published(world))
 
 
 async def write(world: World, actor: Actor, *texts: str) -> str:
@@ -67,8 +76,61 @@ async def test_what_the_bus_lost_is_asked_for_and_comes_in_order(
         assert await heard(world, ana) == [f"n{n}" for n in range(1, 11)]
 
 
+@pytest.mark.usefixtures("quickly")
+async def test_replays_that_nobody_takes_are_asked_for_until_one_is_taken(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is while a source that is still of a version whose replays aren't believed is being replaced."""
+    monkeypatch.setattr(receiving, "ASK_AGAIN_SECONDS", 0.05)
+    bus = LossyBus(topology([notes, counter]))
+    refused: list[Message] = []
+
+    def is_refused(message: Message) -> bool:
+        if message.to != "sharing.events" or len(refused) == 12:
+            return False
+        refused.append(message)
+        return True
+
+    bus.drops = lambda message: message.key == NoteWritten.TYPE  # type: ignore[method-assign]
+    bus.drops_replayed = is_refused  # type: ignore[method-assign]
+    async with world_of([notes, counter], databases, tmp_path, bus=bus) as world:
+        ana = an_admin()
+        await write(world, ana, "n1", "n2", "n3")
+        await until(lambda: _count(world, ana, 3))
+        assert await heard(world, ana) == ["n1", "n2", "n3"]
+    assert len(refused) == 12
+
+
 async def _published(world: World) -> bool:
     return bool(await value(world.started["org"].env.database, "select bool_and(published_at is not null) from outbox"))
+
+
+@pytest.mark.usefixtures("quickly")
+async def test_a_replay_is_no_faster_than_what_happens_now_can_bear(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "PIECE", 20)
+    monkeypatch.setattr(replay, "MOST_A_SECOND", 100)
+    pieces: list[tuple[float, int]] = []
+    send = replay.Replays._send
+
+    async def noted(self: replay.Replays, queue: str, after: Mapping[str, int]) -> int:
+        began = time.monotonic()
+        sent = await send(self, queue, after)
+        pieces.append((began, sent))
+        return sent
+
+    monkeypatch.setattr(replay.Replays, "_send", noted)
+    bus = LossyBus(topology([notes, counter]))
+    async with world_of([notes, counter], databases, tmp_path, bus=bus) as world:
+        ana = an_admin()
+        bus.drops = lambda message: True  # type: ignore[misc]
+        await write_many(world, ana, 80)
+        bus.drops = lambda message: False  # type: ignore[misc]
+        await until(lambda: _count(world, ana, 80))
+    assert sum(sent for _, sent in pieces) > 60, "nearly all of it was replayed"
+    clock = 0.01  # seconds by which a sleep may end early
+    assert all(after - before >= sent / 100 - clock for (before, sent), (after, _) in pairwise(pieces))
 
 
 async def _count(world: World, actor: Actor, count: int) -> bool:
@@ -81,7 +143,7 @@ async def test_a_long_replay_comes_in_pieces(
 ) -> None:
     monkeypatch.setattr(replay, "PIECE", 20)
     monkeypatch.setattr("shared.receiving.ASK_AGAIN_SECONDS", 3600)
-    bus = LossyBus(topology([notes, counter]))
+    bus = DeafBus(topology([notes, counter]))
     most: list[int] = []
     publish = bus.publish
 
@@ -91,10 +153,11 @@ async def test_a_long_replay_comes_in_pieces(
 
     async with world_of([notes, counter], databases, tmp_path, bus=bus) as world:
         ana = an_admin()
-        bus.drops = lambda message: True  # type: ignore[misc]
-        await asyncio.gather(*(write(world, ana, f"n{n}") for n in range(110)))
+        # Who heard a probe while notes are written would have asked for a part of them, and never again.
+        bus.is_deaf = True
+        await write_many(world, ana, 110)
         monkeypatch.setattr(bus, "publish", measured)
-        bus.drops = lambda message: False  # type: ignore[misc]
+        bus.is_deaf = False
         await until(lambda: _count(world, ana, 110))
         assert max(most) == 20
         assert sum(most) < 150, "hardly anything was sent twice"
@@ -110,10 +173,10 @@ async def test_a_read_that_cannot_be_consistent_in_time_says_so(
             reply = await world.ask("sharing", "GET", "/v1/heard", actor=ana, headers={"Tenantry-After": after})
             assert (reply.status, reply.code) == (503, "not_yet_consistent")
             assert reply.headers["retry-after"] == "1"
+        monkeypatch.setattr("shared.endpoint.CONSISTENT_SECONDS", 600)
         for after in (new_event_id("billing"), "nonsense", new_id("evt") + "x"):
-            began = time.monotonic()
             reply = await world.ask("sharing", "GET", "/v1/heard", actor=ana, headers={"Tenantry-After": after})
-            assert (reply.status, time.monotonic() - began < 0.2) == (200, True), "it will never hear of that one"
+            assert reply.status == 200, "it will never hear of that one"
 
 
 @pytest.mark.usefixtures("quickly")
@@ -164,7 +227,10 @@ async def test_a_job_runs_on_one_replica_at_a_time(databases: Databases, tmp_pat
         assert await run_job(env, Job(tidy, 1)), "a failure lets go of the lock"
 
 
-async def test_the_key_of_a_request_whose_process_died_is_free_again(databases: Databases, tmp_path: Path) -> None:
+async def test_the_key_of_a_request_whose_process_died_is_free_again(
+    databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.host.GRACE_SECONDS", 0.1)
     begun = asyncio.Event()
 
     async def stuck(ctx: Ctx, _: CountQuery) -> None:
@@ -185,7 +251,8 @@ async def test_the_key_of_a_request_whose_process_died_is_free_again(databases: 
         database = world.started["org"].env.database
         # jobs hold such locks, too, but for an instant: what is stuck began first
         ended = (
-            "select count(pg_terminate_backend(pid)) from (select pid from pg_locks join pg_stat_activity using (pid)"
+            "select count(*) filter (where pg_terminate_backend(pid, 10000))"  # and is gone, with its locks
+            " from (select pid from pg_locks join pg_stat_activity using (pid)"
             " where locktype = 'advisory' and state = 'idle in transaction' and datname = current_database()"
             " order by xact_start limit 1) as stuck"
         )

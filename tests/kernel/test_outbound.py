@@ -7,6 +7,7 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from hypothesis import strategies as st
 
 from shared.outbound import Outbound, Policy, Refused, Unreachable, is_public
 
-HERE = Policy(schemes=frozenset({"http"}), may_connect=lambda address: address == "127.0.0.1", seconds=1)
-HERE_BY_TLS = Policy(may_connect=HERE.may_connect, seconds=5)
+HERE = Policy(schemes=frozenset({"http"}), may_connect=lambda address: address == "127.0.0.1", seconds=30)
+IN_A_HURRY = replace(HERE, seconds=1)
+HERE_BY_TLS = Policy(may_connect=HERE.may_connect, seconds=30)
 
 
 def names(*answers: Sequence[str]) -> Callable[[str], object]:
@@ -155,12 +157,15 @@ async def test_an_answer_that_is_too_long_slow_compressed_or_broken_is_none() ->
         return response
 
     async with serving(hostile) as port:
-        client = Outbound(HERE, names(["127.0.0.1"]))
-        for path in ("long", "packed", "trickle", "broken"):
-            with pytest.raises(Unreachable):
-                await client.get(f"http://idp.example:{port}/{path}")
-    with pytest.raises(Unreachable):
+        client, hasty = (Outbound(policy, names(["127.0.0.1"])) for policy in (HERE, IN_A_HURRY))
+        whys = {"long": "too_large", "packed": "compressed", "trickle": "too_slow", "broken": "broken_off"}
+        for path, code in whys.items():
+            with pytest.raises(Unreachable) as failed:
+                await (hasty if path == "trickle" else client).get(f"http://idp.example:{port}/{path}")
+            assert failed.value.code == code
+    with pytest.raises(Unreachable) as failed:
         await client.get(f"http://idp.example:{port}/gone")
+    assert failed.value.code == "no_connection"
 
 
 async def test_a_name_that_does_not_resolve_is_unreachable() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.api_keys import PREFIXES
 from shared.auth import Actor
 from shared.config import SERVICES, Misconfigured, Secrets, settings_from, signing_key
 from shared.errors import Problem
@@ -188,7 +189,8 @@ JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c3JfMSJ9.c2lnbmF0dXJl"
         {"event": f"can't reach amqp://tenantry:{SECRET}@rabbit:5672/"},
         {"event": f"can't reach redis://:{SECRET}@cache/"},
         {"error": f"postgresql://org:{SECRET}@host/org refuses"},
-        {"exception": f"Traceback … tky_{SECRET} …"},
+        *({"exception": f"Traceback … {prefix}_{SECRET} …"} for prefix in PREFIXES),
+        {"error": f"signed with whsec_{SECRET}"},
         {"event": f"tms_{SECRET}-x"},
         {"path": f"/v1/invitation-tokens/tms_inv{SECRET}-{SECRET}"},
         {"error": ValueError(f"amqp://u:{SECRET}@h/")},

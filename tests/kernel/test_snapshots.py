@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from shared import snapshots
-from shared.bus import Message
-from shared.bus.memory import MemoryBus
 from shared.events import Envelope, audit, billing, courier, identity, org, sharing
 from shared.events.states import STATES
 from shared.hearing import topology
@@ -20,7 +17,7 @@ from shared.service import Ctx
 from shared.snapshots import Stretch
 from shared.subscriber import Subscriber
 from shared.testkit import sample
-from tests.kernel.pieces import database_of, event_of, inbox_of, note_it, value
+from tests.kernel.pieces import DeafBus, database_of, event_of, inbox_of, note_it, value
 from tests.kernel.pieces import texts as heard_texts
 from tests.kernel.toy import counter, notes
 from tests.world import Databases, an_admin, world_of
@@ -33,15 +30,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "EVENTS_IN_A_MESSAGE", 7)
     monkeypatch.setattr("shared.replay.PIECE", 20)
     monkeypatch.setattr("shared.outbox.HEARTBEAT_SECONDS", 0.05)
-
-
-class DeafBus(MemoryBus):
-    """Loses everything, probes as well, for as long as it is told to."""
-
-    is_deaf = False
-
-    async def publish(self, messages: Sequence[Message]) -> None:
-        await super().publish([one for one in messages if one.to or not self.is_deaf])
 
 
 @pytest.mark.usefixtures("small")

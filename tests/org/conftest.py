@@ -1,8 +1,9 @@
-"""One running org for all its tests: each founds organizations of its own."""
+"""One running org for all its tests: each founds organizations of its own, and its jobs run when a test says so."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ SESSIONS: dict[str, dict[str, Any]] = {}
 @pytest.fixture(scope="module")
 async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     folder: Path = tmp_path_factory.mktemp("org")
-    async with world_of([service, identity_with(folder / "identity", SESSIONS)], databases, folder) as world:
+    services = [replace(service, jobs=()), identity_with(folder / "identity", SESSIONS)]
+    async with world_of(services, databases, folder) as world:
         yield world
 
 

@@ -92,11 +92,16 @@ async def dns_server() -> AsyncIterator[DnsServer]:
             await writer.drain()
         writer.close()
 
-    tcp = await asyncio.start_server(over_tcp, "127.0.0.1", 0)
-    server.port = tcp.sockets[0].getsockname()[1]
-    udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-        lambda: _Udp(server), local_addr=("127.0.0.1", server.port)
-    )
+    while True:
+        tcp = await asyncio.start_server(over_tcp, "127.0.0.1", 0)
+        server.port = tcp.sockets[0].getsockname()[1]
+        try:
+            udp, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: _Udp(server), local_addr=("127.0.0.1", server.port)
+            )
+            break
+        except OSError:  # what is free over TCP may be taken over UDP
+            tcp.close()
     try:
         yield server
     finally:

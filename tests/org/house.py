@@ -179,8 +179,20 @@ class ProvisionAccount(Message):
     name: str
 
 
-def identity_with(folder: Path, sessions: dict[str, dict[str, Any]]) -> Service:
-    """A stand-in for identity that knows these sessions."""
+class WhoseAccounts(Message):
+    org_id: str
+    emails: list[str]
+
+
+class WhoseKeys(Message):
+    org_id: str
+    user_id: str
+
+
+def identity_with(
+    folder: Path, sessions: dict[str, dict[str, Any]], keys: dict[str, list[dict[str, Any]]] | None = None
+) -> Service:
+    """A stand-in for identity that knows these sessions, and the keys that people made."""
 
     async def session(ctx: Ctx, which: WhichSession) -> dict[str, Any]:
         """A session."""
@@ -199,12 +211,21 @@ def identity_with(folder: Path, sessions: dict[str, dict[str, Any]]) -> Service:
 
     async def provision(ctx: Ctx, wanted: ProvisionAccount) -> dict[str, Any]:
         """The account of an address."""
-        made = wanted.email.lower() not in accounts
-        user_id = sessions.get(f"account {wanted.email.lower()}", {}).get("user_id") or new_id("usr")
-        account = accounts.setdefault(
-            wanted.email.lower(), {"user_id": user_id, "email": wanted.email, "name": wanted.name}
-        )
-        return account | {"created": made}
+        address = wanted.email.lower()
+        own = sessions.get(f"account {address}")
+        if own is not None:
+            return own | {"created": False, "of_organization": False}
+        made = address not in accounts
+        new = {"user_id": new_id("usr"), "email": wanted.email, "name": wanted.name}
+        return accounts.setdefault(address, new) | {"created": made, "of_organization": True}
+
+    async def held(ctx: Ctx, wanted: WhoseAccounts) -> dict[str, Any]:
+        """Whose accounts are their own."""
+        return {"emails": [one for one in wanted.emails if f"account {one}" in sessions]}
+
+    async def keys_made_by(ctx: Ctx, who: WhoseKeys) -> dict[str, Any]:
+        """What a person made."""
+        return {"keys": (keys or {}).get(who.user_id, [])}
 
     folder.mkdir(exist_ok=True)
     return Service(
@@ -212,7 +233,9 @@ def identity_with(folder: Path, sessions: dict[str, dict[str, Any]]) -> Service:
         migrations=folder,
         routes=[
             get("/internal/sessions/{session_id}", session, service("sessions.read")),
+            get("/internal/organizations/{org_id}/keys-made-by/{user_id}", keys_made_by, service("api_keys.read")),
             post("/internal/provisioned-accounts", provision, service("accounts.provision")),
+            post("/internal/accounts-held", held, service("accounts.provision")),
         ],
         sources=["org"],  # the bus takes nothing that nobody listens to
     )

@@ -16,8 +16,6 @@ from services.org.usecases.domain_checks import check_domains, end_unproven_clai
 from shared.events.courier import MailRequested
 from shared.events.org import DomainClaimed, DomainLapsed, DomainRemoved, DomainsResumed, DomainsSuspended
 from shared.ids import new_id
-from shared.jobs import run_job
-from shared.service import Job
 from tests.org.dns_server import DnsServer, dns_server
 from tests.org.house import House, at_once, founded, identity_with
 from tests.world import Databases, World, world_of
@@ -73,8 +71,8 @@ async def mails(world: World, house: House) -> list[tuple[str, str]]:
 
 
 async def turn(world: World) -> None:
-    await run_job(world.started["org"].env, Job(check_domains, 60))
-    await run_job(world.started["org"].env, Job(end_unproven_claims, 60))
+    await world.run("org", check_domains)
+    await world.run("org", end_unproven_claims)
 
 
 async def test_a_domain_counts_once_its_record_is_in_dns(world: World, dns: DnsServer) -> None:

@@ -71,6 +71,32 @@ async def test_of_many_who_create_the_same_name_one_succeeds(world: World) -> No
     assert sorted(r.status for r in replies) == [201] + [409] * 9
 
 
+@pytest.mark.parametrize(
+    "taken", ["All  Users", "Café\u3000Crew", "Café  crew", "Cafe\u0301 Crew\ufe0f", "CAFÉ\U000e0100 CREW"]
+)
+async def test_names_that_look_alike_are_one(world: World, taken: str) -> None:
+    house = await founded(world)
+    group = await house.group("Café Crew")
+    assert (await house.ask("POST", "/v1/groups", {"name": taken})).code == "name_taken"
+    assert (await house.ask("DELETE", f"/v1/groups/{group}")).status == 204
+    board = await house.group("Board")
+    assert (await house.ask("PATCH", f"/v1/groups/{board}", {"name": "Café  Crew"})).ok()["name"] == "Café  Crew"
+    assert (await house.ask("POST", f"/v1/groups/{group}/restoration")).code == "name_taken"
+
+
+async def test_a_heart_is_a_name_with_and_without_its_colour(world: World) -> None:
+    house = await founded(world)
+    assert (await house.ask("POST", "/v1/groups", {"name": "\u2764\ufe0f"})).ok()["name"] == "\u2764\ufe0f"
+    assert (await house.ask("POST", "/v1/groups", {"name": "\u2764"})).code == "name_taken"
+
+
+@pytest.mark.parametrize("name", ["\u3164", "\u2800", "a\u034fb", "a\uffa0", "a\u115fb", "a\u17b4", "a\U000e0041"])
+async def test_names_with_letters_that_nobody_sees_are_refused(world: World, name: str) -> None:
+    house = await founded(world)
+    refused = await house.ask("POST", "/v1/groups", {"name": name})
+    assert [error["code"] for error in refused.json["errors"]] == ["hidden_characters"]
+
+
 @pytest.mark.parametrize("name", ["", " ", "x" * 81, "a\u200bb", "a\x00b", "a\u202eb", None])
 async def test_names_that_hide_something_are_refused(world: World, name: object) -> None:
     house = await founded(world)

@@ -61,8 +61,8 @@ async def test_every_row_of_a_long_list_is_invited_or_answered(world: World) -> 
     assert (over["state"], over["done"], over["total"]) == ("done", len(lines), len(lines))
     assert over["result"] == {"created": len(lines) - 5, "refused": 5}
     rows = await file_of(house, over)
-    assert [row["row"] for row in rows] == [str(n + 1) for n in range(len(lines))]
-    refused = {int(row["row"]) - ROWS_AT_ONCE: row["code"] for row in rows if row["outcome"] == "refused"}
+    assert [row["row"] for row in rows] == [str(n + 2) for n in range(len(lines))]  # below the head
+    refused = {int(row["row"]) - 1 - ROWS_AT_ONCE: row["code"] for row in rows if row["outcome"] == "refused"}
     assert refused == {1: "already_exists", 2: "invalid", 3: "invalid", 4: "invalid", 5: "invalid"}
     assert rows[ROWS_AT_ONCE + 4]["email"] == "'=cmd|' /C calc'!A0"
     (first,) = (await house.ask("GET", f"/v1/invitations?q=p0@{house.domain}")).ok()["data"]
@@ -70,6 +70,20 @@ async def test_every_row_of_a_long_list_is_invited_or_answered(world: World) -> 
     assert (await house.slots())["viewer"]["used"] == len(lines) - 6
     again = await imported(house, "\r\n".join(["Email,Role,Groups", *lines, ""]))
     assert again.ok()["id"] == reply.ok()["id"]
+
+
+async def test_a_row_with_more_cells_than_columns_is_refused_instead_of_half_read(world: World) -> None:
+    """Addresses beside each other, or a role where no head says that it is one."""
+    house = await founded(world)
+    text = f"a@{house.domain},b@{house.domain}\nc@{house.domain},admin\nd@{house.domain},\n"
+    over = await finished(house, await imported(house, text))
+    rows = await file_of(house, over)
+    assert [(row["outcome"], row["detail"]) for row in rows] == [
+        ("refused", f"There is no column for b@{house.domain}."),
+        ("refused", "There is no column for admin."),
+        ("invited", ""),
+    ]
+    assert over["result"] == {"created": 1, "refused": 2}
 
 
 async def test_a_long_list_never_exceeds_the_slots(world: World) -> None:
@@ -100,14 +114,34 @@ async def test_a_list_stops_when_who_sent_it_is_no_longer_an_admin(world: World)
 @pytest.mark.parametrize(
     ("text", "rows"),
     [
-        ("a@x.example\nb@x.example", [{"email": "a@x.example"}, {"email": "b@x.example"}]),
-        ("\ufeffEMAIL;Role\na@x.example;admin\n\n", [{"email": "a@x.example", "role": "admin"}]),
-        ("groups\temail\nA|B\ta@x.example", [{"groups": "A|B", "email": "a@x.example"}]),
-        ('email,groups\na@x.example,"A, B"', [{"email": "a@x.example", "groups": "A, B"}]),
+        ("a@x.example\nb@x.example", [{"row": "1", "email": "a@x.example"}, {"row": "2", "email": "b@x.example"}]),
+        ("\ufeffEMAIL;Role\na@x.example;admin\n\n", [{"row": "2", "email": "a@x.example", "role": "admin"}]),
+        ("groups\temail\nA|B\ta@x.example", [{"row": "2", "groups": "A|B", "email": "a@x.example"}]),
+        ('email,groups\na@x.example,"A, B"', [{"row": "2", "email": "a@x.example", "groups": "A, B"}]),
+        ("Role,E-Mail\nadmin,a@x.example", [{"row": "2", "role": "admin", "email": "a@x.example"}]),
+        ("sep=;\r\nemail;role\r\na,b@x.example;admin", [{"row": "2", "email": "a,b@x.example", "role": "admin"}]),
+        ("sep=\t\na@x.example", [{"row": "1", "email": "a@x.example"}]),
     ],
 )
 def test_lists_are_read_as_spreadsheets_write_them(text: str, rows: list[dict[str, str]]) -> None:
     assert rows_of(text) == rows
+
+
+def test_each_row_has_the_number_that_a_spreadsheet_shows_beside_it() -> None:
+    text = 'email,groups\n\na@x.example,"Two\nlines"\n,\nb@x.example,\n'
+    assert [(one["row"], one["email"]) for one in rows_of(text)] == [("3", "a@x.example"), ("5", "b@x.example")]
+
+
+async def test_a_group_with_a_line_in_its_name_is_named_as_it_is(world: World) -> None:
+    house = await founded(world)
+    groups = [await house.group(name) for name in ("North|South", "North", "East")]
+    over = await finished(
+        house,
+        await imported(house, f"email;groups\nben@{house.domain};north|south\neve@{house.domain};North|East"),
+    )
+    assert over["result"] == {"created": 2, "refused": 0}
+    sent = {one["email"]: one["group_ids"] for one in (await house.ask("GET", "/v1/invitations")).ok()["data"]}
+    assert sent == {f"ben@{house.domain}": groups[:1], f"eve@{house.domain}": groups[1:]}
 
 
 @pytest.mark.parametrize(
@@ -131,11 +165,14 @@ def test_ten_thousand_rows_are_a_list() -> None:
     assert len(rows_of("email\n" + "a@x.example\n" * MOST_ROWS)) == MOST_ROWS
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "plain", 'a"b,c', "", "'", "a\nb"])
+@pytest.mark.parametrize(
+    "cell",
+    ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "plain", 'a"b,c', "", "'", "a\nb"],
+)
 def test_no_cell_is_a_formula_and_everything_can_be_read_back(cell: str) -> None:
     (row,) = csv.reader(io.StringIO(csv_lines([[cell, "x"]]).decode(), newline=""))
-    assert row == [f"'{cell}" if cell[:1] in tuple("=+-@\t\r") and cell else cell, "x"]
-    assert read_csv(csv_lines([["x", "y"]]).decode(), 9) == [["x", "y"]]
+    assert row == [f"'{cell}" if cell[:1] in tuple("=+-@\t\r\n＝＋－＠") and cell else cell, "x"]
+    assert read_csv(csv_lines([["x", "y"]]).decode(), 9) == [(1, ["x", "y"])]
 
 
 async def test_users_are_written_into_a_file_as_the_list_shows_them(world: World) -> None:

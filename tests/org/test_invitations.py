@@ -12,8 +12,6 @@ from services.org.usecases.invitations import expire_invitations
 from shared.events.courier import MailRequested
 from shared.events.identity import Person, UserNameChanged, UserRegistered
 from shared.ids import new_id
-from shared.jobs import run_job
-from shared.service import Job
 from tests.org.house import House, a_person, at_once, founded
 from tests.world import Reply, World
 
@@ -114,13 +112,17 @@ async def test_one_address_is_invited_once_and_members_not_at_all(world: World) 
     again = await house.invite(f"BEN@{house.domain.upper()}")
     assert (again.code, again.json["meta"]) == (
         "already_exists",
-        {"as": "invitation", "invitation_id": first["id"]},
+        {"because": "invited", "as": "invitation", "invitation_id": first["id"]},
     )
     assert (await house.invite(f"ana@{house.domain}")).json["meta"]["as"] == "member"
     ben = await a_person(world, f"ben@{house.domain}", "Ben")
     (await house.accept(house.token(first), ben)).ok()
     (await house.ask("POST", f"/v1/users/{ben.user_id}/deactivation")).ok()
-    assert (await house.invite(f"ben@{house.domain}")).json["meta"] == {"as": "member", "status": "inactive"}
+    assert (await house.invite(f"ben@{house.domain}")).json["meta"] == {
+        "because": "deactivated",
+        "as": "member",
+        "status": "inactive",
+    }
 
 
 async def test_every_dead_link_answers_alike(world: World) -> None:
@@ -170,9 +172,8 @@ async def test_expired_invitations_stay_listed_free_their_slot_and_can_be_revive
     assert (await house.slots())["author"] == {"used": 2, "limit": 2}
     world.clock.advance(timedelta(days=14, seconds=1))
     assert (await house.slots())["author"] == {"used": 1, "limit": 2}
-    job = Job(expire_invitations, 60)
-    assert await house.since(run_job(world.started["org"].env, job)) == ["invitation.expired"]
-    assert await house.since(run_job(world.started["org"].env, job)) == []
+    assert await house.since(world.run("org", expire_invitations)) == ["invitation.expired"]
+    assert await house.since(world.run("org", expire_invitations)) == []
     listed = (await house.ask("GET", "/v1/invitations")).ok()
     assert [(i["id"], i["status"]) for i in listed["data"]] == [(invited["id"], "expired")]
     assert (await house.ask("GET", "/v1/invitations?status=open")).ok()["data"] == []
@@ -262,7 +263,13 @@ async def test_a_hundred_invitations_for_one_slot_and_exactly_one_gets_it(world:
     assert {r.code for r in replies if r.status == 409} == {"slots_exhausted"}
     assert (await house.slots())["author"] == {"used": 2, "limit": 2}
     refused = next(r for r in replies if r.status == 409)
-    assert refused.json["meta"] == {"kind": "author", "used": 2, "limit": 2, "plan": "free"}
+    assert refused.json["meta"] == {
+        "because": "author",
+        "kind": "author",
+        "used": 2,
+        "limit": 2,
+        "plan": "free",
+    }
 
 
 async def test_every_row_of_a_batch_is_answered(world: World) -> None:

@@ -97,6 +97,19 @@ async def test_every_link_that_asks_for_renewal_is_answered_alike(world: World) 
     assert await asked(house) == []
 
 
+async def test_a_closed_organization_is_asked_for_nothing_and_can_be_asked_when_it_is_open_again(world: World) -> None:
+    house = await founded(world)
+    token = house.token((await house.invite(f"ben@{house.domain}")).ok())
+    world.clock.advance(timedelta(days=15))
+    (await house.ask("POST", "/v1/organization/closure", {"name": "Acme"})).ok()
+    reply = await renew(house, token)
+    assert (reply.status, reply.body) == (204, b"")
+    assert await asked(house) == []
+    (await house.ask("DELETE", "/v1/organization/closure")).ok()
+    await renew(house, token)
+    assert len(await asked(house)) == 1
+
+
 async def test_many_who_ask_at_once_ask_once(world: World) -> None:
     house = await founded(world)
     token = house.token((await house.invite(f"ben@{house.domain}")).ok())

@@ -32,7 +32,11 @@ async def test_a_last_admin_leaves_none_and_is_told_which_needs_another(world: W
     assert (await world.ask("org", "GET", path, actor=SERVICE)).ok()["organizations"][0]["last_admin"]
     refused = await world.ask("org", "POST", path, actor=SERVICE)
     assert (refused.status, refused.code) == (409, "last_admin")
-    assert refused.json["meta"] == {"organizations": [{"org_id": house.org_id, "name": "Acme"}]}
+    assert refused.json["meta"] == {
+        "because": "oneself",
+        "names": ["Acme"],
+        "organizations": [{"org_id": house.org_id, "name": "Acme"}],
+    }
     assert refused.json["remedy"] == ["Make somebody else an Admin of Acme, then try again."]
     await house.member("admin", "Ben")
     assert (await world.ask("org", "POST", path, actor=SERVICE)).status == 204

@@ -15,6 +15,7 @@ import pytest
 from pypdf import PdfReader
 
 from services.org.app import opening, service
+from services.org.usecases import legal
 from services.org.usecases.dns import txt_records
 from services.org.usecases.legal_texts import TEXTS, LegalTexts
 from shared.events.org import DpaAccepted, DpaNotApplicable, TermsAccepted
@@ -174,14 +175,48 @@ async def test_verification_fails_when_one_byte_changes(world: World, shelf: She
     assert await verified(receipt_sha256=genuine) == (True, True)
 
 
-@pytest.mark.parametrize("change", ["update legal_acceptances set version = '1'", "delete from legal_acceptances"])
+async def test_a_receipt_spells_out_the_letters_that_it_cannot_draw(world: World) -> None:
+    house = await founded(world)
+    text = await document(house, "dpa")
+    signatory = {"name": "Jürgen 王伟 \U0001f600", "title": "Директор"}
+    body = {"decision": "accepted", "sha256": text["sha256"], "signatory": signatory}
+    signed = (await house.ask("POST", "/v1/legal/dpa/decisions", body)).ok()
+    paper = (await house.ask("GET", f"/v1/legal/acceptances/{signed['id']}/receipt")).body
+    said = PdfReader(io.BytesIO(paper)).pages[0].extract_text()
+    assert "Jürgen [U+738B U+4F1F] [U+1F600], Директор" in " ".join(said.split())
+
+
+async def test_a_receipt_that_was_given_out_stays_genuine_when_the_next_ones_are_drawn_otherwise(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = await founded(world)
+    path = f"/v1/legal/acceptances/{(await answered(house))[0]['id']}"
+    paper = (await house.ask("GET", f"{path}/receipt")).body
+    monkeypatch.setattr(legal, "draw", lambda record: b"%PDF-2.0 " + record.acceptance_id.encode())
+    assert (await house.ask("GET", f"{path}/receipt")).body == paper
+    kept = {"receipt_sha256": hashlib.sha256(paper).hexdigest()}
+    assert (await house.ask("POST", f"{path}/verifications", kept)).ok()["given_receipt"] is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update legal_acceptances set version = '1'",
+        "delete from legal_acceptances",
+        "update legal_receipts set pdf = '%PDF-'",
+        "delete from legal_receipts",
+    ],
+)
 async def test_the_record_is_only_ever_added_to(world: World, change: str) -> None:
     house = await founded(world)
     before = await answered(house)
+    receipt = f"/v1/legal/acceptances/{before[0]['id']}/receipt"
+    given = (await house.ask("GET", receipt)).body
     with pytest.raises(asyncpg.RaiseError, match="only ever added to"):
         async with world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:
             await tx.run(change)
     assert await answered(house) == before
+    assert (await house.ask("GET", receipt)).body == given
 
 
 async def test_anyone_reads_the_texts_and_only_admins_the_record(world: World) -> None:

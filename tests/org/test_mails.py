@@ -23,9 +23,7 @@ from shared.events.courier import MailRequested
 from shared.events.identity import Person, Signup, UserRegistered
 from shared.events.org import OrganizationChanged, OrganizationCreated
 from shared.ids import new_id
-from shared.jobs import run_job
 from shared.links import link_token
-from shared.service import Job
 from tests.org.house import House, founded, identity_with
 from tests.world import Databases, World, world_of
 
@@ -36,7 +34,7 @@ class Place:
     texts: Path
 
     async def run(self, use_case: Any) -> None:
-        assert await run_job(self.world.started["org"].env, Job(use_case, 1))
+        await self.world.run("org", use_case)
         await self.world.settle()
 
     async def mails(self, house: House, template: str) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from shared.events.org import ActionRefused
 from shared.ids import new_id
 from tests.org.house import SERVICE, House, founded, plan
 from tests.world import World
@@ -69,14 +70,17 @@ async def test_a_plans_effects_are_named_and_what_comes_is_what_was_named(world:
     finance = await house.group("Finance", ben, cleo)
 
     async def effects(name: str, author: int | None, groups: bool) -> dict[str, object]:
-        body = {"org_id": house.org_id, "entitlements": plan(9, name, author, 5, groups).model_dump()}
+        asked = plan(0, name, author, 5, groups)  # as billing asks: what is not granted has no version
+        body = {"org_id": house.org_id, "entitlements": asked.model_dump()}
         return dict((await world.ask("org", "POST", "/internal/plan-effects", body, actor=SERVICE)).ok())
 
     going = await effects("free", 2, False)
     state = going.pop("state")
     assert going == {
         "groups_suspended": [{"group_id": finance, "name": "Finance", "members": 2}],
+        "groups_suspended_count": 1,
         "groups_resumed": [],
+        "groups_resumed_count": 0,
         "author_slots": {"used": 3, "limit": 2},
         "viewer_slots": {"used": 0, "limit": 5},
         "losing_author_slot": [
@@ -97,11 +101,28 @@ async def test_a_plans_effects_are_named_and_what_comes_is_what_was_named(world:
     )
     assert isinstance(coming["state"], int)
     assert coming["state"] > state  # type: ignore[operator]
+    assert (await house.ask("PATCH", f"/v1/groups/{finance}", {"name": "F"}, by=ben)).code == "forbidden"
+    assert await world.said("org", ActionRefused)
+    assert (await effects("business", 20, True))["state"] == coming["state"]
     renamed = await house.ask("PATCH", f"/v1/groups/{finance}", {"name": "F"})
     assert renamed.status == 200
     assert (await effects("business", 20, True))["state"] > coming["state"]  # type: ignore[operator]
     body = {"org_id": new_id("org"), "entitlements": plan(1, "free", 2, 5, False).model_dump()}
     assert (await world.ask("org", "POST", "/internal/plan-effects", body, actor=SERVICE)).status == 404
+
+
+async def test_a_plan_that_concerns_many_groups_counts_them_and_names_the_first(world: World) -> None:
+    house = await founded(world)
+    async with world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:
+        await tx.run(
+            "insert into groups (org_id, group_id, kind, name, name_key, created_at, changed_at)"
+            " select $1, 'grp_' || n, 'custom', 'G' || n, 'g' || lpad(n::text, 3, '0'), now(), now() from generate_series(1, 250) n",
+            house.org_id,
+        )
+    body = {"org_id": house.org_id, "entitlements": plan(9, "free", 2, 5, False).model_dump()}
+    told = (await world.ask("org", "POST", "/internal/plan-effects", body, actor=SERVICE)).ok()
+    assert told["groups_suspended_count"] == 250
+    assert [group["name"] for group in told["groups_suspended"]] == [f"G{n}" for n in range(1, 201)]
 
 
 async def test_internal_questions_are_for_services_only(world: World) -> None:
@@ -126,7 +147,8 @@ async def test_capabilities_say_what_is_possible_and_why_not(world: World) -> No
     assert (admin["invitations.manage"], admin["invitations.invite_author"]) == ((True, None), (False, "limit"))
     found = (await house.ask("GET", "/internal/capabilities")).ok()["capabilities"]
     because = next(c["because"] for c in found if c["action"] == "invitations.invite_author")
-    assert because == {"kind": "limit", "plan": "free", "limit": 2, "used": 2, "detail": "All author slots are taken."}
+    facts = {"kind": "limit", "code": "no_author_slot", "roles": None, "plan": "free", "limit": 2, "used": 2}
+    assert because == {**facts, "detail": "All author slots are taken."}
     for n in range(5):
         (await house.invite(f"v{n}@{house.domain}")).ok()
     assert (await capabilities(house, house.admin))["invitations.manage"] == (False, "limit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from shared.service import Service
 from tests.org.house import House, at_once, founded, identity_with
 from tests.world import Databases, Reply, World, world_of
 
+KEYS: dict[str, list[dict[str, Any]]] = {}
+
 
 @pytest.fixture(scope="module")
 async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
@@ -23,7 +26,8 @@ async def world(databases: Databases, tmp_path_factory: pytest.TempPathFactory) 
     folder: Path = tmp_path_factory.mktemp("previews")
     # The bus takes only what somebody hears.
     listener = Service(name="audit", migrations=folder / "identity", sources=["sharing"])
-    services = [org, sharing, identity_with(folder / "identity", {}), listener]
+    quiet = [replace(one, jobs=()) for one in (org, sharing)]
+    services = [*quiet, identity_with(folder / "identity", {}, KEYS), listener]
     async with world_of(services, databases, folder) as world:
         yield world
 
@@ -79,6 +83,33 @@ async def test_a_departure_names_what_is_owned_what_is_lost_and_what_becomes_fre
     gone.ok()
     away = (await house.ask("GET", f"/v1/users/{ben.user_id}/departure-preview")).ok()
     assert (away["slot"], away["owns"]["count"], away["loses"]["count"]) == (None, 1, 0)
+
+
+async def test_a_departure_names_the_keys_that_somebody_made_for_they_go_on(world: World) -> None:
+    house = await founded(world)
+    ben = await house.member("admin", "Ben")
+    used = "2026-11-20T10:02:00Z"
+    KEYS[ben.person()] = [
+        {"key_id": "key_1", "kind": "api_key", "name": "Nightly sync", "last_used_at": used},
+        {"key_id": "sct_1", "kind": "scim_token", "name": "Okta", "last_used_at": None},
+    ]
+    told = (await house.ask("GET", f"/v1/users/{ben.user_id}/departure-preview")).ok()
+    assert told["keys"] == [
+        {"id": "key_1", "kind": "api_key", "name": "Nightly sync", "last_used_at": used},
+        {"id": "sct_1", "kind": "scim_token", "name": "Okta", "last_used_at": None},
+    ]
+    assert (await house.ask("GET", f"/v1/users/{house.admin.user_id}/departure-preview")).ok()["keys"] == []
+
+
+async def test_without_identity_there_is_no_preview_of_a_departure(databases: Databases, tmp_path: Path) -> None:
+    listener = Service(name="audit", migrations=tmp_path / "audit", sources=["org", "sharing"])
+    listener.migrations.mkdir()
+    async with world_of([org, sharing, listener], databases, tmp_path) as alone:
+        house = await founded(alone)
+        ben = await house.member("viewer", "Ben")
+        reply = await house.ask("GET", f"/v1/users/{ben.user_id}/departure-preview")
+        assert (reply.status, reply.code) == (503, "unavailable")
+        assert (await house.ask("DELETE", f"/v1/users/{ben.user_id}")).status == 204
 
 
 async def test_the_last_admin_is_told_that_they_cannot_leave(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.events.courier import MailRequested
-from tests.org.provider import Provider, provided
+from tests.org.provider import GROUP, Provider, provided
 from tests.org.test_scim_users import is_refused
 from tests.world import World
 
@@ -98,6 +98,32 @@ async def test_who_is_created_again_before_an_admin_looked_was_never_away(idp: P
     assert (again.status, again.json["id"], again.json["title"]) == (201, a, "Back")
     assert await held(idp) == []
     assert await statuses(idp, [a]) == ["active"]
+
+
+async def test_whom_an_admin_deactivates_meanwhile_waits_for_no_decision_any_more(idp: Provider) -> None:
+    a, b = [(await idp.creates())["id"] for _ in range(2)]
+    await limited(idp, 0)
+    await idp.patches(f"/Users/{a}", OFF)
+    await idp.ask("DELETE", f"/Users/{b}")
+    for user in (a, b):
+        (await idp.house.ask("POST", f"/v1/users/{user}/deactivation")).ok()
+    assert [(one["user_id"], one["kind"]) for one in await held(idp)] == [(b, "deletion")]
+    (await idp.house.ask("POST", f"/v1/users/{a}/reactivation")).ok()
+    assert (await idp.ask("GET", f"/Users/{a}")).ok()["active"] is True
+
+
+async def test_whose_deletion_is_held_keeps_their_groups_whatever_the_provider_no_longer_lists(idp: Provider) -> None:
+    a, b = [(await idp.creates())["id"] for _ in range(2)]
+    group = await idp.group("Sales", a, b)
+    await limited(idp, 0)
+    await idp.ask("DELETE", f"/Users/{a}")
+    seen = (await idp.ask("GET", f"/Groups/{group['id']}")).ok()
+    assert [one["value"] for one in seen["members"]] == [b], "to the provider there is no such user"
+    body = {"schemas": [GROUP], "displayName": "Sales", "members": [{"value": b}]}
+    (await idp.ask("PUT", f"/Groups/{group['id']}", body)).ok()
+    await decides(idp, [a], False)
+    restored = (await idp.house.ask("GET", f"/v1/users/{a}")).ok()
+    assert group["id"] in [one["id"] for one in restored["groups"]]
 
 
 async def test_after_an_hour_the_provider_may_remove_as_many_again(world: World, idp: Provider) -> None:

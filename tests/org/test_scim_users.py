@@ -141,6 +141,7 @@ async def test_what_entra_sends_in_one_patch_is_applied_as_a_whole(idp: Provider
         {"op": "replace", "path": "active", "value": "perhaps"},
     )
     assert is_refused(bad, 400, "invalidValue")
+    assert bad.json["detail"] == "Input should be a valid boolean, unable to interpret input: active"
     assert "title" not in (await idp.ask("GET", f"/Users/{made['id']}")).ok()
 
 

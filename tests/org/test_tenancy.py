@@ -19,9 +19,12 @@ TABLES = (
     "organizations",
     "organization_changes",
     "legal_acceptances",
+    "legal_receipts",
     "domains",
     "entitlements",
     "members",
+    "member_blocks",
+    "member_counts",
     "groups",
     "group_members",
     "invitations",
@@ -34,8 +37,10 @@ TABLES = (
     "erasure_confirmations",
     "approvals",
     "scim_users",
+    "scim_invitations",
     "scim_removals",
     "scim_settings",
+    "scim_requests",
 )
 
 
@@ -64,13 +69,19 @@ async def two(world: World) -> tuple[House, House]:
 
 
 async def note_closure(house: House) -> None:
-    """What a closing would leave, without closing."""
+    """What a closing would leave, without closing; and somebody whom an identity provider described, and wants inactive."""
     async with house.world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:
         await tx.run(
             "insert into closures (org_id, closed_by, email, name, next_at) values ($1, 'usr_x', 'canary', 'Canary', 'infinity')",
             house.org_id,
         )
+        await tx.run(
+            "insert into scim_invitations (org_id, user_id, email, email_key, name, user_name, user_name_key, resource, wanted, created_at, changed_at)"
+            " values ($1, 'usr_canary', 'canary', 'canary', 'Canary', 'canary', 'canary', '{}', false, now(), now())",
+            house.org_id,
+        )
         await tx.run("insert into legal_news values ($1, 'terms', '2020-01', now())", house.org_id)
+        await tx.run("insert into legal_receipts values ($1, 'acc_canary', 'canary')", house.org_id)
         await tx.run("insert into erasure_confirmations values ($1, 'audit', 1, now())", house.org_id)
 
 

@@ -1,4 +1,4 @@
-"""The sharing service alone; what org and billing would say is said for them."""
+"""The sharing service alone; what org and billing would say is said for them, and its jobs run when a test says so."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def opens_alone(env: Environment) -> AsyncIterator[Opened]:
         yield replace(own, freshness=Believing())
 
 
-alone = replace(service, opens=opens_alone)
+alone = replace(service, opens=opens_alone, jobs=())
 listener = Service(
     name="audit", migrations=Path(__file__).parent, sources=["sharing"]
 )  # what nobody hears isn't published

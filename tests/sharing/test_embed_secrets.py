@@ -21,8 +21,6 @@ from shared.db import EVERY_ORG
 from shared.events.courier import MailRequested
 from shared.events.sharing import EmbedSecretExpired, EmbedSecretReset, EmbedSecretRevealed, EmbedSecretRevoked
 from shared.ids import new_id
-from shared.jobs import run_job
-from shared.service import Job
 from tests.sharing.company import Company
 from tests.world import Reply, World
 
@@ -54,7 +52,7 @@ async def used(company: Company, secret_id: str, dashboard_id: str, at: datetime
 
 
 async def run(world: World, use_case: Any) -> None:
-    assert await run_job(world.started["sharing"].env, Job(use_case, 1))
+    await world.run("sharing", use_case)
 
 
 def test_an_old_secret_is_valid_until_its_own_moment_and_not_at_it() -> None:
@@ -90,7 +88,7 @@ async def test_a_reset_leaves_the_old_secret_24_hours_and_each_older_one_its_own
         ends = datetime.fromisoformat(listed[old["id"]]["expires_at"])
         assert ends == datetime.fromisoformat(newer["created_at"]) + DAY
     told = (await company.world.said("sharing", EmbedSecretReset))[-1]
-    assert set(told.data["expiring"]) == {first["id"], second["id"]}
+    assert (set(told.data["expiring"]), told.data["first"]) == ({first["id"], second["id"]}, False)
     clock.advance(timedelta(hours=14))
     states = [one["state"] for one in await secrets_of(company)]
     assert states == ["current", "expiring", "expired"]
@@ -262,3 +260,22 @@ async def test_under_a_new_master_key_secrets_are_sealed_anew_and_open_as_before
         refused = await reveal(company, first["id"])
     assert (refused.status, secret in repr(logs)) == (503, False)
     assert {entry["event"] for entry in logs if entry["log_level"] == "error"} == {"an embed secret can't be opened"}
+
+
+async def test_secrets_that_no_key_opens_keep_none_behind_them_from_being_sealed_anew(
+    company: Company, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        (await reset(company)).ok()
+    ids = sorted(one["id"] for one in await secrets_of(company))
+    env = world.started["sharing"].env
+    async with env.database.tx(company.org_id, lambda event: event) as tx:
+        await tx.run("update embed_secrets set sealed = $2 where secret_id = any($1)", ids[:2], b"gone.nothing")
+    master = [MasterKey(id="newer", key=fresh_key()), *env.settings.secrets.master]
+    changed = env.settings.secrets.model_copy(update={"master": master})
+    monkeypatch.setattr(env, "settings", env.settings.model_copy(update={"secrets": changed}))
+    monkeypatch.setattr("services.sharing.usecases.embed_secrets.AT_ONCE", 1)
+    await run(world, seal_secrets_anew)
+    async with env.database.read(EVERY_ORG) as read:
+        rows = await read.rows("select secret_id, sealed from embed_secrets order by secret_id")
+    assert [bytes(row["sealed"]).partition(b".")[0] for row in rows] == [b"gone", b"gone", b"newer"]

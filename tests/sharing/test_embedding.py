@@ -10,11 +10,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.sharing.usecases.embedding import forget_refusals
+from shared.auth import ANONYMOUS
 from shared.events.sharing import EmbedTokenRefused
 from shared.ids import new_id
-from shared.jobs import run_job
 from shared.links import link_token
-from shared.service import Job
 from tests.sharing.company import Company
 from tests.sharing.embedding import Embedder, shut
 from tests.world import World
@@ -81,6 +80,20 @@ async def test_a_filter_that_the_dashboard_lost_shuts_the_link_that_is_frozen_at
     assert "filter_gone" in await embedder.refusals()
 
 
+async def test_a_link_whose_filter_is_gone_can_still_be_closed_and_renamed(embedder: Embedder) -> None:
+    company, link = embedder.company, await embedder.link(frozen_filters={"region": ["EU"]})
+    (await company.ask("ben", "PATCH", "/v1/dashboards/board-1", {"parameters": ["product"]})).ok()
+    await embedder.change(link, paused=True)
+    await embedder.change(link, name="For nobody")
+    path = f"/v1/links/{link['id']}"
+    assert (await company.ask("ana", "PATCH", path, {"password": PASSWORD})).status == 200, "an Admin closes it too"
+    for filters in ({"region": ["US"]}, {"region": ["EU"], "country": ["DE"]}):
+        refused = await company.ask("ben", "PATCH", path, {"frozen_filters": filters})
+        assert (refused.status, refused.json["errors"][0]["code"]) == (422, "undeclared"), filters
+    (await company.ask("ben", "PATCH", "/v1/dashboards/board-1", {"parameters": ["product", "region"]})).ok()
+    assert shut(await embedder.open(link)), "it was paused"
+
+
 async def test_every_way_in_that_is_shut_looks_the_same_from_outside(embedder: Embedder) -> None:
     company, clock = embedder.company, embedder.company.world.clock
     link = await embedder.link()
@@ -99,6 +112,8 @@ async def test_every_way_in_that_is_shut_looks_the_same_from_outside(embedder: E
         {"token": ["a", "b"]},
     ):
         assert shut(await embedder.open(wrong)), wrong
+    nothing = await company.world.ask("sharing", "GET", "/v1/shared/board-1?region=EU", actor=ANONYMOUS)
+    assert shut(nothing)
     assert shut(await embedder.open(link, dashboard_id="board-2"))
     (await company.ask("ben", "POST", f"/v1/links/{link['id']}/token-rotations")).ok()
     assert shut(await embedder.open(link))
@@ -193,6 +208,17 @@ async def test_a_password_is_guessed_ten_times_from_one_place(embedder: Embedder
     assert (await embedder.unlock(link, PASSWORD, source="2001:db8::1")).status == 200
 
 
+async def test_who_knows_the_password_gives_nothing_back_to_who_guesses(embedder: Embedder) -> None:
+    company, link = embedder.company, await embedder.link(password=PASSWORD)
+    assert shut(await embedder.unlock(link, "a guess", source="198.51.100.1"))
+    async with company.world.started["sharing"].env.database.tx(company.org_id, lambda event: event) as tx:
+        await tx.run("update link_guesses set guesses = 298 where link_id = $1 and source = '*'", link["id"])
+    for n in range(3):
+        assert (await embedder.unlock(link, PASSWORD, source=f"203.0.113.{n}")).status == 200
+    guesses = [(await embedder.unlock(link, "a guess", source=f"192.0.2.{n}")).status for n in range(3)]
+    assert guesses == [401, 401, 429], "300 within the hour, from wherever they come"
+
+
 async def test_refusals_are_counted_by_the_hour_told_once_and_forgotten(embedder: Embedder, world: World) -> None:
     link = await embedder.link()
     await embedder.change(link, paused=True)
@@ -209,7 +235,7 @@ async def test_refusals_are_counted_by_the_hour_told_once_and_forgotten(embedder
     assert (await other.ask("ana", "GET", "/v1/embed-refusals")).ok()["data"] == []
     assert (await embedder.company.ask("ben", "GET", "/v1/embed-refusals")).code == "forbidden"
     world.clock.advance(timedelta(days=31))
-    assert await run_job(world.started["sharing"].env, Job(forget_refusals, 1))
+    await world.run("sharing", forget_refusals)
     assert await embedder.refusals() == {}
 
 

@@ -91,6 +91,13 @@ async def test_leaving_a_group_and_its_deletion_are_named(shared: Company) -> No
     assert "was deleted" in group["facts"][2]["detail"]
 
 
+async def test_a_deleted_group_that_the_dashboard_was_never_shared_with_is_no_path(shared: Company) -> None:
+    await shared.group("Old", "dan")
+    await shared.delete_group("Old")
+    why = await shared.why("ana", "board-1", "dan")
+    assert "Old" not in [way["group_name"] for way in (*why["paths"], *why["dead_ends"])]
+
+
 async def test_a_suspended_slot_and_a_deactivation_are_named(shared: Company) -> None:
     (await shared.share("ben", "board-1", "all_analysts")).ok()
     slot = await shared.suspend_slot("cyd")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from shared.db import EVERY_ORG
 from shared.service import Service
 from tests.sharing.company import Company
 from tests.sharing.conftest import listener
+from tests.sharing.embedding import Embedder, shut
 from tests.world import Databases, Reply, World, world_of
 
 # Neighbours who answer how much they have said; what they say is said for them.
@@ -57,6 +59,7 @@ async def everything(company: Company) -> list[Reply]:
     """Each way of asking what Dan sees."""
     dan = {"type": "user", "id": company.id_of("dan")}
     view, board = {"name": "dashboard.view"}, {"type": "dashboard", "id": "board-1"}
+    a_moment_ago = (company.world.clock.now() - timedelta(milliseconds=1)).isoformat()
     asked: list[tuple[str, Any]] = [
         ("/access/v1/evaluation", {"subject": dan, "action": view, "resource": board}),
         ("/access/v1/evaluations", {"subject": dan, "action": view, "evaluations": [{"resource": board}]}),
@@ -64,6 +67,7 @@ async def everything(company: Company) -> list[Reply]:
         ("/access/v1/search/subject", {"subject": {"type": "user"}, "action": view, "resource": board}),
         ("/access/v1/search/action", {"subject": dan, "resource": board}),
         ("/v1/access-explanations", {"subject_id": dan["id"], "dashboard_id": "board-1"}),
+        ("/v1/access-explanations", {"subject_id": dan["id"], "dashboard_id": "board-1", "as_of": a_moment_ago}),
     ]
     return [await company.ask("ana", "POST", path, body) for path, body in asked]
 
@@ -91,6 +95,22 @@ async def test_an_owner_who_can_not_be_asked_proves_nothing(databases: Databases
         believe(world, silent_seconds=-1)
         reply = await company.ask("ana", "POST", "/access/v1/evaluation", company.question("ana", "board-1"))
         assert (reply.status, reply.code) == (503, "not_yet_consistent")
+
+
+async def test_a_link_opens_by_what_was_heard_last_and_is_shut_by_its_owner_whatever_is_away(
+    databases: Databases, tmp_path: Path
+) -> None:
+    async with world_of([service, listener], databases, tmp_path) as world:
+        company = await Company(world).found()
+        await company.join(ben="analyst")
+        embedder = await Embedder.of(company)
+        link = await embedder.link()
+        believe(world, silent_seconds=-1)
+        undecided = await company.ask("ana", "POST", "/access/v1/evaluation", company.question("ben", "board-1"))
+        assert undecided.code == "not_yet_consistent"
+        assert (await embedder.open(link)).ok()["verdict"] == "open"
+        await embedder.change(link, paused=True)
+        assert shut(await embedder.open(link))
 
 
 async def test_while_signs_of_life_come_nobody_is_asked(databases: Databases, tmp_path: Path) -> None:

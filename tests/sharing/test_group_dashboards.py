@@ -146,3 +146,31 @@ async def test_who_gains_it_through_the_group_is_told_unless_asked_not_to(compan
     (await join(company, "ben", "PUT", "Berlin", "b1", notify=False)).ok()
     first, second = await company.world.said("sharing", DashboardShared)
     assert (first.data["mails"], second.data["mails"]) == (1, 0)
+
+
+async def test_a_dashboard_with_another_title_moves_in_every_list(company: Company) -> None:
+    """The order that is kept with a group follows the title, whatever was shared when."""
+    for n in range(4):
+        await company.register("ben", f"board-{n}", f"Board {n}")
+        (await company.share("ben", f"board-{n}", "groups", "Sales")).ok()
+    group_id = company.groups["Sales"].group_id
+
+    async def listed() -> list[str]:
+        """By the Admin's list of the group, which is also what Dan, who is in it, sees."""
+        found: list[str] = []
+        cursor = ""
+        while True:
+            page = (await company.ask("ana", "GET", f"/v1/groups/{group_id}/dashboards?limit=2{cursor}")).ok()
+            found += [row["id"] for row in page["data"]]
+            if page["page"]["next_cursor"] is None:
+                assert found == await company.sees("dan")
+                return found
+            cursor = f"&cursor={page['page']['next_cursor']}"
+
+    assert await listed() == ["board-0", "board-1", "board-2", "board-3"]
+    (await company.ask("ben", "PATCH", "/v1/dashboards/board-0", {"title": "Zebra"})).ok()
+    (await company.ask("ben", "PATCH", "/v1/dashboards/board-3", {"title": "aardvark"})).ok()
+    assert await listed() == ["board-3", "board-1", "board-2", "board-0"]
+    found = (await company.ask("dan", "GET", "/v1/dashboards?q=zEBR")).ok()["data"]
+    assert [row["id"] for row in found] == ["board-0"]
+    assert (await company.ask("dan", "GET", "/v1/dashboards?q=board")).ok()["data"][0]["id"] == "board-1"

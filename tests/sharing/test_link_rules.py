@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.sharing.rules import links as rules
 from services.sharing.rules.access import Plan
+from services.sharing.rules.link_policy import LinkPolicy
 from services.sharing.rules.links import Link, Terms, lets_in, network, origin, widening
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,15 +25,15 @@ def link(terms: Terms, switches_seen: int = 0) -> Link:
 
 def test_a_link_is_open_until_its_last_moment_and_not_at_it() -> None:
     expiring = link(Terms("x", expires_at=NOON))
-    assert rules.state(expiring, BUSINESS, 0, NOON - TICK) == "open"
-    assert rules.state(expiring, BUSINESS, 0, NOON) == "expired"
+    assert rules.state(expiring, BUSINESS, 0, LinkPolicy(), NOON, NOON - TICK) == "open"
+    assert rules.state(expiring, BUSINESS, 0, LinkPolicy(), NOON, NOON) == "expired"
 
 
 def test_the_widest_cause_is_named_and_an_unknown_plan_opens_nothing() -> None:
     everything = link(Terms("x", expires_at=NOON, paused=True))
-    assert rules.state(everything, None, 1, NOON) == "switched_off"
-    assert rules.state(everything, None, 0, NOON) == "suspended"
-    assert rules.state(everything, BUSINESS, 0, NOON) == "paused"
+    assert rules.state(everything, None, 1, LinkPolicy(), NOON, NOON) == "switched_off"
+    assert rules.state(everything, None, 0, LinkPolicy(), NOON, NOON) == "suspended"
+    assert rules.state(everything, BUSINESS, 0, LinkPolicy(), NOON, NOON) == "paused"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_what_is_not_widening_lets_in_nobody_and_shows_nothing_more(
     if widening(before, after):
         return
     opens = [
-        rules.state(link(terms), BUSINESS, 0, now) == "open" and lets_in(terms.networks, source)
+        rules.state(link(terms), BUSINESS, 0, LinkPolicy(), NOON, now) == "open" and lets_in(terms.networks, source)
         for terms in (before, after)
     ]
     assert opens[0] or not opens[1]
@@ -113,6 +114,13 @@ def test_what_is_not_widening_lets_in_nobody_and_shows_nothing_more(
     assert set(after.origins) <= set(before.origins)
     for name, values in (before.frozen_filters or {}).items():
         assert set((after.frozen_filters or {})[name]) <= set(values)
+
+
+def test_another_password_lets_in_whoever_chose_it_and_a_first_one_keeps_others_out() -> None:
+    locked, plain = Terms("x", has_password=True), Terms("x")
+    assert widening(locked, locked, another_password=True) == ["password"]
+    assert widening(plain, locked, another_password=True) == []
+    assert widening(locked, plain, another_password=True) == ["password"]
 
 
 @given(TERMS)

@@ -18,7 +18,7 @@ from shared.events.sharing import (
     LinkTokenRotated,
 )
 from shared.ids import new_id
-from shared.links import read_link_token
+from shared.links import link_address, link_page, read_link_token
 from tests.sharing.company import Company, entitlements
 from tests.world import Reply, World
 
@@ -76,10 +76,13 @@ async def test_a_plain_link_follows_defaults_and_lets_nothing_be_taken_away(boar
         ({"allow_parameters": True}, "/allow_parameters"),
         ({"expires_at": "2001-01-01T00:00:00Z"}, "/expires_at"),
         ({"expires_at": "2099-01-01T00:00:00"}, "/expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-14:00"}, "/expires_at"),
+        ({"expires_at": 4102444800}, "/expires_at"),
         ({"password": "short"}, "/password"),
         ({"networks": ["203.0.113.9/24"]}, "/networks/0"),
         ({"networks": ["::ffff:0:0/64"]}, "/networks/0"),
         ({"networks": ["example.com"]}, "/networks/0"),
+        ({"networks": ["fe80::1%eth0"]}, "/networks/0"),
         ({"origins": ["http://example.com"]}, "/origins/0"),
         ({"origins": ["https://example.com/path"]}, "/origins/0"),
         ({"origins": ["https://a.example; script-src *"]}, "/origins/0"),
@@ -159,6 +162,62 @@ async def test_a_link_whose_maker_left_is_flagged_and_an_admin_can_close_it(boar
     assert (await board.ask("ana", "GET", "/v1/links")).ok()["data"] == []
 
 
+async def test_the_inventory_is_searched_by_state_by_dashboard_and_by_what_wants_a_look(board: Company) -> None:
+    async def found(query: str) -> list[str]:
+        return [row["name"] for row in (await board.ask("ana", "GET", f"/v1/links?{query}")).ok()["data"]]
+
+    soon = (board.world.clock.now() + timedelta(days=1)).isoformat()
+    await board.share("ben", "board-1", "all_users")
+    (await make(board, name="Open")).ok()
+    (await make(board, name="With a password", password=CANARY)).ok()
+    (await make(board, name="From the office", networks=["203.0.113.0/24"])).ok()
+    (await make(board, name="Signed", requires_secret=True, allow_parameters=True)).ok()
+    paused = (await make(board, name="Paused", expires_at=soon)).ok()
+    (await make(board, name="Expired", expires_at=soon)).ok()
+    (await change(board, "ben", paused["id"], paused=True)).ok()
+    assert await found("unrestricted=true") == ["Expired", "Paused", "Open"]
+    assert await found("q=revenue&state=open&limit=2") == ["Expired", "Signed"]
+    assert await found("unused_days=30") == []
+    board.world.clock.advance(timedelta(days=31))
+    assert await found("state=expired") == ["Expired"]
+    assert await found("state=paused") == ["Paused"], "what is paused stays so, however late it is"
+    assert len(await found("unused_days=30")) == 6
+    await board.plan("pro")
+    assert await found("state=suspended") == ["Signed"]
+    await board.plan("free")
+    assert len(await found("state=suspended")) == 6
+    await board.ask("ana", "POST", "/v1/links/suspension")
+    assert len(await found("state=switched_off")) == 6
+    for state in ("open", "paused", "expired", "suspended", "switched_off"):
+        listed = (await board.ask("ana", "GET", f"/v1/links?state={state}")).ok()["data"]
+        assert {row["state"] for row in listed} <= {state}
+    assert (await board.ask("ana", "GET", "/v1/links?state=ajar")).code == "invalid"
+
+
+async def test_a_link_has_an_address_for_its_owner_where_the_page_is_known(board: Company) -> None:
+    plain = (await make(board)).ok()
+    assert (plain["url"], plain["owner_id"]) == (None, board.id_of("ben"))
+    page = "https://app.example.com/shared/{dashboard_id}"
+    assert link_address(page, "board~1", plain["token"]) == (
+        f"https://app.example.com/shared/board~1?sharingToken={plain['token']}"
+    )
+    assert link_address(page, "board-1", None) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "app.example.com/{dashboard_id}",
+        "https://app.example.com/",
+        "https://a.example/{dashboard_id}?x=1",
+        "ftp://a/{dashboard_id}",
+    ],
+)
+def test_a_page_for_links_without_a_place_for_the_dashboard_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="dashboard_id"):
+        link_page(wrong)
+
+
 async def test_a_change_says_what_changed_and_nothing_says_nothing(board: Company) -> None:
     made = (await make(board, csv=True)).ok()
     same = await change(board, "ben", made["id"], name=made["name"], csv=True)
@@ -194,6 +253,18 @@ async def test_a_lapsed_plan_suspends_links_as_they_are_and_stops_no_closing(boa
     around = [e for e in told if e.type in (LinksSuspended.TYPE, LinksResumed.TYPE)]
     assert [(e.type, e.data["cause"]) for e in around] == [(LinksSuspended.TYPE, "plan"), (LinksResumed.TYPE, "plan")]
     assert around[0].causation_id == at
+
+
+async def test_an_admin_gives_a_link_a_password_and_another_one_is_up_to_its_owner(board: Company) -> None:
+    made = (await make(board)).ok()
+    given = await change(board, "ana", made["id"], password="of the admin's choice")
+    assert given.ok()["has_password"], "where there was none, a password only keeps others out"
+    replaced = await change(board, "ana", made["id"], password="another of the admin's")
+    assert (replaced.code, replaced.json["meta"]["because"]) == ("forbidden", "ownership")
+    assert (await change(board, "ben", made["id"], password="of the owner's choice")).status == 200
+    assert (await change(board, "ana", made["id"], name="Renamed")).status == 200
+    await board.plan("free")
+    assert (await change(board, "ben", made["id"], password="after the lapse")).code == "plan_required"
 
 
 async def test_a_link_that_takes_parameters_is_suspended_whole_when_only_that_lapses(board: Company) -> None:

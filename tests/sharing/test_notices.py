@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from services.courier.app import service as courier
+from services.sharing.app import service
 from services.sharing.usecases import notices
 from services.sharing.usecases.notices import send_notices
+from shared.auth import Actor
 from shared.db import EVERY_ORG
 from shared.events.courier import MailRequested
 from shared.events.identity import Person, UserRegistered
@@ -22,7 +24,7 @@ from shared.links import link_token
 from shared.mailbox import FileMailbox
 from shared.outbound import Fetched, Unreachable
 from shared.service import Job
-from tests.sharing.company import Company
+from tests.sharing.company import Company, entitlements
 from tests.sharing.conftest import alone, listener
 from tests.world import Databases, Reply, World, world_of
 
@@ -54,13 +56,6 @@ async def told(company: Company) -> list[str]:
     await send(company.world)
     names = {member.email: name for name, member in company.people.items()}
     return [names[mail.data["to"]] for mail in await company.world.said("sharing", MailRequested)]
-
-
-@pytest.fixture
-async def world(databases: Databases, tmp_path: Path) -> AsyncIterator[World]:
-    """Mails are asked for when a test says so."""
-    async with world_of([replace(alone, jobs=()), listener], databases, tmp_path) as world:
-        yield world
 
 
 @pytest.fixture
@@ -187,7 +182,7 @@ class Site:
     async def get(self, url: str, headers: Any = None) -> Fetched:
         self.asked.append(url)
         if self.answer is None:
-            raise Unreachable("it doesn't answer")
+            raise Unreachable("it doesn't answer", "no_connection")
         return self.answer
 
 
@@ -243,7 +238,8 @@ async def test_the_picture_is_shown_to_its_reader_while_they_see_the_dashboard(b
 
 @pytest.fixture
 async def post(databases: Databases, tmp_path: Path) -> AsyncIterator[tuple[Company, FileMailbox]]:
-    async with world_of([alone, courier, listener], databases, tmp_path) as world:
+    sending = replace(alone, jobs=service.jobs)
+    async with world_of([sending, courier, listener], databases, tmp_path) as world:
         company = await Company(world).found()
         await company.join(ben="analyst", dan="viewer", eve="viewer")
         person = Person(email="dan@example.com", name="Dan")
@@ -274,3 +270,18 @@ async def test_the_mail_is_in_the_readers_language_with_the_picture_or_without(
     assert english.subject == "Revenue <2026> was shared with you"
     assert "Ben shared the dashboard “Revenue <2026>” with you in Northwind." in english.text
     assert "<img" not in english.html
+
+
+async def test_a_preview_of_a_plan_stays_good_while_mails_about_sharing_go_out(board: Company) -> None:
+    async def state() -> int:
+        asked = {"org_id": board.org_id, "entitlements": entitlements("pro", board.version + 1).model_dump()}
+        billing = Actor("service", service="billing")
+        said = (await board.world.ask("sharing", "POST", "/internal/plan-effects", asked, actor=billing)).ok()
+        return int(said["state"])
+
+    (await share(board, "groups", "Sales")).ok()
+    shown = await state()
+    assert await told(board) == ["dan"]
+    assert await state() == shown
+    (await share(board, "nobody")).ok()
+    assert await state() > shown

@@ -90,7 +90,7 @@ async def test_about_oneself_the_past_names_only_what_was_meant_for_oneself(comp
 
 async def test_a_moment_to_come_and_one_without_a_zone_are_refused(company: Company) -> None:
     late = company.world.clock.now() + MINUTE
-    for as_of in (late.isoformat(), late.replace(tzinfo=None).isoformat(), "yesterday"):
+    for as_of in (late.isoformat(), late.replace(tzinfo=None).isoformat(), "yesterday", "2026", 1767225600):
         reply = await company.ask("ana", "POST", "/v1/access-explanations", {"dashboard_id": "b", "as_of": as_of})
         assert (reply.status, reply.json["errors"][0]["pointer"]) == (422, "/as_of")
 

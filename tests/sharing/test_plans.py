@@ -120,6 +120,7 @@ async def test_capabilities_say_why_not(company: Company) -> None:
         "embed_refusals.read",
         "embed_tokens.inspect",
         "links.suspend",
+        "links.restrict",
     }
     await company.plan("free")
     assert await refused("ana") == {
@@ -136,6 +137,7 @@ async def test_capabilities_say_why_not(company: Company) -> None:
 async def test_a_new_organization_has_one_embed_secret_sealed_to_its_row(world: World) -> None:
     first, second = await Company(world).found(), await Company(world).found()
     (told,) = [event for event in await world.said("sharing", EmbedSecretReset) if event.subject == first.org_id]
+    assert told.data["first"] is True
     listed = (await first.ask("ana", "GET", "/v1/embed-secrets")).ok()["data"]
     assert [(one["id"], one["expires_at"]) for one in listed] == [(told.data["secret_id"], None)]
     assert (listed[0]["state"], listed[0]["uses"], listed[0]["last_used_at"]) == ("current", 0, None)
@@ -168,6 +170,8 @@ async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_fo
     await company.register("ben", "board-1")
     (await company.share("ben", "board-1", "groups", "Sales")).ok()
     (await company.ask("ben", "POST", "/v1/dashboards/board-1/links", {"name": "For the wall"})).ok()
+    policy = {"password_required": True}
+    (await company.ask("ana", "PATCH", "/v1/links/policy", policy, headers={"If-Match": "*"})).ok()
     tables = (
         "organizations",
         "entitlements",
@@ -178,6 +182,7 @@ async def test_without_the_filter_in_a_query_row_security_still_shows_nothing_fo
         "dashboard_groups",
         "embed_secrets",
         "links",
+        "link_policies",
         "link_switches",
     )
     database = world.started["sharing"].env.database

@@ -32,6 +32,7 @@ from tests.system.toys import SERVICES as TOYS
 from tests.world import Databases
 
 ROOT = Path(__file__).parent.parent.parent
+GIVEN: list[socket.socket] = []
 
 
 @dataclass
@@ -227,13 +228,16 @@ class House:
         return {name: number for name, number in left.items() if number}
 
     async def until_converged(self, *, seconds: float = 90) -> bool:
-        """Waits until everything said was heard; False when that doesn't happen."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while await self.open_work():
-                    await asyncio.sleep(0.3)
-                return True
-        return False
+        """Waits until everything said was heard; False when for so many seconds nothing more of it arrives."""
+        least, arrived = None, time.monotonic()
+        while work := await self.open_work():
+            left = sum(work.values())
+            if least is None or left < least:
+                least, arrived = left, time.monotonic()
+            elif time.monotonic() - arrived > seconds:
+                return False
+            await asyncio.sleep(0.3)
+        return True
 
     async def verdict(self) -> Verdict:
         return await verdict_on(self.settings.database_urls, self.hears)
@@ -245,11 +249,16 @@ class House:
         self.befell["process killed"] += 1
 
     async def pause_the_leader(self, service: str, seconds: float) -> None:
+        leader = self.stop_the_leader(service)
+        await asyncio.sleep(seconds)
+        leader.send(signal.SIGCONT)
+
+    def stop_the_leader(self, service: str) -> Replica:
+        """It stands still until it is sent SIGCONT."""
         leader = max((one for one in self.replicas if one.name == service), key=Replica.became_leader_at)
         leader.send(signal.SIGSTOP)
         self.befell["leader paused"] += 1
-        await asyncio.sleep(seconds)
-        leader.send(signal.SIGCONT)
+        return leader
 
     async def kill_the_broker(self) -> None:
         await self.broker.kill()
@@ -266,7 +275,8 @@ class House:
         ended = await self.value(
             service,
             "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid() order by random() limit $1) as few",
+            " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
+            " order by random() limit $1) as few",
             most,
         )
         self.befell["connections ended"] += ended
@@ -296,35 +306,41 @@ async def house_of(
 ) -> AsyncIterator[House]:
     """A house where each service `hears` its sources; nobody runs until `open`."""
     names = list(dict.fromkeys([source for sources in hears.values() for source in sources] + list(hears)))
-    for name in names:
-        await databases.fresh(TOYS[name])
     ports = {name: f"tcp://127.0.0.1:{free_port()}" for name in SERVICES}
     url = broker.url if vhost == "/" else f"{broker.url}{vhost}"
-    settings = Settings(
-        secrets=Secrets.generate(),
-        bus_url=url,
-        database_urls={name: await databases.fresh(TOYS[name]) for name in names},
-        listens={name: ports[name] for name in names},
-        urls=ports,
-        mail=f"file://{folder}/mail",
-        pool_size=5,
-        reuse_port=True,
-    )
     folder.mkdir(parents=True, exist_ok=True)
-    house = House(broker, folder, settings, hears, {"TOY_BROKEN": broken})
-    try:
-        yield house
-    finally:
-        await house.close()
+    async with databases.lent(TOYS[name] for name in names) as urls:
+        settings = Settings(
+            secrets=Secrets.generate(),
+            bus_url=url,
+            database_urls=urls,
+            listens={name: ports[name] for name in names},
+            urls=ports,
+            mail=f"file://{folder}/mail",
+            pool_size=5,
+            reuse_port=True,
+        )
+        house = House(broker, folder, settings, hears, {"TOY_BROKEN": broken})
+        try:
+            yield house
+        finally:
+            await house.close()
 
 
 def free_port() -> int:
-    """Below the ports that the kernel gives to outgoing connections, so that nobody takes it before it is listened on."""
+    """Below the ports that the kernel gives to outgoing connections, so that nobody takes it before it is listened on.
+
+    Until this process ends the same port of UDP is ours, which tells every other test that this one is given away.
+    """
     while True:
         port = 15_000 + secrets.randbelow(17_000)
+        ours = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as one, suppress(OSError):
+            ours.bind(("127.0.0.1", port))
             one.bind(("127.0.0.1", port))
+            GIVEN.append(ours)
             return port
+        ours.close()
 
 
 def tail(file: IO[bytes] | Path, lines: int = 20) -> str:

@@ -168,6 +168,9 @@ def test_the_document_says_what_the_table_says(stage: Stage) -> None:
             assert operation["x-tenantry"].get("key") == SCOPES.get(f"{method.upper()} {path}"), f"{method} {path}"
 
 
+LINK_WITHOUT_TOKEN = ("GET /v1/shared/{shared_dashboard_id}", "link_refused")
+
+
 @pytest.mark.parametrize("route", sorted(TABLE))
 async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, route: str) -> None:
     method, path = route.split(" ")
@@ -183,7 +186,7 @@ async def test_only_whom_the_table_names_gets_past_authorization(stage: Stage, r
     for kind, person in people.items():
         reply = await probe(stage, method, target, person)
         if kind in allowed:
-            assert reply.status != 401, f"{kind}: {reply}"
+            assert reply.status != 401 or (route, reply.code) == LINK_WITHOUT_TOKEN, f"{kind}: {reply}"
             assert not refused_for_role(reply), f"{kind}: {reply}"
         elif kind == "anonymous":
             assert reply.status == 401, f"{kind}: {reply}"

@@ -21,6 +21,7 @@ from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
 from shared.process import process
 from tests.broker import Broker
+from tests.system.renewing import RenewingGateway
 from tests.system.whole import ROOT, a_cast
 from tests.world import Databases
 
@@ -53,26 +54,27 @@ async def apart(databases: Databases, broker: Broker, tmp_path_factory: pytest.T
     sockets = {name: f"unix:///tmp/tt-{secrets.token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
-    settings = Settings(
-        services=tuple(name for name in SERVICES if name != "billing"),
-        secrets=Secrets.generate(),
-        bus_url=broker.url,
-        database_urls={name: await databases.fresh(PRODUCT.service(name)) for name in PRODUCT.storing},
-        listens=addresses,
-        urls=addresses,
-        admin_listen=f"tcp://127.0.0.1:{free_port()}",
-        public_url=f"http://127.0.0.1:{port}",
-        mail=f"file://{tmp_path_factory.mktemp('apart')}/mail",
-        pool_size=5,
-    )
     clock = MovableClock()
-    async with process(PRODUCT, settings, clock=clock), Gateway(settings.public_url) as gateway:
-        stage = Apart(gateway, settings, clock)
-        await stage.billing_comes()
-        try:
-            yield stage
-        finally:
-            await stage.billing_goes()
+    async with databases.lent(map(PRODUCT.service, PRODUCT.storing)) as urls:
+        settings = Settings(
+            services=tuple(name for name in SERVICES if name != "billing"),
+            secrets=Secrets.generate(),
+            bus_url=broker.url,
+            database_urls=urls,
+            listens=addresses,
+            urls=addresses,
+            admin_listen=f"tcp://127.0.0.1:{free_port()}",
+            public_url=f"http://127.0.0.1:{port}",
+            mail=f"file://{tmp_path_factory.mktemp('apart')}/mail",
+            pool_size=5,
+        )
+        async with process(PRODUCT, settings, clock=clock), RenewingGateway(settings.public_url) as gateway:
+            stage = Apart(gateway, settings, clock)
+            await stage.billing_comes()
+            try:
+                yield stage
+            finally:
+                await stage.billing_goes()
 
 
 async def probe(admin: Person, method: str, path: str) -> Any:

@@ -2,54 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import io
-import time
 import zipfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import asyncpg
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from services.launcher import PRODUCT
-from shared.cli.demo.api import Person, Reply, until
+from shared.cli.demo.api import Gateway, Person, Reply, until
 from shared.links import link_token
+from shared.verifying import read_log, verify_log
+from tests.system.remains import (
+    NAMING_AN_ERASED_ORGANIZATION,
+    all_have_erased,
+    connected,
+    erasures,
+    everywhere,
+    texts,
+    until_so,
+)
 from tests.system.whole import Cast, WholeProduct, a_cast, whole_product
 from tests.world import Databases
 
 NAME = "Canary Kestrel Ltd"
 CANARIES = ("canary-board", "Canary dashboard", "Canary group", "canary-guest", "canary-hook", "Canary key")
-# What may still name an erased organization, by its id alone, and why: docs/decisions/0024.
-EXPECTED = {
-    "erasures": "that it was erased",
-    "outbox": "events without content, orders and confirmations",
-    "outbox_subjects": "how far its events have come",
-    "inbox": "which events were heard",
-    "inbox_cursors": "how far they were heard",
-    "mails": "the receipt, which is the closer's",
-    "idempotent_requests": "answers, for seven days",
-}
-
-
 KERNELS = {"inbox", "outbox", "operations", "operation_files", "refusals"}
 # What isn't taken along: copies of what another service gives, secrets, and what only serves for a moment.
 COPIES = {"domains", "entitlements", "invitations", "members", "groups", "group_members", "organizations"}
 LEFT = {
     "identity": {
-        "break_glass", "sessions", "two_factor_reminders", "saml_assertions", "saml_keys", "sso_attempts", "sso_exemptions",
+        "break_glass", "challenges", "revoked_api_keys", "sessions", "two_factor_reminders", "saml_assertions", "saml_keys", "sso_attempts", "sso_exemptions",
+        "sso_sessions", "sso_sign_outs",
     },
-    "org": {"erasure_confirmations"},
+    "org": {"erasure_confirmations", "legal_receipts", "member_blocks", "member_counts"},
     "sharing": {"link_guesses", "past", "share_notices"},
     "billing": {"attempts", "collections", "payers", "test_clocks", "trials"},
     "audit": {"chains", "retention"},
-    "courier": {"webhook_attempts", "without_product_mails"},
+    "courier": {"test_organizations", "webhook_attempts", "without_product_mails"},
 }  # fmt: skip
 
 
@@ -59,9 +56,9 @@ async def product(databases: Databases, tmp_path_factory: pytest.TempPathFactory
         yield running
 
 
-async def a_full_house(product: WholeProduct, bird: str = "canary") -> tuple[Cast, str]:
+async def a_full_house(gateway: Gateway, bird: str = "canary") -> tuple[Cast, str]:
     """An organization with something in every table that one can fill by asking, named after a bird. Returns a link's address, too."""
-    cast = await a_cast(product.gateway)
+    cast = await a_cast(gateway)
     admin = cast.admin
     hook = {"url": f"https://{bird}-hook.invalid/", "types": []}
     (await admin.write("POST", "/v1/webhooks", hook, after=cast.trial)).ok()
@@ -74,6 +71,8 @@ async def a_full_house(product: WholeProduct, bird: str = "canary") -> tuple[Cas
     board = {"id": f"{bird}-board", "title": f"{bird.title()} dashboard", "parameters": ["region"]}
     (await admin.write("POST", "/v1/dashboards", board)).ok()
     await a_key(cast, f"{bird.title()} key")
+    signed = (await admin.ask("GET", "/v1/legal/acceptances")).ok()["data"][0]["id"]
+    assert (await admin.ask("GET", f"/v1/legal/acceptances/{signed}/receipt")).status == 200
     link = await admin.write("POST", f"/v1/dashboards/{bird}-board/links", {"name": bird})
     return cast, f"/v1/shared/{bird}-board?sharingToken={link.ok()['token']}"
 
@@ -94,7 +93,7 @@ async def close(admin: Person, name: str = NAME) -> Reply:
 
 
 async def test_a_closed_organization_serves_nobody_and_its_admin_takes_it_back(product: WholeProduct) -> None:
-    cast, link = await a_full_house(product, "heron")
+    cast, link = await a_full_house(product.gateway, "heron")
     admin, viewer = cast.admin, cast.viewer
     assert (await product.gateway.send("GET", link)).status == 200
     key = await a_key(cast, "Heron's program")
@@ -134,7 +133,8 @@ async def test_a_closed_organization_serves_nobody_and_its_admin_takes_it_back(p
     assert (await viewer.ask("GET", "/v1/dashboards", after=admin.last_change[-1])).status == 200
     await until(lambda: product.gateway.send("GET", link), lambda reply: reply.status == 200)
     await until(by_key, lambda reply: reply.status == 200)
-    assert await _subjects(product, admin.email) >= {f"{NAME} was closed", f"{NAME} is open again"}
+    for subject in (f"{NAME} was closed", f"{NAME} is open again"):
+        await until_so(partial(_mails, product, admin.email, subject))
 
 
 async def test_only_an_admin_with_a_fresh_proof_closes(product: WholeProduct) -> None:
@@ -145,18 +145,24 @@ async def test_only_an_admin_with_a_fresh_proof_closes(product: WholeProduct) ->
     assert (await close(cast.admin, "cast")).code == "invalid", "the name is typed as it is"
 
 
-async def test_what_is_taken_along_is_whole_and_its_manifest_is_signed(product: WholeProduct) -> None:
-    cast, link = await a_full_house(product, "heron")
+async def test_what_is_taken_along_is_whole_and_its_manifest_is_signed(product: WholeProduct, tmp_path: Path) -> None:
+    cast, link = await a_full_house(product.gateway, "heron")
+    made = "/v1/audit-entries?action=sharing.link.created.v1"
+    await until(lambda: cast.admin.ask("GET", made), lambda reply: bool(reply.ok()["data"]))
     begun = (await cast.admin.write("POST", "/v1/organization/exports")).ok()
     done = await until(
         lambda: cast.admin.ask("GET", f"/v1/operations/{begun['id']}"), lambda reply: reply.json["state"] == "done"
     )
-    archive = zipfile.ZipFile(io.BytesIO(await _file(cast.admin, done.json["result_url"])))
+    exported = await _file(cast.admin, done.json["result_url"])
+    archive = zipfile.ZipFile(io.BytesIO(exported))
     assert archive.testzip() is None
     manifest_bytes = archive.read("manifest.json")
     manifest = orjson.loads(manifest_bytes)
     public = Ed25519PublicKey.from_public_bytes(_bytes(manifest["key"]))
     public.verify(_bytes(archive.read("manifest.sig").decode()), b"tenantry export manifest\n" + manifest_bytes)
+    (tmp_path / "export.zip").write_bytes(exported)
+    intact, words = verify_log(read_log(tmp_path / "export.zip"), key=manifest["key"])
+    assert intact, words
     files = {one["name"]: one for one in manifest["files"]}
     assert set(archive.namelist()) == {*files, "manifest.json", "manifest.sig"}
     for name, one in files.items():
@@ -175,7 +181,7 @@ async def test_what_is_taken_along_is_whole_and_its_manifest_is_signed(product: 
 async def test_every_table_of_an_organization_is_taken_along_or_left_for_a_reason(product: WholeProduct) -> None:
     left = {}
     for service, dsn in product.settings.database_urls.items():
-        async with _connected(dsn) as database:
+        async with connected(dsn) as database:
             rows = await database.fetch(
                 "select relname from pg_class join pg_attribute on attrelid = pg_class.oid"
                 " where relkind = 'r' and relnamespace = 'public'::regnamespace and attname = 'org_id'"
@@ -198,29 +204,29 @@ async def test_a_mail_programs_click_on_unsubscribe_gets_through_the_door(produc
 
 
 async def test_after_the_grace_nothing_is_left_in_any_service(product: WholeProduct) -> None:
-    cast, _ = await a_full_house(product)
+    cast, _ = await a_full_house(product.gateway)
     admin = cast.admin
-    other, _ = await a_full_house(product, "osprey")
+    other, _ = await a_full_house(product.gateway, "osprey")
     org_id, others_id = await organization_of(admin), await organization_of(other.admin)
-    kept = await _everywhere(product, others_id) - {("identity", "sessions")}
+    kept = await everywhere(product.settings.database_urls, others_id) - {("identity", "sessions")}
     await _owe(product, org_id)
     (await close(admin)).ok()
     product.clock.advance(timedelta(days=24))
-    await _until(lambda: _mails(product, admin.email, "will be erased"))
-    assert (await _erasures(product)) == {}
+    await until_so(lambda: _mails(product, admin.email, "will be erased"))
+    assert (await erasures(product.settings.database_urls)) == {}
     product.clock.advance(timedelta(days=7))
-    await _until(lambda: _mails(product, admin.email, "your receipt"))
-    await _until(lambda: _all_have_erased(product, org_id))
+    await until_so(lambda: _mails(product, admin.email, "your receipt"))
+    await until_so(lambda: all_have_erased(product.settings.database_urls, org_id))
 
-    left = await _everywhere(product, org_id)
-    assert {table for _, table in left} <= set(EXPECTED), left
+    left = await everywhere(product.settings.database_urls, org_id)
+    assert {table for _, table in left} <= set(NAMING_AN_ERASED_ORGANIZATION), left
     for service, dsn in product.settings.database_urls.items():
-        async with _connected(dsn) as database:
+        async with connected(dsn) as database:
             for canary in CANARIES:
-                found = await _texts(database, canary)
+                found = await texts(database, canary)
                 assert set(found) <= {"idempotent_requests"}, (service, canary, found)
-    assert await _everywhere(product, others_id) >= kept, "another organization loses nothing"
-    async with _connected(product.settings.database_urls["billing"]) as database:
+    assert await everywhere(product.settings.database_urls, others_id) >= kept, "another organization loses nothing"
+    async with connected(product.settings.database_urls["billing"]) as database:
         row = await database.fetchrow("select name, content, paid_at from kept_invoices")
         assert row["paid_at"] is not None
         assert row["name"] == "INV-1"
@@ -230,7 +236,7 @@ async def test_after_the_grace_nothing_is_left_in_any_service(product: WholeProd
 
 async def _owe(product: WholeProduct, org_id: str) -> None:
     """An invoice, as if it had been issued."""
-    async with _connected(product.settings.database_urls["billing"]) as database, database.transaction():
+    async with connected(product.settings.database_urls["billing"]) as database, database.transaction():
         await database.execute("select set_config('tenantry.org_id', $1, true)", org_id)
         await database.execute(
             "insert into invoices (org_id, id, seller, number, name, issued_at, due_at, currency, net, tax, content)"
@@ -245,53 +251,10 @@ async def _owe(product: WholeProduct, org_id: str) -> None:
         )
 
 
-async def _everywhere(product: WholeProduct, org_id: str) -> set[tuple[str, str]]:
-    """Every table of every service with a row that names the organization anywhere, the catalogue of tables asked for them."""
-    found = set()
-    for service, dsn in product.settings.database_urls.items():
-        async with _connected(dsn) as database:
-            found |= {(service, table) for table in await _texts(database, org_id)}
-    return found
-
-
-async def _texts(database: asyncpg.Connection[Any], text: str) -> dict[str, int]:
-    """Tables with rows that hold a text, as text or inside bytes."""
-    tables = await database.fetch(
-        "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
-    )
-    found = {}
-    await database.execute("set tenantry.org_id = '*'")
-    for table in tables:
-        count = await database.fetchval(
-            f'select count(*) from "{table["relname"]}" as one where one::text like $1'
-            " or position(encode(convert_to($2, 'UTF8'), 'hex') in one::text) > 0",
-            f"%{text}%",
-            text,
-        )
-        if count:
-            found[table["relname"]] = count
-    return found
-
-
-async def _erasures(product: WholeProduct) -> Mapping[str, list[str]]:
-    found = {}
-    for service, dsn in product.settings.database_urls.items():
-        async with _connected(dsn) as database:
-            rows = await database.fetch("select subject from erasures where finished_at is not null")
-            if rows:
-                found[service] = [row["subject"] for row in rows]
-    return found
-
-
-async def _all_have_erased(product: WholeProduct, org_id: str) -> bool:
-    erased = await _erasures(product)
-    return all(org_id in erased.get(service, ()) for service in product.settings.database_urls)
-
-
 async def _dead(product: WholeProduct) -> list[str]:
     dead = []
     for dsn in product.settings.database_urls.values():
-        async with _connected(dsn) as database:
+        async with connected(dsn) as database:
             dead += [row["error"] for row in await database.fetch("select error from inbox where state = 'dead'")]
     return dead
 
@@ -305,13 +268,6 @@ async def _mails(product: WholeProduct, to: str, subject_has: str) -> bool:
     return any(subject_has in subject for subject in await _subjects(product, to))
 
 
-async def _until(enough: Any, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not await enough():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
-
-
 async def _file(person: Person, path: str) -> bytes:
     session = person.gateway._session
     assert session is not None
@@ -319,15 +275,6 @@ async def _file(person: Person, path: str) -> bytes:
     async with session.get(person.gateway.url + path, headers=headers) as answer:
         assert answer.status == 200
         return await answer.read()
-
-
-@asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 def _moment(text: str) -> Any:

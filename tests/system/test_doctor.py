@@ -6,7 +6,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +16,12 @@ from aiohttp import web
 
 from shared.bus import connect
 from shared.cli.embedded import free_port
-from shared.config import Secrets
+from shared.config import MasterKey, Secrets, fresh_key
 from shared.hearing import topology
 from shared.ids import new_event_id, new_id
 from shared.migrate import migrate
 from shared.postgres import prepare_database
+from shared.sealed_columns import SealedColumn
 from shared.web.address import Address
 from shared.web.server import Limits, Request, serve
 from tests.bus.world import Admin, healthy
@@ -28,7 +29,8 @@ from tests.kernel.toy import counter, notes
 from tests.system.commands import Said, announce, product_of, tenantry
 from tests.world import Databases
 
-PRODUCT = product_of([notes, counter])
+SEALED = SealedColumn("toy_secrets", "sealed", ("id",), lambda row: ("toy_secrets", row["id"]))
+PRODUCT = product_of([replace(notes, sealed=(SEALED,)), counter])
 
 
 @dataclass
@@ -125,6 +127,19 @@ def stuck_event(house: House, _: pytest.MonkeyPatch) -> Awaitable[None]:
     )
 
 
+async def sealed_by(house: House, key_id: str) -> None:
+    await house.sql("org", "create table toy_secrets (id text, sealed bytea)")
+    await house.sql("org", "insert into toy_secrets values ('x', convert_to($1, 'UTF8'))", f"{key_id}.whatever")
+
+
+async def sealed_by_an_older_key(house: House, _: pytest.MonkeyPatch) -> None:
+    file = house.folder / "secrets.json"
+    known = Secrets.load(file)
+    await sealed_by(house, known.master[0].id)
+    newer = MasterKey(id="newer", key=fresh_key())
+    known.model_copy(update={"master": [newer, *known.master]}).replace(file)
+
+
 def mail_is_a_file(house: House, _: pytest.MonkeyPatch) -> None:
     (house.folder / "mail").write_text("")
 
@@ -164,12 +179,18 @@ WAYS: dict[str, Broken] = {
         lambda h, _: h.sql("org", "update migrations set checksum = ''"),
         "✗", "org: migrations", "differ from what was applied", "install the release",
     ),
+    "lost master key": Broken(
+        lambda h, _: sealed_by(h, "gone"), "✗", "org: sealed secrets", "1 can't be opened", "put the key back"
+    ),
+    "older master key": Broken(
+        sealed_by_an_older_key, "⚠", "org: sealed secrets", "1 wait to be sealed", "leave org running"
+    ),
     "dead": Broken(dead_event, "✗", "sharing: dead events", "1 failed for good", "tenantry events dead"),
     "parked": Broken(
         lambda h, _: h.sql("sharing", "insert into inbox_parked (reason, body) values ('not JSON', '')"),
         "⚠", "sharing: parked", "1 messages", "tenantry events dead",
     ),
-    "stuck outbox": Broken(stuck_event, "✗", "org: outbox", "has waited for 120 s", "start org"),
+    "stuck outbox": Broken(stuck_event, "✗", "org: outbox", "has waited for 1", "start org"),
     "no database": Broken(
         lambda h, _: h.urls.update(org=h.databases.postgres.dsn("nowhere", h.name("org"))),
         "✗", "org ", "can't be reached", "create the database",

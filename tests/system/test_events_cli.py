@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from shared.process import Product
 from shared.service import Ctx
 from shared.subscriber import Subscriber
 from shared.testkit import NotApplied, deliver, sample
+from tests.contracts.source import ROOT
 from tests.kernel.toy import NoteWritten, counter, notes
 from tests.system.commands import Said, announce, product_of, tenantry
 from tests.system.subscribing import until
@@ -42,9 +46,10 @@ async def poison(world: World, monkeypatch: pytest.MonkeyPatch) -> Envelope:
 
     async def is_dead() -> bool:
         async with world.started["sharing"].env.database.read("") as read:
-            return bool(await read.value("select true from inbox where state = 'dead'"))
+            states = await read.value("select array_agg(state order by state) from inbox")
+            return bool(states == ["dead", "done", "waiting"])
 
-    await until(is_dead, "the dead event")
+    await until(is_dead, "the dead event, and what became of the others")
     return (await world.said("org", NoteWritten))[0]
 
 
@@ -111,6 +116,21 @@ async def test_the_tail_shows_the_last_ones_of_a_type(poison: Envelope, tmp_path
     assert (await events(tmp_path, "tail", "--once", "--type", "billing.")).output == ""
     whole = (await events(tmp_path, "tail", "--once", "--json")).output.splitlines()
     assert [orjson.loads(line)["data"]["text"] for line in whole] == ["poison", "behind", "free"]
+
+
+async def test_the_tail_goes_on_with_what_is_said_from_now_on(world: World, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "services.launcher", "events", "tail", "--data", str(tmp_path / "data")]
+    surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+    following = await asyncio.create_subprocess_exec(*command, env=surroundings, stdout=asyncio.subprocess.PIPE)
+    assert following.stdout is not None
+    try:
+        for n in range(3):
+            change = (await world.ask("org", "POST", "/v1/notes", {"text": f"n{n}"}, actor=an_admin())).change
+            line = await asyncio.wait_for(following.stdout.readline(), 40)
+            assert line.split()[-1].decode() == change
+    finally:
+        following.kill()
+        await following.wait()
 
 
 async def test_a_subscribers_dead_events_are_seen_and_revived_by_its_database(

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.contracts.source import ROOT
 from tests.system.whole import WholeProduct, a_cast
@@ -28,6 +29,7 @@ KINDS = {
     "python shown": "not run: what it does is in a test of that matter",
     "text": "no program",
     "json": "read here",
+    "yaml": "read here",
     "http": "the form of an address",
 }
 # Each status is written on a line of its own; a stream has no end, so nobody waits for it.
@@ -47,6 +49,8 @@ def test_every_block_is_run_read_or_marked_as_shown(guide: Path) -> None:
             assert text in programs, f"no file of {EXAMPLES.name} holds this, so nobody runs it:\n{text[:200]}"
         if kind == "json":
             json.loads(text)
+        if kind == "yaml":
+            yaml.safe_load(text)
         if kind == "sh shown":
             assert HERE not in text, f"this could be run: mark it as `sh example`:\n{text[:200]}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from services.launcher import PRODUCT
 from shared.cli import command_line
-from shared.cli.demo.api import Person, sign_up
+from shared.cli.demo.api import Gateway, Person, sign_up
 from shared.clock import MovableClock
 from shared.config import ACCESS_KEY_NOTICE, Secrets
 from tests.system.whole import WholeProduct, whole_product
@@ -25,8 +26,11 @@ async def rotated(databases: Databases, tmp_path: Path) -> AsyncIterator[WholePr
     """The product as it runs after a rotation: with a key that waits."""
     clock = MovableClock()
     secrets = Secrets.generate().with_next_access_key(clock.now())
-    async with whole_product(databases, tmp_path, secrets=secrets, clock=clock) as running:
-        yield running
+    async with (
+        whole_product(databases, tmp_path, secrets=secrets, clock=clock) as running,
+        Gateway(running.settings.public_url) as gateway,
+    ):
+        yield replace(running, gateway=gateway)  # which renews nothing by itself
 
 
 async def renew(person: Person) -> str:

@@ -359,3 +359,61 @@ async def test_a_server_that_dies_is_seen_to_be_dead(postgres: PrivatePostgres) 
     await postgres.stop()
     await postgres.start()
     assert postgres.running
+
+
+async def test_a_server_that_is_killed_is_started_again_with_all_that_it_had(folder: Path) -> None:
+    server = PrivatePostgres(folder / "pg", folder / "pg.log")
+    async with server.kept_running():
+        await run(server.admin_dsn, "create table kept as select 'committed' as what")
+        for _ in range(2):
+            killed = server.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            async with asyncio.timeout(60):
+                while not server.running or server.pid == killed:
+                    await asyncio.sleep(0.05)
+                while not (what := await answered(server.admin_dsn, "select what from kept")):
+                    await asyncio.sleep(0.05)
+            assert what == "committed"
+    assert not server.running
+
+
+class Lost:
+    """A connection whose server ended while nothing had been heard of that."""
+
+    async def close(self) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+
+async def test_a_server_that_is_killed_in_the_moment_it_is_found_ready_is_started_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = PrivatePostgres(folder / "pg", folder / "pg.log")
+    connect, killed, here = asyncpg.connect, set[int](), asyncio.current_task()
+
+    async def connect_and_kill(dsn: str, **options: float) -> object:
+        connection = await connect(dsn, **options)
+        if len(killed) == 1 and asyncio.current_task() is not here:
+            kill()
+            await connection.close()
+            return Lost()
+        return connection
+
+    def kill() -> None:
+        assert server.pid is not None
+        killed.add(server.pid)
+        os.kill(server.pid, signal.SIGKILL)
+
+    async with server.kept_running():
+        monkeypatch.setattr(asyncpg, "connect", connect_and_kill)
+        kill()
+        async with asyncio.timeout(60):
+            while len(killed) < 2 or server.pid in killed or not await answered(server.admin_dsn, "select true"):
+                await asyncio.sleep(0.05)
+
+
+async def answered(dsn: str, statement: str) -> object:
+    try:
+        return await run(dsn, statement)
+    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError):  # the last where it ends meanwhile
+        return None

@@ -20,7 +20,7 @@ import pytest
 
 from services.org.app import service as org
 from shared.auth import Actor
-from shared.bus.rabbit_topology import EVENTS
+from shared.bus.rabbit_topology import EVENTS, TO
 from shared.events import Event
 from tests.bus.world import Admin, healthy
 from tests.org.house import House, founded, identity_with
@@ -41,6 +41,10 @@ select 'member' as kind, user_id as id, email as one, role as two, status as thr
 union all select 'group', group_id, name, description, '' from groups where group_id = any($1::text[])
 union all select 'in group', group_id, user_id, '', '' from group_members where group_id = any($1::text[])
 order by 1, 2, 3
+"""
+CAUGHT_UP = """
+select exists (select from tenantry.inbox_cursors where source = 'org' and subject = $1 and sequence >= $2)
+    and not exists (select from tenantry.inbox where state = 'waiting')
 """
 ROSTERS = ("roster", "rebuilt", "replayed")
 
@@ -127,13 +131,18 @@ class Owner:
                     self.people.append(await self.house.member())
 
     async def is_matched_by(self, roster: Roster) -> None:
+        """Once the roster has handled all that was ever said about the organization, it has the owner's state and nothing else."""
         await self.world.settle()
         wanted, groups = await self.hash_and_groups()
+        async with self.world.started["org"].env.database.read("*") as read:
+            told = await read.value("select sequence from outbox_subjects where subject = $1", self.house.org_id)
 
-        async def same() -> bool:
-            return await state_hash(roster.connection, groups) == wanted
+        async def caught_up() -> bool:
+            made = await roster.connection.fetchval("select to_regclass('tenantry.inbox_cursors')")
+            return bool(made and await roster.connection.fetchval(CAUGHT_UP, self.house.org_id, told))
 
-        await until(same, f"the owner's state in {roster.name}")
+        await until(caught_up, f"all {told} events in {roster.name}")
+        assert await state_hash(roster.connection, groups) == wanted
         left = "select count(*) from groups where not group_id = any($1::text[])"
         assert await roster.connection.fetchval(left, groups) == 0
 
@@ -214,7 +223,7 @@ async def test_killed_duplicated_robbed_late_rebuilt_and_replayed_it_ends_with_t
         once = await lived.heard()
         async with Admin(amqp_url).channel() as channel:
             for body in every:  # an hour old, and all of them a second time
-                await channel.basic_publish(body, exchange="", routing_key="roster.events")
+                await channel.basic_publish(body, exchange=TO, routing_key="org.roster.events")
             await channel.queue_unbind("roster.events", EVENTS, "org.#")
             (await owner.house.ask("POST", "/v1/groups", {"name": "Never told"})).ok()
             await owner.world.settle()
@@ -235,7 +244,7 @@ async def test_killed_duplicated_robbed_late_rebuilt_and_replayed_it_ends_with_t
         assert await rebuilt.connection.fetchval(parked) == 0
         async with Admin(amqp_url).channel() as channel:
             for body in every:
-                await channel.basic_publish(body, exchange="", routing_key="rebuilt.events")
+                await channel.basic_publish(body, exchange=TO, routing_key="org.rebuilt.events")
         (await owner.house.ask("POST", "/v1/groups", {"name": "Behind the repetitions"})).ok()
         await owner.is_matched_by(rebuilt)
         assert await rebuilt.connection.fetchval(parked) == 0, (

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiormq
 import pytest
 
-from shared.bus.rabbit_topology import EVENTS, LIVE
+from shared.bus.rabbit_topology import EVENTS, LIVE, TO
 from shared.cli.embedded import free_port
 from shared.events import Envelope
 from shared.events.billing import PlanChanged
@@ -43,7 +43,7 @@ async def amqp(amqp_url: str) -> AsyncIterator[str]:
     async def clear() -> None:
         await admin.delete("reports.events", "early.events", "billing.events")
         async with admin.channel() as channel:
-            for exchange in (EVENTS, LIVE):
+            for exchange in (EVENTS, LIVE, TO):
                 await channel.exchange_delete(exchange)
 
     await clear()
@@ -213,7 +213,7 @@ async def test_a_pattern_of_types_gives_the_envelope_and_says_whether_it_is_well
     heard: list[Envelope] = []
 
     @sub.on("billing.*.plan_changed.v1")
-    async def note(ctx: Ctx, told: Envelope) -> None:
+    async def hear_plans(ctx: Ctx, told: Envelope) -> None:
         heard.append(told)
 
     @sub.on("billing.trial.#")
@@ -230,8 +230,12 @@ async def test_a_pattern_of_types_gives_the_envelope_and_says_whether_it_is_well
             return (await client.send("GET", "/readyz", [], b"", deadline=5)).status == 200
 
         await until(is_ready, "readiness")
-        metrics = (await client.send("GET", "/metrics", [], b"", deadline=5)).body
-        assert b'tenantry_events_applied_total{handler="note",service="reports"} 1.0' in metrics
+
+        async def is_counted() -> bool:
+            metrics = (await client.send("GET", "/metrics", [], b"", deadline=5)).body
+            return b'tenantry_events_applied_total{handler="hear_plans",service="reports"} 1.0' in metrics
+
+        await until(is_counted, "the count of what was applied")
         await client.close()
     assert [(e.type, e.org_id, e.sequence) for e in heard] == [(PlanChanged.TYPE, org, 1)]
 
@@ -242,9 +246,12 @@ async def test_the_guides_rights_are_enough_to_catch_up_and_too_few_to_publish(
     if own_broker is None:
         pytest.skip("this test makes a user, and TENANTRY_TEST_AMQP_URL names a broker that belongs to somebody")
     granted = re.search(r"set_permissions reports '(.*)' '(.*)' '(.*)'", GUIDE.read_text())
+    bound = re.search(r"set_topic_permissions reports (\S+) '(.*)' '(.*)'", GUIDE.read_text())
     assert granted is not None
+    assert bound is not None
     await own_broker.ctl("add_user", "reports", "secret")
     await own_broker.ctl("set_permissions", "reports", *granted.groups())
+    await own_broker.ctl("set_topic_permissions", "reports", *bound.groups())
     early = Subscriber(amqp, service="early", database=await databases.empty("early"))
     for each in (early, sub):
         each.on(PlanChanged)(freeze_nothing)
@@ -257,9 +264,10 @@ async def test_the_guides_rights_are_enough_to_catch_up_and_too_few_to_publish(
             await reports.has_done(2)
             await change(world, org, "free")
             await reports.has_done(3)
-    with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
-        async with Admin(sub.bus_url).channel() as channel:
-            await channel.basic_publish(b"{}", exchange=EVENTS, routing_key="billing.x.y.v1")
+    for exchange, key in ((EVENTS, "billing.x.y.v1"), (TO, "billing.sharing.events"), ("", "sharing.events")):
+        with pytest.raises(aiormq.exceptions.ChannelAccessRefused):
+            async with Admin(sub.bus_url).channel() as channel:
+                await channel.basic_publish(b"{}", exchange=exchange, routing_key=key)
     await own_broker.ctl("delete_user", "reports")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from services.identity.rules.saml.documents import NAMESPACES
 from services.identity.rules.saml.metadata import read_certificate
 from shared.cli.demo.api import Person, until
 from tests.identity.oidc_provider import RealProvider
-from tests.identity.saml_documents import Signer, rsa_signer
+from tests.identity.saml_documents import Signer, signer_at
 from tests.identity.saml_provider import HOST, Form, SamlProvider
 from tests.system.whole import WholeProduct
 
@@ -47,9 +47,11 @@ class Browser:
                 answer.headers.get("Location", ""),
             )
 
-    async def comes_back(self, provider: RealProvider, url: str, login: str) -> str:
+    async def comes_back(
+        self, provider: RealProvider, url: str, login: str, jar: aiohttp.CookieJar | None = None
+    ) -> str:
         """Through the provider's pages; the page of the console that it ends at."""
-        parts = urlsplit(await provider.sign_in(url, login))
+        parts = urlsplit(await provider.sign_in(url, login, jar))
         status, _, location = await self.ask("GET", f"{parts.path}?{parts.query}")
         assert status == 303, location
         return location.removeprefix(self.url)
@@ -112,8 +114,7 @@ def self_posting(form: Form) -> str:
 
 
 def provider_signer() -> Signer:
-    now = datetime.now(UTC)
-    return Signer.make(rsa_signer().key, now - timedelta(days=1), now + timedelta(days=300))
+    return signer_at(datetime.now(UTC))
 
 
 async def signs_in(product: WholeProduct, provider: SamlProvider, email: str) -> VisitedBrowser:

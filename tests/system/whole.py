@@ -6,12 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from threading import Thread
+from typing import IO, Any
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import Gateway, Person, sign_up
@@ -19,6 +20,7 @@ from shared.cli.embedded import free_port
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
 from shared.process import Product, process
+from tests.system.renewing import RenewingGateway
 from tests.world import Databases
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,26 +44,29 @@ async def whole_product(
     clock: MovableClock | None = None,
     host: str = "127.0.0.1",
     product: Product = PRODUCT,
+    urls: Mapping[str, str] | None = None,
     **more: Any,
 ) -> AsyncIterator[WholeProduct]:
-    """The product in one process; with other settings than the usual ones, or services that reach elsewhere, where they are given."""
+    """The product in one process, on databases of its own or those that it is given; with other settings than the usual ones, or services that reach elsewhere, where they are given."""
     sockets = {name: f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
     port = free_port()
     addresses = sockets | {"gateway": f"tcp://127.0.0.1:{port}"}
-    settings = Settings(
-        secrets=secrets or Secrets.generate(),
-        database_urls={name: await databases.fresh(PRODUCT.service(name)) for name in PRODUCT.storing},
-        listens=addresses,
-        urls=addresses,
-        admin_listen=f"tcp://127.0.0.1:{free_port()}",
-        public_url=f"http://{host}:{port}",
-        mail=f"file://{folder}/mail",
-        pool_size=5,
-        **more,
-    )
     clock = clock or MovableClock()
-    async with process(product, settings, clock=clock), Gateway(settings.public_url) as gateway:
-        yield WholeProduct(gateway, settings, clock)
+    services = [] if urls else map(PRODUCT.service, PRODUCT.storing)
+    async with databases.lent(services) as lent:
+        settings = Settings(
+            secrets=secrets or Secrets.generate(),
+            database_urls=urls or lent,
+            listens=addresses,
+            urls=addresses,
+            admin_listen=f"tcp://127.0.0.1:{free_port()}",
+            public_url=f"http://{host}:{port}",
+            mail=f"file://{folder}/mail",
+            pool_size=5,
+            **more,
+        )
+        async with process(product, settings, clock=clock), RenewingGateway(settings.public_url) as gateway:
+            yield WholeProduct(gateway, settings, clock)
 
 
 @dataclass
@@ -109,6 +114,13 @@ async def a_told_webhook(cast: Cast) -> tuple[str, str]:
     return webhook, log[0]["id"]
 
 
+def _written(said: IO[str], into: Path) -> None:
+    with into.open("a") as log:
+        for line in said:
+            log.write(line)
+            log.flush()
+
+
 @contextmanager
 def started(*arguments: str, data: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     """`tenantry up …` as its own process, up; ended by SIGTERM unless the test ended it."""
@@ -142,6 +154,8 @@ def started(*arguments: str, data: Path, port: int) -> Iterator[subprocess.Popen
                 break
         else:
             raise AssertionError("it didn't come up:\n" + "".join(said))
+        # Whoever writes into a pipe that nobody reads stands still once it is full.
+        Thread(target=_written, args=(child.stdout, data.with_suffix(".log")), daemon=True).start()
         yield child
     finally:
         if child.poll() is None:

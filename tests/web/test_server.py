@@ -291,3 +291,28 @@ def test_an_address_is_read_and_written(text: str, address: Address) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no address"):
         Address.parse(text)
+
+
+APART = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+
+
+async def test_a_long_body_that_comes_apart_from_its_head_is_no_head_of_the_next_request() -> None:
+    limits = Limits(header_bytes=1024, url_bytes=1024)
+    async with serving(length, limits) as listening, wire(listening.port) as client:
+        client.send(APART % 5000)
+        assert (await client.answer()).status == 100
+        client.send(b"a" * 5000)
+        assert (await client.answer()).body == b"5000"
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await client.answer()).body == b"0"
+
+
+async def test_a_connection_whose_last_body_came_apart_from_its_head_is_idle_after_the_answer() -> None:
+    async with serving(length) as listening, wire(listening.port) as client:
+        client.send(APART % 5)
+        assert (await client.answer()).status == 100
+        client.send(b"hello")
+        assert (await client.answer()).body == b"5"
+        async with asyncio.timeout(PATIENCE):
+            await listening.drain(6 * PATIENCE)
+        assert await client.rest() == b""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.events import Envelope
+from shared.events import ERASED_EVENT, Envelope
 
 DAYS_WHILE_UNKNOWN = 30
+MOST_NAMES = 20
+PERSON = re.compile(r"\busr_[0-9a-hjkmnp-tv-z]{26}\b")
 
 TARGETS: tuple[tuple[str, str, str], ...] = (
     ("member", "user_id", "name"),
@@ -58,8 +61,9 @@ class Person:
 
 
 def is_recorded(envelope: Envelope) -> bool:
-    """Facts are; what services ask of each other isn't a fact."""
-    return not envelope.type.startswith("courier.mail.")
+    """Facts are. What services ask of each other isn't one; nor is what audit says of the log itself, which would never come to an end; nor what was emptied."""
+    asked_or_own = envelope.type.startswith(("courier.mail.", "audit.head.", "audit.organization."))
+    return not asked_or_own and envelope.type != ERASED_EVENT.format(envelope.source)
 
 
 def fact_of(envelope: Envelope) -> Fact:
@@ -117,6 +121,11 @@ def person_in(envelope: Envelope) -> Person | None:
 def organization_in(envelope: Envelope) -> str | None:
     """The organization in which a person's own event happened, when it says so."""
     return _text(envelope.data.get("org_id"))
+
+
+def mentioned_in(subject: str, data: str) -> set[str]:
+    """The persons whom an entry is about or mentions, by their ids in its JSON; so many that a sentence can still name them."""
+    return set(list(dict.fromkeys(PERSON.findall(f"{subject} {data}")))[:MOST_NAMES])
 
 
 def shown_since(days: int | None, now: datetime) -> datetime:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from services.audit import store
 from services.audit.rules import entries as rules
@@ -16,8 +16,8 @@ from services.audit.store import Wanted
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import Read, Row
 from shared.errors import Problem
-from shared.fields import Message, Nothing, View
-from shared.ids import ApiKeyId, AuditId, UserId
+from shared.fields import Message, Moment, Nothing, View
+from shared.ids import ApiKeyId, AuditId, ScimTokenId, UserId
 from shared.paging import Cursors, ListQuery, Page
 from shared.service import Ctx
 
@@ -29,7 +29,7 @@ SEARCH = (
     " `event:evt_…`, `request:…`, `auth:otp` (how they had signed in, RFC 8176), `created:>2026-11-01` (`<`, `>=`, `<=`, a day, or `a..b`). A minus excludes; quotes keep words together."
 )
 MOST_BARS = 2000
-Moment = Annotated[AwareDatetime | None, Field(description="RFC 3339 with a zone.")]
+WithZone = Annotated[Moment | None, Field(description="RFC 3339 with a zone.")]
 
 
 class ActorView(View):
@@ -41,7 +41,7 @@ class ActorView(View):
 
 
 class AuditEntry(View):
-    """One event, as it is kept for ever. `hash` covers `previous_hash` and everything but `actor`, which only adds the name."""
+    """One event, as it is kept for ever. `hash` covers `previous_hash` and everything but `actor` and `people`, which only add names."""
 
     id: AuditId
     org_id: str
@@ -64,6 +64,12 @@ class AuditEntry(View):
     correlation_id: str | None
     causation_id: str | None
     data: dict[str, Any]
+    people: Annotated[
+        dict[str, str],
+        Field(
+            description="The names of the members that the entry is about or mentions, by id, as they were last known here."
+        ),
+    ]
     previous_hash: str
     hash: str
 
@@ -74,10 +80,10 @@ class Filter(Message):
     action: Annotated[Action | None, Field(description="An event type, or the beginning of some: `org.member.*`.")] = (
         None
     )
-    actor: UserId | ApiKeyId | None = None
+    actor: UserId | ApiKeyId | ScimTokenId | None = None
     target: Annotated[str | None, StringConstraints(max_length=200)] = None
-    since: Annotated[Moment, Field(alias="from")] = None
-    until: Annotated[Moment, Field(alias="to")] = None
+    since: Annotated[WithZone, Field(alias="from")] = None
+    until: Annotated[WithZone, Field(alias="to")] = None
     q: Annotated[Text | None, Field(description=SEARCH)] = None
 
 
@@ -100,7 +106,7 @@ class Histogram(View):
     """The newest interval last. `truncated`: there are older ones."""
 
     interval: Interval
-    bars: Sequence[Bar]
+    bars: tuple[Bar, ...]
     truncated: bool
 
 
@@ -118,9 +124,9 @@ async def list_audit_entries(ctx: Ctx, query: FindEntries) -> Page[AuditEntry]:
     before = None if position is None else int(position[0])
     async with ctx.read() as read:
         found = await wanted(ctx, read, query)
-        rows = await store.entries(read, found, before, query.limit + 1)
+        views = await views_of(read, found.org_id, await store.entries(read, found, before, query.limit + 1))
         total = await store.count(read, found)
-    return cursors.page([view_of(row) for row in rows], query, lambda entry: [entry.number], total)
+    return cursors.page(views, query, lambda entry: [entry.number], total)
 
 
 async def count_audit_entries(ctx: Ctx, query: CountEntries) -> Histogram:
@@ -135,9 +141,10 @@ async def read_audit_entry(ctx: Ctx, which: WhichEntry) -> AuditEntry:
     """One entry."""
     async with ctx.read() as read:
         row = await store.entry(read, ctx.actor.org(), which.entry_id, await shown_since(ctx, read))
-    if row is None:
-        raise Problem("not_found")
-    return view_of(row)
+        if row is None:
+            raise Problem("not_found")
+        (view,) = await views_of(read, ctx.actor.org(), [row])
+    return view
 
 
 async def wanted(ctx: Ctx, read: Read, asked: Filter) -> Wanted:
@@ -159,7 +166,7 @@ async def wanted(ctx: Ctx, read: Read, asked: Filter) -> Wanted:
 async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """Audit's actions for this actor."""
     allowed = ctx.actor.org_id is not None and ctx.actor.role == "admin"
-    because = None if allowed else Because(kind="role", detail="Only an Admin reads the audit log.")
+    because = None if allowed else Because(kind="role", roles=["admin"], detail="Only an Admin reads the audit log.")
     return Capabilities(capabilities=[Capability(action="audit.read", allowed=allowed, because=because)])
 
 
@@ -167,8 +174,18 @@ async def shown_since(ctx: Ctx, read: Read) -> datetime:
     return rules.shown_since(await store.days_shown(read, ctx.actor.org()), ctx.now)
 
 
-def view_of(row: Row) -> AuditEntry:
+async def views_of(read: Read, org_id: str, rows: Sequence[Row]) -> list[AuditEntry]:
+    """Entries with the names of all whom they mention."""
+    mentioned = {row["id"]: rules.mentioned_in(row["subject"], row["data"]) for row in rows}
+    names = await store.names_of(read, org_id, sorted(set().union(*mentioned.values())))
+    return [
+        view_of(row, {user_id: names[user_id] for user_id in sorted(mentioned[row["id"]]) if user_id in names})
+        for row in rows
+    ]
+
+
+def view_of(row: Row, people: Mapping[str, str]) -> AuditEntry:
     fields = dict(row)
     name, email = fields.pop("actor_name"), fields.pop("actor_email")
     actor = ActorView(id=row["actor_id"], name=name, email=email) if row["actor_id"] else None
-    return AuditEntry(**{**fields, "data": orjson.loads(row["data"])}, actor=actor)
+    return AuditEntry(**{**fields, "data": orjson.loads(row["data"])}, actor=actor, people=dict(people))

@@ -12,9 +12,10 @@ import orjson
 from pydantic_core import to_json
 
 from services.audit import store
-from services.audit.usecases.entries import AuditEntry, Filter, view_of, wanted
+from services.audit.usecases.entries import AuditEntry, Filter, views_of, wanted
 from shared.audit_chain import Head, sign
 from shared.auth import private_key
+from shared.events.audit import ExportBegun
 from shared.operations import Accepted, Operation, Piece, Progress, begin
 from shared.service import Ctx
 
@@ -41,12 +42,13 @@ async def export_audit_entries(ctx: Ctx, asked: ExportEntries) -> Accepted:
     async with ctx.tx() as tx:
         found = await wanted(ctx, tx, asked)
         number, digest = await store.end_of(tx, ctx.actor.org())
-        given = {
-            "filter": asked.model_dump(mode="json", by_alias=True, exclude={"format"}),
-            "until": number,
-            "digest": digest,
-        }
-        return await begin(ctx, tx, CSV if asked.format == "csv" else NDJSON, given, await store.count(tx, found))
+        narrowed = asked.model_dump(mode="json", by_alias=True, exclude={"format"})
+        given = {"filter": narrowed, "until": number, "digest": digest}
+        kind = CSV if asked.format == "csv" else NDJSON
+        begun = await begin(ctx, tx, kind, given, await store.count(tx, found))
+        told = {name: value for name, value in narrowed.items() if value is not None}
+        await tx.emit(ExportBegun(org_id=ctx.actor.org(), operation_id=begun.body.id, of="audit_entries", filter=told))
+        return begun
 
 
 async def export_ndjson(ctx: Ctx, piece: Piece) -> Progress:
@@ -82,7 +84,7 @@ async def _next(ctx: Ctx, piece: Piece) -> list[AuditEntry]:
     async with ctx.tx() as tx:
         found = await wanted(ctx, tx, Filter(**piece.input["filter"]))
         rows = await store.entries_from(tx, found, piece.memory.get("number", 0), piece.input["until"], PIECE)
-    return [view_of(row) for row in rows]
+        return await views_of(tx, piece.org_id, rows)
 
 
 def _more(piece: Piece, entries: Sequence[AuditEntry], content: bytes) -> Progress:

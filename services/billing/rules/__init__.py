@@ -82,13 +82,18 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of what a change costs; negative is in the customer's favour. `days` of `of_days` when it is a share."""
+    """One line of what a change costs; negative is in the customer's favour. `days` of `of_days` when it is a share.
+
+    `text` is what stands on paper; `plan` is whose price it is, `interval` a whole one that is paid for.
+    """
 
     kind: Literal["unused", "charge", "balance", "kept"]
     text: str
     amount: int
     days: int | None = None
     of_days: int | None = None
+    plan: str | None = None
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,8 @@ def plan_change(
 ) -> Change:
     """What changing to `target` would mean. An upgrade is at once, a downgrade of a paid period at its end, unless `when` says otherwise."""
     if current.price is None or target.price is None:
-        plan = target.name if target.price is None else current.name
-        raise Problem("by_contract", f"{plan} is agreed by contract.")
+        agreed = target if target.price is None else current
+        raise Problem("by_contract", f"{agreed.name} is agreed by contract.", meta={"plan": agreed.plan})
     direction = direction_of(subscription, current, target)
     if when is None:
         at_once = not subscription.paid or direction == "upgrade" or (direction == "interval" and _is_longer(target))
@@ -164,7 +169,8 @@ def plan_change(
     if when == "now":
         return _change_now(now, subscription, current, target, direction)
     if subscription.period_end is None:
-        raise Problem("conflict", f"{current.name} has no end to wait for.", remedy=['Send "when": "now".'])
+        told, remedy = {"because": "no_period", "plan": current.plan}, ['Send "when": "now".']
+        raise Problem("conflict", f"{current.name} has no end to wait for.", meta=told, remedy=remedy)
     return Change(
         target=target,
         direction=direction,
@@ -187,7 +193,8 @@ def plan_change(
 def in_currency(subscription: Subscription, currency: str) -> Subscription:
     """A currency is chosen once, before there is money in another."""
     if currency != subscription.currency and (subscription.paid or subscription.credit or subscription.price is None):
-        raise Problem("conflict", f"The subscription is paid in {subscription.currency}.")
+        told = {"because": "another_currency", "currency": subscription.currency}
+        raise Problem("conflict", f"The subscription is paid in {subscription.currency}.", meta=told)
     return replace(subscription, currency=currency)
 
 
@@ -197,7 +204,8 @@ def direction_of(subscription: Subscription, current: Terms, target: Terms) -> D
     if subscription.trialing:
         return "conversion"
     if not current.price or target.interval == current.interval:
-        raise Problem("conflict", f"The organization is on {current.name} already.")
+        told = {"because": "same_plan", "plan": current.plan}
+        raise Problem("conflict", f"The organization is on {current.name} already.", meta=told)
     return "interval"
 
 
@@ -214,12 +222,13 @@ def _change_now(
     if subscription.paid and subscription.period_end is not None:
         left, days = days_left(subscription.period_start, subscription.period_end, now)
         unused = share(subscription.price or 0, left, days)
-        lines.append(Line("unused", f"Unused time on {current.name}", -unused, left, days))
+        lines.append(Line("unused", f"Unused time on {current.name}", -unused, left, days, current.name))
     if keeps_period:
         text = f"{target.name} for the rest of the period"
-        lines.append(Line("charge", text, share(target.price or 0, left, days), left, days))
+        lines.append(Line("charge", text, share(target.price or 0, left, days), left, days, target.name))
     elif target.price:
-        lines.append(Line("charge", f"{target.name}, one {target.interval}", target.price))
+        text = f"{target.name}, one {target.interval}"
+        lines.append(Line("charge", text, target.price, plan=target.name, interval=target.interval))
     if subscription.credit:
         lines.append(Line("balance", "Credit", -subscription.credit))
     due_now, credit = settle(tuple(lines))
@@ -304,7 +313,7 @@ def begin_trial(
 ) -> Subscription:
     """A trial costs nothing; its period is its length."""
     if subscription.plan != free_plan or subscription.trialing:
-        raise Problem("conflict", "A trial starts from the free plan only.")
+        raise Problem("conflict", "A trial starts from the free plan only.", meta={"because": "not_on_free_plan"})
     ends_at = now + length
     return replace(
         subscription,

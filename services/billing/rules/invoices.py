@@ -58,7 +58,11 @@ def credit_note(invoice: Amounts, credited: Amounts, net: int | None) -> Amounts
     left = invoice - credited
     net = left.net if net is None else net
     if left.net <= 0:
-        raise Problem("conflict", "Nothing is left of this invoice to be credited.")
+        raise Problem("conflict", "Nothing is left of this invoice to be credited.", meta={"because": "nothing_left"})
     if not 0 < net <= left.net:
-        raise Problem("conflict", "A credit note is over more than nothing, and at most what is left of its invoice.")
+        raise Problem(
+            "conflict",
+            "A credit note is over more than nothing, and at most what is left of its invoice.",
+            meta={"because": "amount"},
+        )
     return Amounts(net, share(invoice.tax, credited.net + net, invoice.net) - credited.tax)

@@ -6,6 +6,7 @@ accounts for the tax (Art. 44 and 196 of Directive 2006/112/EC); who names no va
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -63,9 +64,9 @@ def tax_of(seller: str, customer: str | None, vat_id: str | None, rates: Mapping
 
 def vat_id_of(country: str, text: str) -> str | None:
     """The id in its one spelling, with the country's prefix; None when no such id can exist there. Outside the Union any id is taken as it is."""
-    compact = "".join(letter for letter in text.upper() if letter.isalnum())
+    compact = "".join(letter for letter in unicodedata.normalize("NFKC", text).upper() if letter.isalnum())
     if country not in UNION:
         return compact if 4 <= len(compact) <= 20 else None
     prefix = PREFIXES.get(country, country)
     wanted = compact if compact.startswith(prefix) else prefix + compact
-    return wanted if vat.is_valid(wanted) else None
+    return wanted if wanted.isascii() and vat.is_valid(wanted) else None

@@ -46,6 +46,11 @@ def days_of(first: date, last: date, author: int, viewer: int, turns: Sequence[T
     return held
 
 
+def first_forecast(began: date) -> date:
+    """The first day whose forecast compares with a day on which there was anybody: any sooner, the founding itself would be taken for growth."""
+    return began + timedelta(days=LOOKS_BACK)
+
+
 def expected(then: int, now: int, days_between: int, days_ahead: int) -> int:
     """If it goes on as it went: a straight line through two days, half up, never below nothing."""
     if days_between <= 0:

@@ -65,7 +65,7 @@ async def save_subscription(
     """Writes the next version of a locked subscription."""
     saved = replace(changed, version=changed.version + 1, changed_by=by, changed_at=now)
     if await tx.run(UPDATE, *asdict(saved).values(), next_step_at) != 1:
-        raise Problem("conflict", "The subscription has changed meanwhile.")
+        raise Problem("conflict", "The subscription has changed meanwhile.", meta={"because": "changed_meanwhile"})
     return saved
 
 

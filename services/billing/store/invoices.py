@@ -152,6 +152,15 @@ async def one(read: Read, org_id: str, invoice_id: str) -> Row | None:
     return await read.row(ONE, org_id, invoice_id)
 
 
+async def notes_on(read: Read, org_id: str, invoice_id: str) -> list[Row]:
+    """The credit notes that correct an invoice, the oldest first."""
+    return await read.rows(
+        "select id, name, issued_at, net + tax as total from invoices where org_id = $1 and corrects = $2 order by id",
+        org_id,
+        invoice_id,
+    )
+
+
 async def exists(read: Read, org_id: str, invoice_id: str) -> bool:
     return bool(await read.value("select true from invoices where org_id = $1 and id = $2", org_id, invoice_id))
 
@@ -196,4 +205,4 @@ async def pay(tx: Tx, org_id: str, invoice_id: str, paid_at: datetime, reference
             by,
         )
     except asyncpg.UniqueViolationError:
-        raise Problem("already_exists", "This invoice is paid already.") from None
+        raise Problem("already_exists", "This invoice is paid already.", meta={"because": "paid"}) from None

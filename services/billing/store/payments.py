@@ -36,6 +36,13 @@ join invoices on invoices.org_id = attempts.org_id and invoices.id = attempts.in
 KEEP_METHOD = """
 update payers set method_id = $2, brand = $3, last4 = $4, expires = $5, looked_at = $6 where org_id = $1
 """
+LAST_FAILED = """
+select newest.ended_at as at, coalesce(newest.reason, '') as reason, collections.try_at as next_try_at from (
+    select * from attempts where org_id = $1 and invoice_id = $2 order by started_at desc limit 1
+) as newest
+left join collections on collections.org_id = newest.org_id and collections.invoice_id = newest.invoice_id
+where newest.state = 'failed'
+"""
 UNSEEN = f"""{ATTEMPTS} where attempts.state = 'succeeded' and attempts.started_at >= $1 and attempts.ended_at < $2
 and (attempts.seen_at is null or attempts.seen_at < $3)
 """
@@ -168,6 +175,11 @@ async def under_way(read: Read, org_id: str, invoice_id: str) -> Kept | None:
         invoice_id,
     )
     return None if row is None else _kept(row)
+
+
+async def last_failed(read: Read, org_id: str, invoice_id: str) -> Row | None:
+    """How the newest attempt failed, and when the next one is due by itself; None unless the newest failed."""
+    return await read.row(LAST_FAILED, org_id, invoice_id)
 
 
 async def lock_attempt(tx: Tx, attempt_id: str) -> Kept | None:

@@ -30,6 +30,7 @@ HELD = """
 select count(*) filter (where kind = 'author') as author, count(*) filter (where kind = 'viewer') as viewer
 from slot_spans where org_id = $1 and taken_at < $2 and (freed_at is null or freed_at >= $2)
 """
+BEGAN = "select min(taken_at) from slot_spans where org_id = $1"
 HOLDERS = """
 select holder_id, kind, taken_at, taken_by, freed_at, freed_by from slot_spans
 where org_id = $1 and taken_at < $2 and (freed_at is null or freed_at >= $2) and ($3::text is null or kind = $3)
@@ -53,6 +54,12 @@ async def held_before(read: Read, org_id: str, moment: datetime) -> tuple[int, i
     """Author and viewer slots that were held at a moment."""
     row = await read.row(HELD, org_id, moment)
     return (row["author"], row["viewer"]) if row else (0, 0)
+
+
+async def began(read: Read, org_id: str) -> datetime | None:
+    """When the first slot was taken."""
+    found: datetime | None = await read.value(BEGAN, org_id)
+    return found
 
 
 async def holders(

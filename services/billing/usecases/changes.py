@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from services.billing import rules, store
 from services.billing.rules.invoices import lines_of_change
+from services.billing.rules.tax import Tax
 from services.billing.store.invoices import overdue
 from services.billing.usecases.details import tax_for
 from services.billing.usecases.issuing import issue_invoice, taxed
@@ -61,13 +61,25 @@ class TargetView(View):
 
 
 class MoneyLine(View):
-    """One part of what the change costs; negative amounts are in your favour. `days` of `of_days` for a share of a period."""
+    """One part of what the change costs; negative amounts are in your favour. `days` of `of_days` for a share of a period.
+
+    `plan_name` is whose price it is, `interval` the whole period that is paid for; `text` is what will stand on the invoice.
+    """
 
     kind: Literal["unused", "charge", "balance", "kept"]
     text: str
     amount: Money
     days: int | None
     of_days: int | None
+    plan_name: str | None
+    interval: rules.Interval | None
+
+
+class ForeseenInvoice(NextInvoice):
+    """`amount` without tax, the tax of today on it, and what the invoice will be over."""
+
+    tax: Money
+    total: Money
 
 
 class MoneyEffects(View):
@@ -80,8 +92,8 @@ class MoneyEffects(View):
     tax: Money
     total_now: Money
     credit: Money
-    next_invoice: NextInvoice | None
-    lines: Sequence[MoneyLine]
+    next_invoice: ForeseenInvoice | None
+    lines: tuple[MoneyLine, ...]
 
 
 class ResourceEffects(OrgEffects, SharingEffects):
@@ -107,8 +119,8 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
     async with ctx.read() as read:
         before = known(await store.subscription(read, ctx.actor.org()))
         change = await _plan(ctx, read, before, wanted)
-        tax = taxed(await tax_for(ctx, read, before.org_id), change.due_now)
-    subscription = change.after
+        taxation = await tax_for(ctx, read, before.org_id)
+    subscription, tax = change.after, taxed(taxation, change.due_now)
     return ChangePreview(
         fingerprint=_fingerprint(before, change, effects, tax),
         target=TargetView(
@@ -120,7 +132,7 @@ async def preview_change(ctx: Ctx, wanted: ChangeTarget) -> ChangePreview:
         direction=change.direction,
         effective=change.effective,
         effective_at=change.effective_at,
-        money=_money(subscription, change, tax),
+        money=_money(subscription, change, taxation),
         resources=ResourceEffects.model_validate({**dict(effects.org), **dict(effects.sharing)}, by_name=True),
     )
 
@@ -157,7 +169,7 @@ async def cancel_scheduled_change(ctx: Ctx, _: Nothing) -> None:
         before = await catch_up(ctx, tx, known(await store.lock_subscription(tx, ctx.actor.org())))
         ctx.check_version(before.version, before.changed_by, before.changed_at)
         if (dropped := scheduled(before)) is None:
-            raise Problem("not_found", "No change is scheduled.")
+            raise Problem("not_found", "No change is scheduled.", meta={"because": "nothing_scheduled"})
         after = await save(ctx, tx, rules.without_schedule(before))
         await tx.emit(ChangeCancelled(org_id=after.org_id, subscription=told(after), change=dropped))
 
@@ -178,12 +190,23 @@ async def _plan(ctx: Ctx, read: Read, subscription: rules.Subscription, wanted: 
     current = await current_terms(ctx, read, subscription)
     subscription = rules.in_currency(subscription, wanted.currency or subscription.currency)
     if not plan.sold_in(subscription.currency):
-        raise invalid("/currency", "unknown_currency", f"{plan.name} isn't sold in {subscription.currency}.")
+        raise invalid(
+            "/currency",
+            "unknown_currency",
+            f"{plan.name} isn't sold in {subscription.currency}.",
+            plan=plan.id,
+            currency=subscription.currency,
+        )
     target = catalogue.terms(plan.id, wanted.interval, subscription.currency)
     change = rules.plan_change(ctx.now, subscription, current, target, wanted.when)
     if change.direction == "upgrade" and (late := await overdue(read, subscription.org_id, ctx.now)):
         numbers = ", ".join(row["name"] for row in late)
-        raise Problem("conflict", f"{numbers} is to be paid first.", remedy=["Pay what is overdue, then upgrade."])
+        raise Problem(
+            "conflict",
+            f"{numbers} is to be paid first.",
+            remedy=["Pay what is overdue, then upgrade."],
+            meta={"because": "overdue", "invoices": [row["name"] for row in late]},
+        )
     return change
 
 
@@ -199,10 +222,16 @@ def _fingerprint(subscription: rules.Subscription, change: rules.Change, effects
     return rules.fingerprint(facts)
 
 
-def _money(subscription: rules.Subscription, change: rules.Change, tax: int) -> MoneyEffects:
-    invoice = None
+def _money(subscription: rules.Subscription, change: rules.Change, taxation: Tax | None) -> MoneyEffects:
+    invoice, tax = None, taxed(taxation, change.due_now)
     if change.next_invoice_at is not None and change.next_invoice is not None:
-        invoice = NextInvoice(at=change.next_invoice_at, amount=money(subscription, change.next_invoice))
+        coming = taxed(taxation, change.next_invoice)
+        invoice = ForeseenInvoice(
+            at=change.next_invoice_at,
+            amount=money(subscription, change.next_invoice),
+            tax=money(subscription, coming),
+            total=money(subscription, change.next_invoice + coming),
+        )
     return MoneyEffects(
         due_now=money(subscription, change.due_now),
         tax=money(subscription, tax),
@@ -216,6 +245,8 @@ def _money(subscription: rules.Subscription, change: rules.Change, tax: int) -> 
                 amount=money(subscription, line.amount),
                 days=line.days,
                 of_days=line.of_days,
+                plan_name=line.plan,
+                interval=line.interval,
             )
             for line in change.lines
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -43,7 +42,7 @@ class TestClock(View):
 
 
 class TestClocks(View):
-    data: Sequence[TestClock]
+    data: tuple[TestClock, ...]
 
 
 async def list_test_clocks(ctx: Ctx, _: Nothing) -> TestClocks:

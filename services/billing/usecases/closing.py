@@ -1,17 +1,24 @@
-"""Before billing forgets an organization: what was invoiced is put where the law wants it kept, and in time it goes from there too."""
+"""Before billing forgets an organization: what was invoiced is put where the law wants it kept, and in time it goes from there too. The payment provider forgets it as well."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+import structlog
 
+from services.billing.rules.payments import Refused, UnknownOutcome
 from services.billing.store import closing
+from services.billing.usecases.own import own
 from shared.db import Tx
 from shared.fields import Money, Nothing, View
 from shared.service import Ctx
+
+log = structlog.get_logger()
+
+AT_ONCE = 20
+LONGEST_WAIT = timedelta(hours=12)
 
 
 class KeptInvoice(View):
@@ -28,7 +35,7 @@ class KeptInvoice(View):
 
 
 class KeptInvoices(View):
-    data: Sequence[KeptInvoice]
+    data: tuple[KeptInvoice, ...]
 
 
 async def list_kept_invoices(ctx: Ctx, _: Nothing) -> KeptInvoices:
@@ -51,9 +58,33 @@ def _kept(row: dict[str, Any], content: dict[str, Any]) -> KeptInvoice:
     )
 
 
-async def keep_invoices(ctx: Ctx, tx: Tx, org_id: str) -> bool:
+async def keep_what_stays(ctx: Ctx, tx: Tx, org_id: str) -> bool:
+    """Its invoices, and who it is at the provider until that has forgotten it."""
     await closing.keep_invoices(tx, org_id)
+    await closing.keep_customer(tx, org_id, ctx.now)
     return True
+
+
+async def forget_customers(ctx: Ctx) -> None:
+    """The job: removes customers of erased organizations at the provider, until it says that they are gone."""
+    provider = own(ctx).provider
+    if not provider.collects:
+        return
+    async with ctx.read() as read:
+        due = await closing.departed_customers(read, ctx.now, AT_ONCE)
+    gone, waiting = [], []
+    for customer_id, tries in due:
+        try:
+            await provider.remove_customer(customer_id)
+            gone.append(customer_id)
+        except (UnknownOutcome, Refused) as why:
+            log.warning("a customer can't be removed at the provider yet", customer=customer_id, why=str(why))
+            waiting.append((customer_id, ctx.now + min(timedelta(minutes=2**tries), LONGEST_WAIT)))
+    async with ctx.tx() as tx:
+        for customer_id in gone:
+            await closing.forget_customer(tx, customer_id)
+        for customer_id, at in waiting:
+            await closing.try_again(tx, customer_id, at)
 
 
 async def forget_kept_invoices(ctx: Ctx) -> None:

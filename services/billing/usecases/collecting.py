@@ -231,6 +231,7 @@ async def refuse_while_collecting(tx: Tx, org_id: str, invoice_id: str) -> None:
             "conflict",
             f"{kept.attempt.invoice} is being collected{until}.",
             remedy=["Look again when that has ended; a charge takes a moment, a page in the browser up to an hour."],
+            meta={"because": "being_collected", "invoice": kept.attempt.invoice},
         )
 
 

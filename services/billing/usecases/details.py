@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -41,7 +40,7 @@ class DetailsView(Versioned):
     """
 
     company: str
-    address: Sequence[str]
+    address: tuple[str, ...]
     country: str | None
     vat_id: str | None
     email: str
@@ -62,7 +61,7 @@ async def change_billing_details(ctx: Ctx, wanted: WantedDetails) -> DetailsView
         raise invalid("/country", "unknown_country", "Write the country's ISO 3166 code, e.g. DE.")
     vat_id = None if wanted.vat_id is None else vat_id_of(wanted.country, wanted.vat_id)
     if wanted.vat_id is not None and vat_id is None:
-        raise invalid("/vat_id", "vat_id", f"No such VAT id can exist in {wanted.country}.")
+        raise invalid("/vat_id", "vat_id", f"No such VAT id can exist in {wanted.country}.", country=wanted.country)
     org_id = ctx.actor.org()
     async with ctx.tx() as tx:
         await store.lock_details(tx, org_id)
@@ -94,7 +93,12 @@ async def change_billing_details(ctx: Ctx, wanted: WantedDetails) -> DetailsView
 async def known_details(read: Read, org_id: str) -> store.Details:
     details = await store.details(read, org_id)
     if details is None:
-        raise Problem("not_yet_consistent", "Billing hasn't heard of this organization yet.", retry_after=1)
+        raise Problem(
+            "not_yet_consistent",
+            "Billing hasn't heard of this organization yet.",
+            retry_after=1,
+            meta={"because": "not_heard_of"},
+        )
     return details
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,11 +11,11 @@ from pydantic import Field
 
 from services.billing.rules.invoices import standing
 from services.billing.store import invoices as store
+from services.billing.store import payments
 from services.billing.usecases.collecting import refuse_while_collecting
 from services.billing.usecases.dunning import recover
 from services.billing.usecases.issuing import as_told, issue_credit_note
 from services.billing.usecases.own_time import in_own_time, keep_own_time
-from services.billing.usecases.paper import draw
 from shared.db import EVERY_ORG, Row, Tx
 from shared.errors import Problem
 from shared.events.billing import InvoicePaid
@@ -57,23 +56,47 @@ class InvoiceLine(View):
 
 class PartyView(View):
     name: str
-    address: Sequence[str]
+    address: tuple[str, ...]
     country: str | None
     vat_id: str | None
 
 
+class CreditNote(View):
+    """What corrected an invoice; `total` is in your favour."""
+
+    id: InvoiceId
+    number: str
+    issued_at: datetime
+    total: Money
+
+
+class FailedCharge(View):
+    """The last time it couldn't be charged: `reason` is the payment provider's code, and `next_try_at` is null when it won't be tried again by itself."""
+
+    at: datetime
+    reason: str
+    next_try_at: datetime | None
+
+
 class InvoiceView(InvoiceSummary):
-    """One invoice as it was issued: nothing of it changes but its status."""
+    """One invoice as it was issued: nothing of it changes but what became of it.
+
+    `pay_to` is the account that a transfer goes to, quoting `number`. `failed_charge` is null unless it is to be paid and couldn't be charged.
+    """
 
     seller: PartyView
     customer: PartyView
     reference: str | None
     period_start: datetime
     period_end: datetime | None
-    lines: Sequence[InvoiceLine]
+    lines: tuple[InvoiceLine, ...]
     tax_kind: str
     tax_rate: int
     tax_note: str
+    pay_to: str | None
+    corrects_number: str | None
+    credit_notes: tuple[CreditNote, ...]
+    failed_charge: FailedCharge | None
 
 
 class ListInvoices(ListQuery):
@@ -113,7 +136,7 @@ class OperatorsInvoice(InvoiceSummary):
 
 
 class OperatorsInvoices(View):
-    data: Sequence[OperatorsInvoice]
+    data: tuple[OperatorsInvoice, ...]
 
 
 @in_own_time
@@ -131,10 +154,14 @@ async def list_invoices(ctx: Ctx, query: ListInvoices) -> Page[InvoiceSummary]:
 async def read_invoice(ctx: Ctx, which: WhichInvoice) -> InvoiceView:
     """One invoice, line by line."""
     row = await _known(ctx, which)
+    async with ctx.read() as read:
+        notes = await store.notes_on(read, row["org_id"], row["id"])
+        failed = await payments.last_failed(read, row["org_id"], row["id"])
     content: dict[str, Any] = orjson.loads(row["content"])
     period = content["period"]
+    summary = _summary(ctx, row)
     return InvoiceView(
-        **dict(_summary(ctx, row)),
+        **dict(summary),
         seller=_party(content["seller"], "name"),
         customer=_party(content["customer"], "company"),
         reference=content["customer"]["reference"],
@@ -147,18 +174,37 @@ async def read_invoice(ctx: Ctx, which: WhichInvoice) -> InvoiceView:
         tax_kind=content["tax"]["kind"],
         tax_rate=content["tax"]["rate"],
         tax_note=content["tax"]["note"],
+        pay_to=content["seller"]["bank"],
+        corrects_number=row["corrects_name"],
+        credit_notes=[
+            CreditNote(
+                id=note["id"],
+                number=note["name"],
+                issued_at=note["issued_at"],
+                total=Money(amount_minor=note["total"], currency=row["currency"]),
+            )
+            for note in notes
+        ],
+        failed_charge=FailedCharge(**dict(failed)) if failed is not None and summary.open.amount_minor else None,
     )
 
 
 async def read_invoice_pdf(ctx: Ctx, which: WhichInvoice) -> Answer[bytes]:
     """The same as a PDF: the same bytes every time."""
     row = await _known(ctx, which)
-    drawn = await asyncio.to_thread(draw, dict(row))
+    drawn = await asyncio.to_thread(_draw, dict(row))
     headers = {
         "Content-Type": "application/pdf",
         "Content-Disposition": f'attachment; filename="{row["name"]}.pdf"',
     }
     return Answer(drawn, headers)
+
+
+def _draw(row: dict[str, Any]) -> bytes:
+    """What draws it takes long to import: whoever asks for the first one waits for it, and not every start."""
+    from services.billing.usecases import paper
+
+    return paper.draw(row)
 
 
 async def list_all_invoices(ctx: Ctx, query: ListAllInvoices) -> OperatorsInvoices:
@@ -174,9 +220,17 @@ async def record_payment(ctx: Ctx, payment: RecordedPayment) -> OperatorsInvoice
         row = await _locked(tx, payment.number)
         await keep_own_time(ctx, tx, row["org_id"])
         if row["corrects"] is not None:
-            raise Problem("conflict", f"{payment.number} is a credit note.")
+            raise Problem(
+                "conflict",
+                f"{payment.number} is a credit note.",
+                meta={"because": "credit_note", "invoice": payment.number},
+            )
         if _status(ctx, row) not in ("open", "overdue"):
-            raise Problem("already_exists", f"Nothing is to be paid on {payment.number}.")
+            raise Problem(
+                "already_exists",
+                f"Nothing is to be paid on {payment.number}.",
+                meta={"because": "nothing_due", "invoice": payment.number},
+            )
         await refuse_while_collecting(tx, row["org_id"], row["id"])
         await store.pay(tx, row["org_id"], row["id"], ctx.now, payment.reference, payment.by)
         await tx.emit(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import get_currency_precision
 
 from services.billing import rules
 from services.billing import store as organizations
@@ -76,7 +76,11 @@ async def _mail(tx: Tx, org_id: str, to: str, issued: Invoice, collects: bool) -
 async def issue_credit_note(ctx: Ctx, tx: Tx, invoice: Row, net: int | None, reason: str, by: str) -> Invoice:
     """Corrects an invoice by the same legal entity, at the invoice's own tax."""
     if invoice["corrects"] is not None:
-        raise Problem("conflict", f"{invoice['name']} is a credit note itself.")
+        raise Problem(
+            "conflict",
+            f"{invoice['name']} is a credit note itself.",
+            meta={"because": "credit_note", "invoice": invoice["name"]},
+        )
     invoicing = (await on_offer(ctx, tx)).invoicing
     original: dict[str, Any] = orjson.loads(invoice["content"])
     seller = Seller.model_validate_json(orjson.dumps(original["seller"]))
@@ -181,8 +185,8 @@ def open_amount(invoice: Row) -> int:
 
 
 def written_amount(minor: int, currency: str) -> str:
-    """As a person reads it in a mail."""
-    return format_currency(Decimal(minor).scaleb(-get_currency_precision(currency)), currency, locale="en_GB")
+    """As a mail is told it; it says it in its reader's language."""
+    return f"{Decimal(minor).scaleb(-get_currency_precision(currency)):f} {currency}"
 
 
 def taxed(tax: Tax | None, net: int) -> int:

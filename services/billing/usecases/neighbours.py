@@ -6,7 +6,6 @@ The answers must be current, because an admin decides by them. When either is aw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,17 +44,17 @@ class LosingDashboard(View):
 
     dashboard_id: str
     title: str
-    losing: Sequence[PersonEffect]
+    losing: tuple[PersonEffect, ...]
     losing_count: int
-    through: Sequence[str] = ()
+    through: tuple[str, ...] = ()
 
 
 class GainingDashboard(View):
     dashboard_id: str
     title: str
-    gaining: Sequence[PersonEffect]
+    gaining: tuple[PersonEffect, ...]
     gaining_count: int
-    through: Sequence[str] = ()
+    through: tuple[str, ...] = ()
 
 
 class DomainEffect(View):
@@ -64,13 +63,17 @@ class DomainEffect(View):
 
 
 class OrgEffects(View):
-    groups_suspended: Sequence[GroupEffect]
-    groups_resumed: Sequence[GroupEffect]
+    """Groups are all counted, the first of them by name."""
+
+    groups_suspended: tuple[GroupEffect, ...]
+    groups_suspended_count: int
+    groups_resumed: tuple[GroupEffect, ...]
+    groups_resumed_count: int
     author_slots: SlotUse
     viewer_slots: SlotUse
-    losing_author_slot: Sequence[SlotLoser]
-    domains_suspended: Sequence[DomainEffect] = ()
-    domains_resumed: Sequence[DomainEffect] = ()
+    losing_author_slot: tuple[SlotLoser, ...]
+    domains_suspended: tuple[DomainEffect, ...] = ()
+    domains_resumed: tuple[DomainEffect, ...] = ()
 
 
 class AffectedLink(View):
@@ -83,13 +86,13 @@ class AffectedLink(View):
 class SharingEffects(View):
     """The first dashboards and links of each kind by name, and how many there are."""
 
-    dashboards_losing: Sequence[LosingDashboard] = Field(validation_alias="dashboards")
+    dashboards_losing: tuple[LosingDashboard, ...] = Field(validation_alias="dashboards")
     dashboards_losing_count: int = Field(validation_alias="dashboards_count")
-    dashboards_gaining: Sequence[GainingDashboard] = Field(validation_alias="gaining")
+    dashboards_gaining: tuple[GainingDashboard, ...] = Field(validation_alias="gaining")
     dashboards_gaining_count: int = Field(validation_alias="gaining_count")
-    links_suspended: Sequence[AffectedLink] = ()
+    links_suspended: tuple[AffectedLink, ...] = ()
     links_suspended_count: int = 0
-    links_resumed: Sequence[AffectedLink] = ()
+    links_resumed: tuple[AffectedLink, ...] = ()
     links_resumed_count: int = 0
 
 
@@ -127,5 +130,5 @@ async def _ask(ctx: Ctx, neighbour: str, question: dict[str, Any]) -> dict[str, 
         if why.code == "not_yet_consistent":
             raise
         detail = f"The service {neighbour} can't say now what this plan would do ({why.code})."
-        raise Problem("unavailable", detail, retry_after=2) from why
+        raise Problem("unavailable", detail, retry_after=2, meta={"because": "neighbour_away"}) from why
     return answer

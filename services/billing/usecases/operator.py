@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from services.billing import rules, store
 from services.billing.catalogue import Catalogue, PlanEntitlements, differences, faults_of
@@ -17,7 +16,7 @@ from services.billing.usecases.time import catch_up, for_each
 from shared.db import EVERY_ORG, Tx
 from shared.errors import FieldError, Problem, invalid
 from shared.events.billing import CatalogueApplied, EntitlementsChanged, OverrideGranted, SubscriptionMoved
-from shared.fields import Message, Money, Name, Nothing, View
+from shared.fields import Message, Moment, Money, Name, Nothing, View
 from shared.ids import OrgId
 from shared.service import Ctx
 
@@ -35,7 +34,7 @@ class ProposedCatalogue(Message):
 class CatalogueVerdict(View):
     version: int
     previous_version: int
-    differences: Sequence[str]
+    differences: tuple[str, ...]
     applied: bool
 
 
@@ -48,7 +47,7 @@ class PlanUse(View):
 class CatalogueInUse(View):
     version: int
     content: dict[str, Any]
-    used: Sequence[PlanUse]
+    used: tuple[PlanUse, ...]
 
 
 class WantedMove(Message):
@@ -66,13 +65,13 @@ class Move(View):
     org_id: str
     from_version: int
     plan: str
-    changes: Sequence[str]
+    changes: tuple[str, ...]
     because: str | None
 
 
 class Moves(View):
     version: int
-    moves: Sequence[Move]
+    moves: tuple[Move, ...]
     last: str | None
 
 
@@ -82,7 +81,7 @@ class WantedOverride(Message):
     org_id: OrgId
     entitlement: Annotated[str, Field(max_length=40)]
     value: bool | int | str
-    until: AwareDatetime
+    until: Moment
     reason: Name
     by: Name
 

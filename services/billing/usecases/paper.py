@@ -13,6 +13,8 @@ from babel.numbers import format_currency, format_decimal, get_currency_precisio
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
+from shared.lettering import drawable
+
 FONTS = Path(__file__).parents[3] / "shared" / "fonts"
 LOCALE = "en_GB"
 WIDTH = 170.0
@@ -41,7 +43,7 @@ class Sheet(FPDF):
     def say(self, text: str, *, size: float = 9, bold: bool = False, width: float = WIDTH) -> None:
         """A paragraph; the next stands below."""
         self.set_font("sans", "B" if bold else "", size)
-        self.multi_cell(width, size * 0.5, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.multi_cell(width, size * 0.5, drawable(self, text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def row(self, text: str, amount: str, *, bold: bool = False) -> None:
         """Words at the left, an amount at the right."""
@@ -50,7 +52,7 @@ class Sheet(FPDF):
             self.add_page()
             self.set_font("sans", "B" if bold else "", 9)
         top = self.get_y()
-        self.multi_cell(WIDTH - AMOUNT, 5.5, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.multi_cell(WIDTH - AMOUNT, 5.5, drawable(self, text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         bottom = self.get_y()
         self.set_xy(20 + WIDTH - AMOUNT, top)
         self.cell(AMOUNT, 5.5, amount, align="R")

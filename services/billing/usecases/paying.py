@@ -13,6 +13,7 @@ from services.billing.store import clocks, invoices, payments
 from services.billing.usecases.collecting import in_own_tx, new_attempt, settle
 from services.billing.usecases.details import known_details
 from services.billing.usecases.issuing import open_amount
+from services.billing.usecases.offer import on_offer
 from services.billing.usecases.own import own
 from services.billing.usecases.subscription import known
 from shared.db import EVERY_ORG, Tx
@@ -46,20 +47,30 @@ class MethodView(View):
 
 
 class PaymentMethodView(View):
-    """`provider` is `manual` where invoices are paid by transfer; `method` is what is charged otherwise, null before one was stored."""
+    """`provider` is `manual` where invoices are paid by transfer, to the account `pay_to`; `method` is what is charged otherwise, null before one was stored."""
 
     provider: str
     method: MethodView | None
+    pay_to: str | None
+    payment_days: int | None
 
 
 async def read_payment_method(ctx: Ctx, _: Nothing) -> PaymentMethodView:
-    """How the organization pays, and by what."""
+    """How the organization pays, by what, and within how many days."""
+    org_id = ctx.actor.org()
     async with ctx.read() as read:
-        payer = await payments.payer(read, ctx.actor.org())
+        payer = await payments.payer(read, org_id)
+        invoicing = (await on_offer(ctx, read)).invoicing
+        location = await invoices.location(read, org_id)
     method = None
     if payer is not None and payer["method_id"] is not None:
         method = MethodView(brand=payer["brand"], last4=payer["last4"], expires=payer["expires"])
-    return PaymentMethodView(provider=own(ctx).provider.name, method=method)
+    return PaymentMethodView(
+        provider=own(ctx).provider.name,
+        method=method,
+        pay_to=invoicing.seller_at(location).bank if invoicing else None,
+        payment_days=invoicing.payment_days if invoicing else None,
+    )
 
 
 async def open_page(ctx: Ctx, wanted: WantedPage) -> HostedPage:
@@ -110,12 +121,25 @@ async def _attempt_on_page(ctx: Ctx, tx: Tx, org_id: str, invoice_id: str) -> tu
     if invoice is None or payer is None:
         raise Problem("not_found")
     if await clocks.ahead(tx, org_id) is not None:
-        raise Problem("conflict", "This is a test organization: its invoices aren't collected.")
+        raise Problem(
+            "conflict",
+            "This is a test organization: its invoices aren't collected.",
+            meta={"because": "test_organization"},
+        )
     if not (amount := open_amount(invoice)):
-        raise Problem("conflict", f"Nothing is to be paid on {invoice['name']}.")
+        raise Problem(
+            "conflict",
+            f"Nothing is to be paid on {invoice['name']}.",
+            meta={"because": "nothing_due", "invoice": invoice["name"]},
+        )
     kept = await payments.under_way(tx, org_id, invoice_id)
     if kept is not None and (kept.page_until is None or kept.page_until <= ctx.now):
-        raise Problem("conflict", f"{invoice['name']} is being collected right now.", retry_after=30)
+        raise Problem(
+            "conflict",
+            f"{invoice['name']} is being collected right now.",
+            retry_after=30,
+            meta={"because": "being_collected", "invoice": invoice["name"]},
+        )
     if kept is not None and kept.page_until is not None:
         return kept.attempt, kept.page_url, kept.page_until
     attempt, until = new_attempt(ctx, invoice, payer, amount), ctx.now + rules.HOSTED_PAGE
@@ -159,6 +183,12 @@ async def _answered(asked: Awaitable[T]) -> T:
     try:
         return await asked
     except UnknownOutcome:
-        raise Problem("unavailable", "The payment provider doesn't answer.", retry_after=5) from None
+        raise Problem(
+            "unavailable", "The payment provider doesn't answer.", retry_after=5, meta={"because": "provider_silent"}
+        ) from None
     except Refused as why:
-        raise Problem("conflict", f"The payment provider refuses this ({why}).") from None
+        raise Problem(
+            "conflict",
+            f"The payment provider refuses this ({why}).",
+            meta={"because": "provider_refuses", "reason": str(why)},
+        ) from None

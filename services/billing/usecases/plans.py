@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.billing.catalogue import Plan, PlanEntitlements
 from services.billing.rules import Interval
 from services.billing.usecases.offer import on_offer
@@ -36,7 +34,7 @@ class PlanView(View):
     order: int
     by_contract: bool
     prices: PlanPrices
-    offers: Sequence[Offer]
+    offers: tuple[Offer, ...]
     entitlements: PlanEntitlements
 
 
@@ -46,7 +44,7 @@ class TrialOffer(View):
 
 
 class Plans(View):
-    data: Sequence[PlanView]
+    data: tuple[PlanView, ...]
     trial: TrialOffer
     catalogue_version: int
 

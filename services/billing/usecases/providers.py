@@ -22,6 +22,9 @@ class Provider(Protocol):
     async def add_customer(self, payer: Payer) -> str:
         """The customer's id there; the same one however often this is asked."""
 
+    async def remove_customer(self, customer_id: str) -> None:
+        """The customer is gone there, with what they paid by and whatever they subscribe to; also when they were gone before."""
+
     async def open_setup_page(self, customer_id: str, currency: str, back: str, key: str) -> str:
         """The address of a hosted page that takes a payment method."""
 
@@ -63,6 +66,9 @@ class Manual:
     async def add_customer(self, payer: Payer) -> str:
         raise _by_transfer()
 
+    async def remove_customer(self, customer_id: str) -> None:
+        raise _by_transfer()
+
     async def open_setup_page(self, customer_id: str, currency: str, back: str, key: str) -> str:
         raise _by_transfer()
 
@@ -91,7 +97,7 @@ class Manual:
         return PaymentsPage([], None)
 
     def read_message(self, body: bytes, signature: str, now: datetime) -> Told:
-        raise Problem("not_found", "No payment provider is set up.")
+        raise Problem("not_found", "No payment provider is set up.", meta={"because": "no_provider"})
 
     async def close(self) -> None:
         """Holds nothing."""
@@ -102,4 +108,5 @@ def _by_transfer() -> Problem:
         "conflict",
         "Invoices are paid by bank transfer: no payment provider is set up.",
         remedy=["Pay to the account that stands on the invoice."],
+        meta={"because": "by_transfer"},
     )

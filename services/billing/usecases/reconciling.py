@@ -48,7 +48,7 @@ class Reconciliation(View):
 class Drift(View):
     provider: str
     last: Reconciliation | None
-    differences: Sequence[Difference]
+    differences: tuple[Difference, ...]
 
 
 class AcceptedDrift(Message):

@@ -60,6 +60,13 @@ class Stripe:
         )
         return str(found.id)
 
+    async def remove_customer(self, customer_id: str) -> None:
+        try:
+            await _asked(self._client.v1.customers.delete_async(customer_id))
+        except Refused as refused:
+            if str(refused) != "resource_missing":
+                raise
+
     async def open_setup_page(self, customer_id: str, currency: str, back: str, key: str) -> str:
         page = await _asked(
             self._client.v1.checkout.sessions.create_async(

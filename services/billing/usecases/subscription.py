@@ -112,7 +112,12 @@ async def read_entitlements(ctx: Ctx, which: OfOrganization) -> Entitlements:
 
 def known(subscription: rules.Subscription | None) -> rules.Subscription:
     if subscription is None:
-        raise Problem("not_yet_consistent", "Billing hasn't heard of this organization yet.", retry_after=1)
+        raise Problem(
+            "not_yet_consistent",
+            "Billing hasn't heard of this organization yet.",
+            retry_after=1,
+            meta={"because": "not_heard_of"},
+        )
     return subscription
 
 

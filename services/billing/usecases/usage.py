@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from services.billing import store as subscriptions
-from services.billing.rules.usage import LOOKS_BACK, Held, SlotKind, days_of, expected, full_in
+from services.billing.rules.usage import LOOKS_BACK, Held, SlotKind, days_of, expected, first_forecast, full_in
 from services.billing.store import usage as store
 from services.billing.usecases.own_time import in_own_time
 from services.billing.usecases.subscription import known
@@ -60,14 +60,17 @@ class Forecast(View):
 class SlotUsage(View):
     """How many slots were held at the end of each day; today's is the present. `slot_days` is their sum.
 
+    The forecast needs 30 days of history; until then it is null, and `forecast_from` is the first day that has one.
+
     Who held them, and by which event, is listed per day at `/v1/usage/slot-holders`.
     """
 
-    days: Sequence[SlotDay]
+    days: tuple[SlotDay, ...]
     slot_days: SlotCounts
     now: SlotCounts
     limits: SlotLimits
-    forecast: Forecast
+    forecast: Forecast | None
+    forecast_from: date | None
 
 
 class ListHolders(ListQuery):
@@ -97,7 +100,7 @@ async def read_slot_usage(ctx: Ctx, query: UsageQuery) -> SlotUsage:
         raise invalid("/to", "range", "That day hasn't come yet, or was before all of this.")
     first = query.first or last - timedelta(days=LOOKS_BACK - 1)
     if first.year < 2000 or not 0 <= (last - first).days < MOST_DAYS:
-        raise invalid("/from", "range", f"Ask for 1 to {MOST_DAYS} days.")
+        raise invalid("/from", "range", f"Ask for 1 to {MOST_DAYS} days.", limit=MOST_DAYS)
     org_id = ctx.actor.org()
     async with ctx.read() as read:
         known(await subscriptions.subscription(read, org_id))
@@ -109,15 +112,18 @@ async def read_slot_usage(ctx: Ctx, query: UsageQuery) -> SlotUsage:
             await store.turns(read, org_id, first, _begin(last + timedelta(days=1))),
         )
         now = await store.held_before(read, org_id, _begin(today + timedelta(days=1)))
-        began = today - timedelta(days=LOOKS_BACK)
-        then = await store.held_before(read, org_id, _begin(began + timedelta(days=1)))
+        since = today - timedelta(days=LOOKS_BACK)
+        then = await store.held_before(read, org_id, _begin(since + timedelta(days=1)))
+        began = await store.began(read, org_id)
+    enough = first_forecast(began.astimezone(UTC).date() if began else today)
     limits = SlotLimits(author=granted.author_slots if granted else 0, viewer=granted.viewer_slots if granted else 0)
     return SlotUsage(
         days=[SlotDay(day=one.day, author=one.author, viewer=one.viewer) for one in days],
         slot_days=_sum(days),
         now=SlotCounts(author=now[0], viewer=now[1]),
         limits=limits,
-        forecast=_forecast(today, began, then, now, limits),
+        forecast=_forecast(today, since, then, now, limits) if enough <= today else None,
+        forecast_from=enough if enough > today else None,
     )
 
 

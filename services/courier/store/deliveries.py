@@ -33,6 +33,7 @@ class Delivery:
     delivered_at: datetime | None
     status: int | None
     error: str | None
+    error_code: str | None
 
 
 async def add(
@@ -114,7 +115,7 @@ async def body(read: Read, org_id: str, delivery_id: str) -> str:
 async def attempts(read: Read, org_id: str, delivery_id: str) -> list[Attempt]:
     """The oldest first."""
     rows = await read.rows(
-        "select number, at, status, error, answer, milliseconds from webhook_attempts"
+        "select number, at, status, error, error_code, answer, milliseconds from webhook_attempts"
         " where org_id = $1 and delivery_id = $2 order by number",
         org_id,
         delivery_id,
@@ -166,14 +167,15 @@ async def note(tx: Tx, org_id: str, delivery_id: str, attempt: Attempt, state: s
         attempt.at,
     )
     await tx.run(
-        "insert into webhook_attempts (org_id, delivery_id, number, at, status, error, answer, milliseconds)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into webhook_attempts (org_id, delivery_id, number, at, status, error, error_code, answer, milliseconds)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         org_id,
         delivery_id,
         number,
         attempt.at,
         attempt.status,
         attempt.error,
+        attempt.error_code,
         attempt.answer,
         attempt.milliseconds,
     )
@@ -190,4 +192,4 @@ async def forget(tx: Tx, before: datetime) -> int:
 
 def _select() -> str:
     columns = ", ".join(f"log.{name}" for name in COLUMNS.split(", "))
-    return f"select {columns}, last.status, last.error from webhook_deliveries as log {LAST}"
+    return f"select {columns}, last.status, last.error, last.error_code from webhook_deliveries as log {LAST}"

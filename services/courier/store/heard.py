@@ -62,3 +62,11 @@ async def plan(read: Read, org_id: str) -> Plan | None:
         "select plan, plan_name as name, webhooks, webhooks_since from entitlements where org_id = $1", org_id
     )
     return Plan(**dict(row)) if row else None
+
+
+async def keep_test_organization(tx: Tx, org_id: str) -> None:
+    await tx.run("insert into test_organizations (org_id) values ($1) on conflict do nothing", org_id)
+
+
+async def is_test_organization(read: Read, org_id: str) -> bool:
+    return bool(await read.value("select true from test_organizations where org_id = $1", org_id))

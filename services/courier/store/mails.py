@@ -19,6 +19,12 @@ where id = (
     order by due_at limit 1 for update skip locked
 ) returning *
 """
+LAST_MAIL = "account_closed"
+# Mails that went to an address before anybody knew whose it is.
+OF_NOBODY_YET = """
+delete from mails where (reader is null or template in ('no_account', 'confirm_signup')) and state <> 'waiting'
+    and lower(recipient) = any(select lower(one) from unnest($1::text[]) one)
+"""
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,13 @@ class Mail:
     unsubscribe: MailLink | None = None
 
 
-async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: datetime) -> bool:
-    """In the reader's language, if it is known. False when this event has its mail already."""
+async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: datetime, *, again: bool = False) -> bool:
+    """In the reader's language, if it is known. False when this event has its mail already, or is heard again and its reader has closed the account."""
     return (
         await tx.run(
-            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, picture, requested_at, due_at, unsubscribe)"
-            " values ($1, $2, $3, $4, $5, coalesce((select language from readers where user_id = $11), $6), $7, $8, $9, $10, $10, $12)"
+            "insert into mails (id, org_id, event_id, recipient, template, language, content, link, picture, requested_at, due_at, unsubscribe, reader)"
+            " select $1, $2, $3, $4, $5, coalesce((select language from readers where user_id = $11), $6), $7, $8, $9, $10, $10, $12, $13"
+            " where not ($14 and exists (select from erasures where subject = $13))"
             " on conflict (event_id) do nothing",
             mail_id,
             asked.org_id or "",
@@ -57,6 +64,8 @@ async def add(tx: Tx, mail_id: str, event_id: str, asked: MailRequested, now: da
             now,
             asked.reader,
             asked.unsubscribe.model_dump_json() if asked.unsubscribe else None,
+            asked.reader or (asked.about if asked.about.startswith("usr_") else None),
+            again,
         )
         == 1
     )
@@ -89,6 +98,12 @@ async def mark_sent(tx: Tx, mail: Mail, now: datetime) -> None:
     await tx.run(
         "update mails set state = 'sent', sent_at = $2, leased_until = null, error = null where id = $1", mail.id, now
     )
+    gone = await tx.run(
+        "delete from mails where id = $1 and exists (select from erasures where erasures.subject = mails.reader)",
+        mail.id,
+    )
+    if gone and mail.template == LAST_MAIL:
+        await tx.run(OF_NOBODY_YET, [mail.recipient])
 
 
 async def came_back(tx: Tx, mail_id: str, error: str) -> Mail | None:
@@ -110,3 +125,11 @@ async def mark_refused(tx: Tx, mail: Mail, due_at: datetime | None, error: str) 
         due_at,
         error,
     )
+
+
+async def forget_reader(tx: Tx, user_id: str) -> bool:
+    """Deletes a person's mails, also those that went to their last address before anybody knew whose it is; False while one is still to be sent."""
+    last = await tx.rows("select recipient from mails where reader = $1 and template = $2", user_id, LAST_MAIL)
+    await tx.run(OF_NOBODY_YET, [row["recipient"] for row in last])
+    await tx.run("delete from mails where reader = $1 and state <> 'waiting'", user_id)
+    return not await tx.value("select exists (select from mails where reader = $1)", user_id)

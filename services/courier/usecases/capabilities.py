@@ -13,7 +13,7 @@ async def read_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """Courier's actions for this actor: looking, switching off and deleting are for Admins on any plan, setting up is by plan."""
     because = None
     if ctx.actor.org_id is None or ctx.actor.role != "admin":
-        because = Because(kind="role", detail="Only an Admin has to do with this.")
+        because = Because(kind="role", roles=["admin"], detail="Only an Admin has to do with this.")
     create = because
     if create is None:
         async with ctx.read() as read:

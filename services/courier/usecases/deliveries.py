@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AwareDatetime, Field
+from pydantic import Field, ValidationError
 
 from services.courier import rules
+from services.courier.rules import Webhook
 from services.courier.store import deliveries as store
 from services.courier.store import heard, webhooks
 from services.courier.store.deliveries import Delivery
 from services.courier.usecases.own import own
 from shared.db import Tx
 from shared.errors import Problem, invalid
+from shared.events import Envelope
 from shared.events.courier import WebhookRedelivered, WebhookTested
-from shared.fields import Message, View
-from shared.ids import DeliveryId, EventId, WebhookId, new_id
+from shared.fields import Message, Moment, View
+from shared.ids import DeliveryId, EventId, OrgId, WebhookId, new_event_id, new_id
 from shared.paging import TOTAL_CAP, ListQuery, Page
 from shared.service import Ctx
 
@@ -25,7 +28,7 @@ State = Literal["waiting", "delivered", "failed"]
 
 
 class DeliveryItem(View):
-    """`status` and `error` are the last attempt's: what the receiver answered, or why there was no answer."""
+    """`status` and `error` are the last attempt's: what the receiver answered, or why there was no answer; `error_code` says it for programs."""
 
     id: DeliveryId
     event_id: EventId
@@ -35,6 +38,7 @@ class DeliveryItem(View):
     attempts: int
     status: int | None
     error: str | None
+    error_code: str | None
     delivered_at: datetime | None
 
 
@@ -43,6 +47,7 @@ class DeliveryAttempt(View):
     at: datetime
     status: int | None
     error: str | None
+    error_code: str | None
     answer: Annotated[str, Field(description="The first 1,000 letters of the answer.")]
     milliseconds: int
 
@@ -66,8 +71,8 @@ class WhichDelivery(Message):
 
 class SendAgain(Message):
     webhook_id: WebhookId
-    since: Annotated[AwareDatetime, Field(description="Of events that happened from then on.")]
-    until: Annotated[AwareDatetime | None, Field(description="Until before then; by default, until now.")] = None
+    since: Annotated[Moment, Field(description="Of events that happened from then on.")]
+    until: Annotated[Moment | None, Field(description="Until before then; by default, until now.")] = None
 
 
 class WhichWebhookTested(Message):
@@ -108,7 +113,13 @@ async def read_delivery(ctx: Ctx, which: WhichDelivery) -> OneDelivery:
         attempts = await store.attempts(read, org_id, which.delivery_id)
     log = [
         DeliveryAttempt(
-            number=a.number, at=a.at, status=a.status, error=a.error, answer=a.answer, milliseconds=a.milliseconds
+            number=a.number,
+            at=a.at,
+            status=a.status,
+            error=a.error,
+            error_code=a.error_code,
+            answer=a.answer,
+            milliseconds=a.milliseconds,
         )
         for a in attempts
     ]
@@ -120,7 +131,7 @@ async def retry_delivery(ctx: Ctx, which: WhichDelivery) -> Redelivery:
     async with ctx.tx() as tx:
         await webhooks.lock(tx, ctx.actor.org(), which.webhook_id)
         if not await store.send_again(tx, ctx.actor.org(), which.webhook_id, which.delivery_id):
-            raise Problem("conflict", "This delivery is waiting to be sent already.")
+            raise Problem("conflict", "This delivery is waiting to be sent already.", meta={"because": "waiting"})
         return await _again(ctx, tx, which.webhook_id, 1)
 
 
@@ -142,15 +153,55 @@ async def send_test(ctx: Ctx, which: WhichWebhookTested) -> TestSent:
     """
     org_id = ctx.actor.org()
     async with ctx.tx() as tx:
-        hook = await webhooks.lock(tx, org_id, which.webhook_id)
-        rules.check_plan(await heard.plan(tx, org_id))
-        if hook.disabled_because is not None:
-            raise Problem("conflict", "The webhook is off: switch it on first.")
-        said = await tx.emit(WebhookTested(org_id=org_id, webhook=hook.state()))
-        delivery_id = new_id("dlv", now=ctx.now.timestamp())
-        await store.add(tx, org_id, hook.webhook_id, delivery_id, said.id, said.type, rules.body_of(said), ctx.now)
-        tx.after_commit(own(ctx).webhooks.wake)
-    return TestSent(delivery_id=delivery_id, event_id=said.id)
+        hook = await _open_hook(tx, org_id, which.webhook_id)
+        return await _send(ctx, tx, hook, await tx.emit(WebhookTested(org_id=org_id, webhook=hook.state())))
+
+
+class SendSample(Message):
+    """An event of a webhook's organization that didn't happen."""
+
+    org_id: OrgId
+    webhook_id: WebhookId
+    type: str
+    data: dict[str, Any]
+
+
+async def send_sample(ctx: Ctx, wanted: SendSample) -> TestSent:
+    """Sends a made-up event to a webhook of a test organization, as a test is sent."""
+    kind = rules.EVENTS.get(wanted.type)
+    if kind is None:
+        raise invalid("/type", "unknown_type", "is no type of event that webhooks are told")
+    try:
+        event = kind.model_validate({**wanted.data, "org_id": wanted.org_id})
+    except ValidationError as wrong:
+        raise invalid("/data", "invalid_event", f"isn't valid: {wrong.error_count()} of its fields aren't") from None
+    async with ctx.tx(wanted.org_id) as tx:
+        if not await heard.is_test_organization(tx, wanted.org_id):
+            raise Problem(
+                "conflict",
+                "Only webhooks of test organizations are told what didn't happen.",
+                meta={"because": "test_organizations_only"},
+            )
+        hook = await _open_hook(tx, wanted.org_id, wanted.webhook_id)
+        await tx.emit(WebhookTested(org_id=wanted.org_id, webhook=hook.state(), sample=wanted.type))
+        source = wanted.type.partition(".")[0]
+        made_up = replace(ctx.say(event), id=new_event_id(source), source=source, actor_id=None)
+        return await _send(ctx, tx, hook, made_up)
+
+
+async def _open_hook(tx: Tx, org_id: str, webhook_id: str) -> Webhook:
+    hook = await webhooks.lock(tx, org_id, webhook_id)
+    rules.check_plan(await heard.plan(tx, org_id))
+    if hook.disabled_because is not None:
+        raise Problem("conflict", "The webhook is off: switch it on first.", meta={"because": "off"})
+    return hook
+
+
+async def _send(ctx: Ctx, tx: Tx, hook: Webhook, told: Envelope) -> TestSent:
+    delivery_id = new_id("dlv", now=ctx.now.timestamp())
+    await store.add(tx, hook.org_id, hook.webhook_id, delivery_id, told.id, told.type, rules.body_of(told), ctx.now)
+    tx.after_commit(own(ctx).webhooks.wake)
+    return TestSent(delivery_id=delivery_id, event_id=told.id)
 
 
 async def _again(ctx: Ctx, tx: Tx, webhook_id: str, count: int) -> Redelivery:
@@ -171,5 +222,6 @@ def _view(one: Delivery) -> dict[str, Any]:
         "attempts": one.attempts,
         "status": one.status,
         "error": one.error,
+        "error_code": one.error_code,
         "delivered_at": one.delivered_at,
     }

@@ -17,12 +17,12 @@ from services.courier.rules import Attempt, Webhook
 from services.courier.store import deliveries, heard, mails
 from services.courier.store import webhooks as store
 from services.courier.store.webhooks import Turn
-from services.courier.usecases.working import Workers
+from services.courier.usecases.working import Workers, until_noted
 from shared.auth import Actor
 from shared.db import EVERY_ORG, Tx
 from shared.events.courier import MailRequested, WebhookDisabled
 from shared.ids import new_id
-from shared.outbound import Outbound, Refused, Unreachable
+from shared.outbound import NotFetched, Outbound
 from shared.sealing import Sealer
 from shared.service import Ctx, Environment
 
@@ -59,11 +59,7 @@ class Deliverer:
         if turn is None:
             return False
         attempt = await self._attempt(turn)
-        ctx = self._ctx()
-        async with ctx.finishing(), ctx.tx(turn.webhook.org_id) as tx:
-            hook = await store.give_back(tx, turn)
-            if hook is not None:
-                await self._note(ctx, tx, hook, turn, attempt)
+        await until_noted(lambda: self._given_back(turn, attempt), LEASE)
         log.info(
             "sent to a webhook" if attempt.well else "a webhook didn't take a delivery",
             webhook_id=turn.webhook.webhook_id,
@@ -73,17 +69,24 @@ class Deliverer:
         )
         return True
 
+    async def _given_back(self, turn: Turn, attempt: Attempt) -> None:
+        ctx = self._ctx()
+        async with ctx.finishing(), ctx.tx(turn.webhook.org_id) as tx:
+            hook = await store.give_back(tx, turn)
+            if hook is not None:
+                await self._note(ctx, tx, hook, turn, attempt)
+
     async def _attempt(self, turn: Turn) -> Attempt:
         now, began = self._env.clock.now(), time.perf_counter()
-        status, error, answer = None, None, ""
+        status, error, code, answer = None, None, None, ""
         try:
             got = await self._outbound.post(turn.webhook.url, turn.body.encode(), self._headers(turn))
             status = got.status
             answer = got.body[: 4 * rules.ANSWER_LETTERS].decode(errors="replace").replace("\x00", "\ufffd")
-        except (Refused, Unreachable) as why:
-            error = str(why)
+        except NotFetched as why:
+            error, code = str(why), why.code
         took = round((time.perf_counter() - began) * 1000)
-        return Attempt(now, status, error, answer[: rules.ANSWER_LETTERS], took)
+        return Attempt(now, status, error, answer[: rules.ANSWER_LETTERS], took, error_code=code)
 
     def _headers(self, turn: Turn) -> Mapping[str, str]:
         hook, now = turn.webhook, self._env.clock.now()
@@ -141,6 +144,8 @@ class Deliverer:
                     "name": admin.name,
                     "host": rules.host_of(hook.url),
                     "reason": reason,
+                    "error_code": attempt.error_code or "",
+                    "status": str(attempt.status or ""),
                     "why": attempt.error or f"it answered with status {attempt.status}",
                     "since": (hook.failing_since or attempt.at).isoformat(),
                 },

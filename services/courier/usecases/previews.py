@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-import yaml
 
 from services.courier import rules
 from services.courier.usecases.rendering import TEMPLATES, every_wording
 from shared.fields import Nothing, View
+from shared.own_yaml import read_own
 from shared.service import Ctx
 
 SAMPLES = TEMPLATES / "previews.yaml"
@@ -25,7 +24,7 @@ class MailPreview(View):
 
 
 class MailPreviews(View):
-    data: Sequence[MailPreview]
+    data: tuple[MailPreview, ...]
 
 
 async def list_previews(ctx: Ctx, _: Nothing) -> MailPreviews:
@@ -34,7 +33,7 @@ async def list_previews(ctx: Ctx, _: Nothing) -> MailPreviews:
 
 
 def previews(public_url: str) -> list[MailPreview]:
-    samples: Mapping[str, Mapping[str, Any]] = yaml.safe_load(SAMPLES.read_text())
+    samples: Mapping[str, Mapping[str, Any]] = read_own(SAMPLES)
     found = []
     for language, wording in every_wording().items():
         for template in wording.templates:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime, parseaddr
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from babel.dates import format_date
+from babel.numbers import format_currency
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from services.courier.rules import url_of
 from services.courier.store.mails import Mail
+from shared.own_yaml import read_own
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
+PLACES = {"en": "en_GB", "de": "de_DE"}
+SUM = re.compile(r"(\d+(?:\.\d+)?) ([A-Z]{3})")
 TIMES = {"en": "%-d %B %Y, %H:%M UTC", "de": "%d.%m.%Y, %H:%M UTC"}
 
 
@@ -49,7 +55,7 @@ class Wording:
 
     def __init__(self, language: str, folder: Path = TEMPLATES) -> None:
         self._language = language
-        self._texts: Mapping[str, Any] = yaml.safe_load((folder / f"{language}.yaml").read_text())
+        self._texts: Mapping[str, Any] = read_own(folder / f"{language}.yaml")
         self._plain = _environment(folder, language, escape=False)
         self._escaping = _environment(folder, language, escape=True)
 
@@ -90,6 +96,7 @@ class Wording:
         )
 
 
+@cache
 def every_wording() -> Mapping[str, Wording]:
     return {language: Wording(language) for language in TIMES}
 
@@ -102,9 +109,16 @@ def _environment(folder: Path, language: str, *, escape: bool) -> Environment:
         autoescape=escape,  # noqa: S701 (text/plain is the other one)
         keep_trailing_newline=True,
     )
+    words.from_string = cache(words.from_string)  # type: ignore[assignment, method-assign]  # compiling takes longer than saying
     words.filters["month"] = lambda text: format_date(datetime.fromisoformat(text), "LLLL yyyy", locale=language)
+    words.filters["sums"] = lambda text: _sums(text, language)
     words.filters["time"] = lambda text: datetime.fromisoformat(text).astimezone(UTC).strftime(time_form)
     return words
+
+
+def _sums(text: str, language: str) -> str:
+    """Sums as people write them: `749.00 EUR` is €749.00, and 749,00 € in German."""
+    return SUM.sub(lambda found: format_currency(Decimal(found[1]), found[2], locale=PLACES[language]), text)
 
 
 def message_of(mail: Mail, words: Words, letterhead: Letterhead, now: Any) -> EmailMessage:

@@ -16,7 +16,7 @@ from services.courier.store.mails import Mail
 from services.courier.usecases.rendering import Letterhead, address_of, every_wording, message_of
 from services.courier.usecases.transports import NotTaken, Transport
 from services.courier.usecases.undelivered import find_dead, key_of
-from services.courier.usecases.working import Workers
+from services.courier.usecases.working import Workers, until_noted
 from shared.auth import Actor
 from shared.db import EVERY_ORG, Tx
 from shared.events import Envelope
@@ -72,10 +72,13 @@ class Sender:
         except (TemplateError, LookupError, ValueError) as wrong:
             await self._refused(mail, f"it can't be written: {type(wrong).__name__}: {wrong}", for_good=True)
         else:
-            async with self._tx() as tx:
-                await store.mark_sent(tx, mail, self._env.clock.now())
+            await until_noted(lambda: self._sent(mail), LEASE)
             log.info("sent a mail", mail_id=mail.id, template=mail.template, attempts=mail.attempts)
         return True
+
+    async def _sent(self, mail: Mail) -> None:
+        async with self._tx() as tx:
+            await store.mark_sent(tx, mail, self._env.clock.now())
 
     def _written(self, mail: Mail) -> Any:
         token = None
@@ -136,3 +139,9 @@ class Sender:
 
 def _says_nothing(event: Any) -> Envelope:
     raise TypeError("sending has nothing to say")
+
+
+async def forget_mails(ctx: Ctx, tx: Tx, user_id: str) -> bool:
+    """Whoever closed their account has no mails here once the last of them is sent."""
+    async with ctx.tx(EVERY_ORG):
+        return await store.forget_reader(tx, user_id)

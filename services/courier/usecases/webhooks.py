@@ -186,7 +186,7 @@ def _check_url(ctx: Ctx, url: str) -> None:
     try:
         own(ctx).outbound.check(url)
     except Refused as why:
-        raise invalid("/url", "not_public", str(why)) from None
+        raise invalid("/url", "not_public", str(why), reason=str(why)) from None
 
 
 def _new_secret(ctx: Ctx, webhook_id: str) -> tuple[str, bytes]:

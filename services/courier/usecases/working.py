@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import asyncpg
 import structlog
@@ -15,6 +16,8 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 5.0
+AGAIN_SECONDS = 0.5
+MOMENTARY = (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError)
 
 
 class Workers:
@@ -48,7 +51,7 @@ class Workers:
             try:
                 if await self._do_next():
                     continue
-            except (*AWAY, *RETRYABLE, asyncpg.PostgresError, Problem, TimeoutError) as away:
+            except MOMENTARY as away:
                 log.warning("a worker waits for the database", worker=self._name, error=str(away))
             except Exception:
                 log.exception("a worker failed unexpectedly; a lease brings its work back", worker=self._name)
@@ -62,3 +65,14 @@ class Workers:
             return
         if not self._stopping:
             self._woken.clear()
+
+
+async def until_noted(note: Callable[[], Awaitable[None]], lease: timedelta) -> None:
+    """Writes down what was done out there, again and again while the database is away: what isn't noted is done once more."""
+    async with asyncio.timeout(lease.total_seconds()):
+        while True:
+            try:
+                return await note()
+            except MOMENTARY as away:
+                log.warning("what was done can't be noted yet", error=str(away))
+            await asyncio.sleep(AGAIN_SECONDS)

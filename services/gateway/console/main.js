@@ -21,6 +21,8 @@ const OUTSIDE = [
   [/^\/reset\/(.+)$/, ResetPassword],
   [/^\/sign-in\/sso$/, fromProvider("SsoSignIn")],
   [/^\/sign-in\/proof$/, fromProvider("SsoProof")],
+  [/^\/signed-out$/, fromProvider("SignedOut")],
+  [/^\/sign-in\/link\/(.+)$/, lazy(() => import("./screens/account-proof.js"), "ConfirmLink")],
   [/^\/break-glass$/, fromProvider("AskForBreakGlass")],
   [/^\/break-glass\/(.+)$/, fromProvider("BreakGlass")],
 ];
@@ -28,20 +30,27 @@ const sharing = lazy(() => import("./screens/sharing.js"), "Sharing");
 const INSIDE = [
   [/^\/$/, lazy(() => import("./screens/overview.js"), "Overview")],
   [/^\/organization$/, lazy(() => import("./screens/organization.js"), "Organization")],
+  [/^\/organization\/closing$/, lazy(() => import("./screens/closing.js"), "Closing")],
   [/^\/domains$/, lazy(() => import("./screens/domains.js"), "Domains")],
   [/^\/domains\/(dom_\w+)$/, lazy(() => import("./screens/domains.js"), "DomainPage")],
   [/^\/legal$/, lazy(() => import("./screens/legal.js"), "Legal")],
   [/^\/sso$/, lazy(() => import("./screens/sso.js"), "SingleSignOn")],
   [/^\/sso\/(sso_\w+)$/, lazy(() => import("./screens/sso.js"), "ConnectionPage")],
+  [/^\/provisioning$/, lazy(() => import("./screens/provisioning.js"), "Provisioning")],
   [/^\/sharing$/, sharing],
+  [/^\/sharing\/([^/]+)$/, sharing],
+  [/^\/links$/, lazy(() => import("./screens/links.js"), "Links")],
   [/^\/dashboards$/, sharing],
   [/^\/access$/, lazy(() => import("./screens/access.js"), "Access")],
   [/^\/embed-secret$/, lazy(() => import("./screens/embed-secret.js"), "EmbedSecret")],
   [/^\/developers$/, lazy(() => import("./screens/developers.js"), "Developers")],
+  [/^\/developers\/events$/, lazy(() => import("./screens/event-log.js"), "EventLog")],
   [/^\/billing$/, lazy(() => import("./screens/billing.js"), "Billing")],
+  [/^\/billing\/invoices\/(ivc_\w+)$/, lazy(() => import("./screens/invoices.js"), "InvoicePage")],
   [/^\/audit$/, lazy(() => import("./screens/audit.js"), "Audit")],
+  [/^\/audit\/(aud_\w+)$/, lazy(() => import("./screens/audit.js"), "EntryPage")],
   [/^\/users$/, lazy(() => import("./screens/users.js"), "Users")],
-  [/^\/users\/(usr_\w+)$/, lazy(() => import("./screens/users.js"), "UserPage")],
+  [/^\/users\/(usr_\w+)$/, lazy(() => import("./screens/user-page.js"), "UserPage")],
   [/^\/two-factor$/, lazy(() => import("./screens/two-factor-policy.js"), "TwoFactorPolicy")],
   [/^\/groups$/, lazy(() => import("./screens/groups.js"), "Groups")],
   [/^\/groups\/(grp_\w+)$/, lazy(() => import("./screens/groups.js"), "GroupPage")],
@@ -62,15 +71,8 @@ function Lost() {
     action=${html`<a class="button" href="${ROOT}">${t("To the start")}</a>`}>${t("The address may be old, or mistyped.")}<//><//>`;
 }
 
-function Waiting({ who }) {
-  useEffect(() => {
-    const timer = setTimeout(recognize, 700);
-    return () => clearTimeout(timer);
-  }, [who]);
-  const other = who.organizations.filter((one) => one.status === "active");
-  return html`<main class="door"><div class="box"><div class="card stack"><h1 tabindex="-1">${t("Getting your organization ready")}</h1>
-    <p class="quiet" role="status">${other.length ? t("One moment.") : t("This takes a second or two. If an admin has to agree first, you get in as soon as they do. If you were removed from your organization, there is nothing to wait for: ask an admin for an invitation.")}</p></div></div></main>`;
-}
+const Nowhere = lazy(() => import("./screens/nowhere.js"), "Nowhere");
+const ALWAYS = ["/me", "/me/security"];
 
 function App() {
   const who = useSignal(me);
@@ -84,10 +86,10 @@ function App() {
   });
   if (outside) return html`<${outside.screen} id=${outside.id} key=${path} />`;
   if (!who) return null;
-  if (!who.organization) return html`<${Waiting} who=${who} />`;
-  const closed = refusedByRole(path);
   const inside = screenOf(INSIDE, path);
-  if (path === "/" && who.organization.effective_role !== "admin") return null;
+  if (!who.organization && !ALWAYS.includes(path)) return html`<${Nowhere} who=${who} />`;
+  const closed = refusedByRole(path);
+  if (path === "/" && who.organization?.effective_role !== "admin") return null;
   if (closed) return html`<${Shell}><${Page} key=${closed.path} title=${t(closed.title)} org=${who.organization.name}><${Card} plain><${Forbidden} /><//><//><//>`;
   return html`<${Shell}>${inside ? html`<${inside.screen} id=${inside.id} key=${inside.key} />` : html`<${Lost} />`}<//>`;
 }

@@ -14,7 +14,18 @@ from services.gateway.credentials import prefers
 from services.gateway.own import Ctx
 from shared.errors import KINDS, Problem
 from shared.fields import Message, Nothing, View
+from shared.paging import Page
 from shared.service import Answer
+
+EMBED_SAMPLES = {
+    "embed_token.py": "Python",
+    "embed_token.mjs": "JavaScript",
+    "EmbedToken.java": "Java",
+    "embed_token.rb": "Ruby",
+    "embed_token.php": "PHP",
+    "embed_token.go": "Go",
+    "EmbedToken.cs": "C#",
+}
 
 
 async def read_openapi(ctx: Ctx, _: Nothing) -> Answer[dict[str, Any]]:
@@ -72,12 +83,55 @@ async def read_problem(ctx: Ctx, which: WhichProblem) -> Answer[ProblemKind]:
     return Answer(ProblemKind(code=which.code, status=kind.status, title=kind.title, help=kind.help))
 
 
+class EmbedSample(View):
+    """A program that prints an embed token, as it stands in the embedding guide."""
+
+    language: str
+    file: str
+    code: str
+
+
+async def list_embed_samples(ctx: Ctx, _: Nothing) -> Page[EmbedSample]:
+    """Programs that make an embed token, one per language: what they need is in the environment variables SHARING_TOKEN and EMBED_SECRET."""
+    found = ctx.house.docs.embed_samples
+    return Page(
+        data=[EmbedSample(language=language, file=file, code=found[file]) for file, language in EMBED_SAMPLES.items()]
+    )
+
+
 async def read_security_contact(ctx: Ctx, _: Nothing) -> Answer[str]:
     """Whom to tell about a vulnerability (RFC 9116)."""
     host = urlsplit(ctx.house.settings.public_url).hostname
     expires = (ctx.house.clock.now() + timedelta(days=180)).strftime("%Y-%m-%dT00:00:00Z")
     text = f"Contact: mailto:security@{host}\nExpires: {expires}\nPreferred-Languages: en, de\n"
     return Answer(text, headers={"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "max-age=86400"})
+
+
+class DecisionPoint(View):
+    """Where access decisions are asked for, as the AuthZEN Authorization API 1.0 publishes it."""
+
+    policy_decision_point: str
+    access_evaluation_endpoint: str
+    access_evaluations_endpoint: str
+    search_subject_endpoint: str
+    search_resource_endpoint: str
+    search_action_endpoint: str
+
+
+async def read_decision_point(ctx: Ctx, _: Nothing) -> Answer[DecisionPoint]:
+    """Where access decisions are asked for, for clients of any AuthZEN decision point."""
+    here = ctx.house.settings.public_url.rstrip("/")
+    return Answer(
+        DecisionPoint(
+            policy_decision_point=here,
+            access_evaluation_endpoint=f"{here}/access/v1/evaluation",
+            access_evaluations_endpoint=f"{here}/access/v1/evaluations",
+            search_subject_endpoint=f"{here}/access/v1/search/subject",
+            search_resource_endpoint=f"{here}/access/v1/search/resource",
+            search_action_endpoint=f"{here}/access/v1/search/action",
+        ),
+        headers={"Cache-Control": "max-age=3600"},
+    )
 
 
 async def read_home(ctx: Ctx, _: Nothing) -> Answer[str]:

@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from heapq import merge
-from typing import Annotated, Any
+from itertools import islice
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import Field, StringConstraints
@@ -35,9 +36,10 @@ Types = Annotated[
 
 
 class ReadEvents(Message):
-    """From the oldest on, unless `after` says otherwise."""
+    """From the oldest on, or with `order=newest` from the newest back, unless `after` says otherwise."""
 
     after: Place = ""
+    order: Literal["oldest", "newest"] = "oldest"
     types: Types = ""
     limit: Annotated[int, Field(ge=1, le=200)] = 100
 
@@ -50,7 +52,7 @@ class FollowEvents(Message):
 
 
 class EventsPage(View):
-    """CloudEvents in the order of each source. `next` leads on even when nothing is left for now; `more` says whether something is."""
+    """CloudEvents in the order of each source. `next` leads on in the order that was asked for, even when nothing is left for now; `more` says whether something is."""
 
     data: list[dict[str, Any]]
     next: str
@@ -65,7 +67,9 @@ class _Told:
 
 
 async def read_events(ctx: Ctx, query: ReadEvents) -> EventsPage:
-    """What happened in the organization, as it was published; ask again with `after` set to `next` for what came since."""
+    """What happened in the organization, as it was published; ask again with `after` set to `next` for what came since, or, with `order=newest`, before."""
+    if query.order == "newest":
+        return await _back(ctx, query)
     place = _place(query.after)
     told = await _told_after(ctx, place, query.limit)
     for one in told[: query.limit]:
@@ -75,6 +79,33 @@ async def read_events(ctx: Ctx, query: ReadEvents) -> EventsPage:
         next=_written(place),
         more=len(told) > query.limit,
     )
+
+
+async def _back(ctx: Ctx, query: ReadEvents) -> EventsPage:
+    """The newest events up to a place. Each source counts without gaps, so `next` is what is left of each."""
+    known = publishers(ctx.house.docs)
+    asked = _place(query.after) if query.after else await _newest(ctx)
+    place = {name: until for name, until in asked.items() if name in known}
+    pages = await asyncio.gather(*(_up_to(ctx, name, until, query.limit) for name, until in place.items()))
+    told = merge(*(reversed(page) for page in pages), key=lambda one: str(one.event["time"]), reverse=True)
+    shown = list(islice(told, query.limit))
+    left = {
+        name: max(0, until - query.limit) if not page else until
+        for (name, until), page in zip(place.items(), pages, strict=True)
+    }
+    for one in shown:
+        left[one.source] = one.sequence - 1
+    return EventsPage(
+        data=[one.event for one in shown if _wanted(one, query.types)],
+        next=_written(left),
+        more=any(left.values()),
+    )
+
+
+async def _up_to(ctx: Ctx, service: str, until: int, limit: int) -> list[_Told]:
+    """What a service said up to a place, its own order kept; at most `limit` of it."""
+    told = await _of_one(ctx, service, max(0, until - limit), limit)
+    return [one for one in told if one.sequence <= until]
 
 
 async def follow_events(ctx: Ctx, query: FollowEvents) -> Answer[Stream]:

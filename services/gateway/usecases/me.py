@@ -114,14 +114,14 @@ async def _asked_everywhere(ctx: Ctx) -> Capabilities:
 
 
 def _closed(one: Capability) -> Capability:
-    why = Because(kind="state", detail="The organization is closed.")
+    why = Because(kind="state", code="organization_closed", detail="The organization is closed.")
     return Capability(action=one.action, allowed=False, because=one.because or why)
 
 
 def _own(may: Permission, actor: Actor) -> Capability:
     if may.allows(actor):
         return Capability(action=may.action)
-    why = Because(kind="role", detail=f"Only for the role {' or '.join(sorted(may.roles))}.")
+    why = Because(kind="role", roles=sorted(may.roles), detail=f"Only for the role {' or '.join(sorted(may.roles))}.")
     return Capability(action=may.action, allowed=False, because=why)
 
 
@@ -136,6 +136,6 @@ async def _capabilities_of(ctx: Ctx, service: str) -> Capabilities:
         raise Problem(
             "unavailable",
             f"The service {service} doesn't say what is possible.",
-            meta={"service": service},
+            meta={"because": "no_capabilities", "service": service},
             retry_after=1,
         ) from None

@@ -52,7 +52,9 @@ async def read_operation_result(ctx: Ctx, which: WhichOperation) -> Answer[bytes
     """The file that long work made, as a download; 409 while it isn't whole."""
     progress = OperationProgress.model_validate_json(await _asked(ctx, which.operation_id, ""))
     if progress.result_url is None:
-        raise Problem("conflict", "There is no finished file.", meta={"state": progress.state})
+        raise Problem(
+            "conflict", "There is no finished file.", meta={"because": "not_finished", "state": progress.state}
+        )
     headers: dict[str, str] = {}
     content = await _asked(ctx, which.operation_id, "/result", headers)
     return Answer(content, headers)

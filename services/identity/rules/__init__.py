@@ -1,13 +1,11 @@
-"""What identity decides: how long things live, how often one may try, what a token proves, which words a password may not hold."""
+"""What identity decides: how long things live, how often one may try, what a token proves."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-import ipaddress
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,8 +13,11 @@ from typing import Literal
 
 import pyotp
 
+from services.identity.rules.sources import is_this_machine as is_this_machine
+from services.identity.rules.sources import source_of as source_of
+
 Kind = Literal["bearer", "cookie"]
-Purpose = Literal["second_factor", "passkey", "registration", "enrolment"]
+Purpose = Literal["second_factor", "passkey", "registration", "enrolment", "linking"]
 Language = Literal["en", "de"]
 EmailChangeTemplate = Literal["email_change_asked", "email_changed"]
 
@@ -29,6 +30,7 @@ BEARER_LIFE = timedelta(days=30)
 COOKIE_LIFE = timedelta(hours=12)
 COOKIE_IDLE = timedelta(hours=1)
 CHALLENGE_LIFE = timedelta(minutes=10)
+MAILED_CHALLENGE_LIFE = timedelta(minutes=30)
 GRACE = timedelta(seconds=10)
 TOUCHED_EVERY = timedelta(minutes=1)
 
@@ -85,6 +87,7 @@ class EmailChange:
     old_email: str
     email: str
     canonical_email: str
+    asked_at: datetime
     confirmed_at: datetime | None
     ends_at: datetime
 
@@ -117,8 +120,26 @@ class Session:
 
 
 @dataclass(frozen=True)
+class Subject:
+    """Whom a provider has shown, by which connection of which organization. `may_link`: it was shown whose account it is, too.
+
+    `flow_id`: by which sign-in there, and so by which session of theirs at the provider.
+    """
+
+    org_id: str
+    connection_id: str
+    subject: str
+    may_link: bool = False
+    flow_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Challenge:
-    """A sign-in that waits for a second factor, or for a passkey of whomever; or a passkey that is being added."""
+    """A sign-in that waits for a second factor, or for a passkey of whomever; or a passkey that is being added.
+
+    `org_id`: the organization that the sign-in is for, where it is for one. `connection_id` and what follows is there for who came by
+    a provider; a challenge for `linking` waits for the person whose account the provider's subject is to stand for.
+    """
 
     challenge_id: str
     user_id: str | None
@@ -126,6 +147,24 @@ class Challenge:
     amr: Sequence[str]
     expires_at: datetime
     purpose: Purpose
+    org_id: str | None = None
+    connection_id: str | None = None
+    subject: str | None = None
+    may_link: bool = False
+    confirmed_at: datetime | None = None
+    flow_id: str | None = None
+
+    @property
+    def shown(self) -> Subject | None:
+        """Whom the provider has shown, for who came by one."""
+        if self.org_id is None or self.connection_id is None or self.subject is None:
+            return None
+        return Subject(self.org_id, self.connection_id, self.subject, self.may_link, self.flow_id)
+
+    @property
+    def linkable(self) -> Subject | None:
+        """The same, once it was shown whose account it is."""
+        return replace(self.shown, may_link=True) if self.shown is not None else None
 
 
 @dataclass(frozen=True)
@@ -265,7 +304,7 @@ BY_CHALLENGE = Limit("challenge", 5, CHALLENGE_LIFE)
 BY_REMOVER = Limit("two-factor removal", 5, timedelta(minutes=15))
 PASSKEYS_BY_SOURCE = Limit("passkey source", 300, timedelta(hours=1))
 BY_SECOND_FACTOR = Limit("second factor", 10, timedelta(hours=1))
-RESETS_BY_ADDRESS = Limit("reset address", 5, timedelta(hours=1))
+RESETS_BY_ADDRESS = Limit("reset address", 3, RESET_LIFE)  # as long as asking rests, a link is good
 RESETS_BY_SOURCE = Limit("reset source", 60, timedelta(hours=1))
 EMAIL_CHANGES_BY_PERSON = Limit("email change", 10, timedelta(hours=1))
 EMAIL_CHANGES_BY_ADDRESS = Limit("email change address", 5, timedelta(hours=1))
@@ -306,23 +345,6 @@ def take_back(budget: Budget, limit: Limit, now: datetime) -> Budget:
         return Budget(0, None, now)
     spent = max(budget.spent - 1, 0)
     return Budget(spent, budget.blocked_until if spent >= limit.attempts else None, budget.forgotten_at)
-
-
-def source_of(ip: str | None) -> str:
-    """Whose attempts are counted together: an IPv4 address, or the /64 that one subscriber has."""
-    try:
-        address = ipaddress.ip_address(ip or "")
-    except ValueError:
-        return "unknown"
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
-
-
-def is_this_machine(source: str) -> bool:
-    return source == "::/64" or source.startswith("127.")
 
 
 # -- second factors
@@ -366,32 +388,3 @@ def recovery_digest(user_id: str, code: str, key: bytes) -> str:
     """What is kept of a recovery code, however it is typed: case, dashes and look-alikes make no difference."""
     letters = "".join(c for c in code.casefold() if c.isalnum()).translate(ALIKE)
     return hmac.new(key, f"{user_id}\n{letters}".encode(), hashlib.sha256).hexdigest()
-
-
-# -- passwords and names
-
-SHORTEST_WORD = 4
-
-
-def password_text(password: str) -> str:
-    """One spelling per password, however a keyboard composes it (NIST SP 800-63B)."""
-    return unicodedata.normalize("NFKC", password)
-
-
-def word_held(password: str, words: Mapping[str, str]) -> str | None:
-    """The name of the first of `words` that a password contains, whatever the case and whatever stands between."""
-    text = _letters(password)
-    for name, word in words.items():
-        pieces = {_letters(piece) for piece in (word, *re.split(r"[\s._+-]+", word))}
-        if any(len(piece) >= SHORTEST_WORD and piece in text for piece in pieces):
-            return name
-    return None
-
-
-def _letters(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
-
-
-def device_of(user_agent: str | None) -> str | None:
-    """A User-Agent header as far as it is safe to keep and to show."""
-    return "".join(c for c in user_agent or "" if " " <= c <= "~")[:300].strip() or None

@@ -81,6 +81,11 @@ def saml_request_id_of(flow: Flow, key: bytes) -> str:
     return f"rq{_derived(flow, 'saml request', key)}"
 
 
+def session_digest(org_id: str, connection_id: str, session: str, key: bytes) -> bytes:
+    """By what a provider's session is found again: what the provider calls it may be guessed, and is no business of who reads the table."""
+    return hmac.digest(key, f"session\n{org_id}\n{connection_id}\n{session}".encode(), hashlib.sha256)
+
+
 def is_return_to(path: str) -> bool:
     """Whether this is a path of ours, and can't be read as anything else."""
     plain = RETURN_TO.fullmatch(path) is not None and len(path) <= LONGEST_RETURN_TO

@@ -25,7 +25,10 @@ CERTIFICATE_WARNINGS = (30, 7, 1, 0)
 BREAK_GLASS_LIFE = timedelta(minutes=15)
 BREAK_GLASS_SESSION_LIFE = timedelta(hours=1)
 SSO_BY_SOURCE = Limit("sso source", 300, timedelta(hours=1))
-BREAK_GLASS_BY_ADDRESS = Limit("break-glass address", 5, timedelta(hours=1))
+# A provider tells of all its people from one address.
+SIGN_OUTS_BY_SOURCE = Limit("sso sign-out source", 30_000, timedelta(hours=1))
+PROVIDER_SESSION_WAITS = timedelta(hours=1)
+BREAK_GLASS_BY_ADDRESS = Limit("break-glass address", 3, BREAK_GLASS_LIFE)  # as long as asking rests, a link is good
 BREAK_GLASS_BY_SOURCE = Limit("break-glass source", 30, timedelta(hours=1))
 
 
@@ -41,6 +44,7 @@ class OidcSettings:
     userinfo_endpoint: str | None = None
     names_issuer: bool = False
     client_secret_post: bool = False
+    end_session_endpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,19 @@ class Certificate:
 
 @dataclass(frozen=True)
 class SamlSettings:
-    """What the provider's metadata said. `sso_url` takes the HTTP-Redirect binding. Certificates may overlap."""
+    """What the provider's metadata said. `sso_url` takes the HTTP-Redirect binding, and so does `slo_url`, where it signs people out. Certificates may overlap.
+
+    `slo_response_url`: where it wants to be answered, if elsewhere.
+    """
 
     entity_id: str
     sso_url: str
     certificates: tuple[Certificate, ...]
     allow_idp_initiated: bool = False
+    encrypt_assertions: bool = False
     sign_requests: bool = False
+    slo_url: str | None = None
+    slo_response_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,10 +101,19 @@ class Connection:
     verified_by: str | None = None
     activated_at: datetime | None = None
     last_success_at: datetime | None = None
+    metadata_read_at: datetime | None = None
+    metadata_problem: str | None = None
 
     @property
     def is_configured(self) -> bool:
         return self.saml is not None or (self.oidc is not None and self.sealed is not None)
+
+    @property
+    def provider_known_as(self) -> tuple[str, str] | None:
+        """Who the provider is, and whom it knows us as: its subjects are its own."""
+        if self.oidc is not None:
+            return self.oidc.issuer, self.oidc.client_id
+        return (self.saml.entity_id, "") if self.saml is not None else None
 
     @property
     def certificate_expires_at(self) -> datetime | None:
@@ -118,22 +137,29 @@ class Connection:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a provider has said of a person, once everything about its answer was found right. `name` may be empty."""
+    """What a provider has said of a person, once everything about its answer was found right. `name` may be empty.
+
+    `session` is what it calls the person's session there; `hint` is what it wants to be shown when that is to end.
+    """
 
     subject: str
     email: str | None
     name: str = ""
     authenticated_at: datetime | None = None
     claims: Mapping[str, str] = field(default_factory=dict)
+    session: str | None = None
+    hint: Mapping[str, str] = field(default_factory=dict)
 
 
 class StepFailed(Exception):
-    """A sign-in at a provider ended at this step; `cause` says why, for an Admin, without secrets."""
+    """A sign-in at a provider ended at this step; `cause` says why, for an Admin, without secrets; `code` and `facts` say the same for programs."""
 
-    def __init__(self, step: str, cause: str) -> None:
+    def __init__(self, step: str, cause: str, code: str | None = None, **facts: str | int) -> None:
         super().__init__(f"{step}: {cause}")
         self.step = step
         self.cause = cause
+        self.code = code
+        self.facts = facts
 
 
 def check_plan(included: bool, plan: str | None) -> None:

@@ -84,6 +84,17 @@ async def is_at_home(read: Read, user_id: str, org_id: str) -> bool:
     )
 
 
+async def with_holders(read: Read, org_id: str, addresses: Sequence[str]) -> list[str]:
+    """Those of the addresses whose account somebody holds: one that this organization opened, and that never got a password, nobody does."""
+    rows = await read.rows(
+        "select canonical_email from accounts where canonical_email = any($2)"
+        " and (password_hash <> '' or invited_by_org is distinct from $1) order by canonical_email",
+        org_id,
+        list(addresses),
+    )
+    return [row["canonical_email"] for row in rows]
+
+
 async def set_email(tx: Tx, user_id: str, email: str, canonical_email: str) -> bool:
     """False when the address has another account; the transaction can then only be given up."""
     try:
@@ -110,6 +121,10 @@ async def close(tx: Tx, user_id: str, now: datetime) -> None:
 
 async def set_name(tx: Tx, user_id: str, name: str) -> None:
     await tx.run("update accounts set name = $2, version = version + 1 where user_id = $1", user_id, name)
+
+
+async def set_language(tx: Tx, user_id: str, language: Language) -> None:
+    await tx.run("update accounts set language = $2, version = version + 1 where user_id = $1", user_id, language)
 
 
 async def set_last_org(tx: Tx, user_id: str, org_id: str) -> None:

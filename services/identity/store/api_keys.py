@@ -1,4 +1,4 @@
-"""API keys of organizations. Revoking one is deleting its row; who it was stays in the events."""
+"""API keys of organizations. Of a revoked one only that stays by which its token is known again; who it was stays in the events."""
 
 # ruff: noqa: S608 - only constants are put into statements; values are always bound
 from __future__ import annotations
@@ -88,6 +88,17 @@ async def counted(read: Read, org_id: str) -> int:
     return int(await read.value("select count(*) from api_keys where org_id = $1", org_id))
 
 
+async def made_by(read: Read, org_id: str, user_id: str, now: datetime) -> list[Key]:
+    """Those that aren't over."""
+    rows = await read.rows(
+        f"select {COLUMNS} from api_keys where org_id = $1 and created_by = $2 and (expires_at is null or expires_at > $3)",
+        org_id,
+        user_id,
+        now,
+    )
+    return [Key(**dict(row)) for row in rows]
+
+
 async def ids(read: Read, org_id: str) -> list[str]:
     rows = await read.rows("select key_id from api_keys where org_id = $1 order by key_id", org_id)
     return [row["key_id"] for row in rows]
@@ -139,8 +150,15 @@ async def rotate(tx: Tx, key: Key, digest: bytes, hint: str, both_until: datetim
     )
 
 
-async def remove(tx: Tx, key: Key) -> None:
+async def revoke(tx: Tx, key: Key) -> None:
     await tx.run("delete from api_keys where org_id = $1 and key_id = $2", key.org_id, key.key_id)
+    await tx.run("insert into revoked_api_keys values ($1, $2, $3)", key.org_id, key.key_id, key.digest)
+
+
+async def revoked(read: Read, key_id: str) -> tuple[str, bytes] | None:
+    """Whose key it was, and the digest of its token. Needs a look across organizations."""
+    row = await read.row("select org_id, digest from revoked_api_keys where key_id = $1", key_id)
+    return (row["org_id"], row["digest"]) if row else None
 
 
 async def touch(tx: Tx, key: Key, source_ip: str | None, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What waits for a second factor or a passkey. Ending one is deleting its row."""
 
+# ruff: noqa: S608 - only constants are put into statements; values are always bound
 from __future__ import annotations
 
 from dataclasses import astuple, fields
@@ -13,10 +14,8 @@ OPEN = "select * from challenges where challenge_id = $1 and expires_at > $2"
 
 
 async def begin(tx: Tx, challenge: Challenge) -> None:
-    await tx.run(
-        "insert into challenges (challenge_id, user_id, kind, amr, expires_at, purpose) values ($1, $2, $3, $4, $5, $6)",
-        *astuple(challenge),
-    )
+    places = ", ".join(f"${place}" for place in range(1, len(NAMES) + 1))
+    await tx.run(f"insert into challenges ({', '.join(NAMES)}) values ({places})", *astuple(challenge))
 
 
 async def open_one(read: Read, challenge_id: str, now: datetime) -> Challenge | None:
@@ -25,6 +24,17 @@ async def open_one(read: Read, challenge_id: str, now: datetime) -> Challenge | 
 
 async def lock(tx: Tx, challenge_id: str, now: datetime) -> Challenge | None:
     return _challenge(await tx.row(f"{OPEN} for update", challenge_id, now))
+
+
+async def confirm(tx: Tx, challenge_id: str, now: datetime) -> Challenge | None:
+    """The mailed link of a challenge for linking was followed; None when there is no such challenge any more."""
+    row = await tx.row(
+        "update challenges set confirmed_at = coalesce(confirmed_at, $2) where challenge_id = $1 and expires_at > $2"
+        " and purpose = 'linking' returning *",
+        challenge_id,
+        now,
+    )
+    return _challenge(row)
 
 
 async def end(tx: Tx, challenge_id: str) -> None:

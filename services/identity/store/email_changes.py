@@ -15,8 +15,8 @@ async def keep(tx: Tx, change: EmailChange) -> None:
     """Replaces the one of the same person that waits."""
     await drop_waiting(tx, change.user_id)
     await tx.run(
-        "insert into email_changes (change_id, user_id, old_email, email, canonical_email, confirmed_at, ends_at)"
-        " values ($1, $2, $3, $4, $5, $6, $7)",
+        "insert into email_changes (change_id, user_id, old_email, email, canonical_email, asked_at, confirmed_at, ends_at)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
         *astuple(change),
     )
 

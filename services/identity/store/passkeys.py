@@ -67,6 +67,11 @@ async def remove(tx: Tx, user_id: str, passkey_id: str) -> bool:
     return bool(await tx.run("delete from passkeys where user_id = $1 and passkey_id = $2", user_id, passkey_id))
 
 
+async def remove_since(tx: Tx, user_id: str, since: datetime) -> bool:
+    """Whether any was added then or later."""
+    return bool(await tx.run("delete from passkeys where user_id = $1 and added_at >= $2", user_id, since))
+
+
 async def remove_all(tx: Tx, user_id: str) -> None:
     await tx.run("delete from passkeys where user_id = $1", user_id)
 

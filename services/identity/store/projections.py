@@ -7,6 +7,7 @@ from datetime import datetime
 
 from services.identity.rules import Invitation
 from shared.db import Read, Row, Tx
+from shared.fields import canonical_email
 
 NAMES = [field.name for field in fields(Invitation)]
 
@@ -104,6 +105,14 @@ async def was_revoked_since(read: Read, org_id: str, user_id: str, since: dateti
     )
 
 
+async def barred_from(read: Read, user_id: str, since: datetime) -> list[str]:
+    """The organizations where an Admin has ended the person's sessions after this moment. Needs a look across organizations."""
+    rows = await read.rows(
+        "select org_id from memberships where user_id = $1 and revoked_at > $2 order by org_id", user_id, since
+    )
+    return [row["org_id"] for row in rows]
+
+
 async def active_organizations(read: Read, user_id: str) -> list[str]:
     """The person's organizations, the one joined first at the head. Needs a look across organizations."""
     rows = await read.rows(
@@ -170,13 +179,13 @@ def _invitation(row: Row | None) -> Invitation | None:
     return Invitation(**{name: row[name] for name in NAMES}) if row is not None else None
 
 
-async def is_invited(read: Read, org_id: str, canonical_email: str, now: datetime) -> bool:
-    """Whether an invitation of the organization waits for the address."""
-    return bool(
-        await read.value(
-            "select exists (select from invitations where org_id = $1 and status = 'open' and expires_at > $2 and lower(email) = lower($3))",
-            org_id,
-            now,
-            canonical_email,
-        )
+async def is_invited(read: Read, org_id: str, address: str, now: datetime) -> bool:
+    """Whether an invitation of the organization waits for the address, however its domain is spelt there."""
+    rows = await read.rows(
+        "select email from invitations where org_id = $1 and status = 'open' and expires_at > $2"
+        " and lower(split_part(email, '@', 1)) = lower(split_part($3, '@', 1))",
+        org_id,
+        now,
+        address,
     )
+    return any(canonical_email(row["email"]) == address for row in rows)

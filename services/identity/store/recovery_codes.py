@@ -34,5 +34,9 @@ async def left(read: Read, user_id: str) -> tuple[int, datetime | None]:
     return (row["left"], row["made_at"]) if row is not None else (0, None)
 
 
+async def remove_since(tx: Tx, user_id: str, since: datetime) -> None:
+    await tx.run("delete from recovery_codes where user_id = $1 and made_at >= $2", user_id, since)
+
+
 async def remove(tx: Tx, user_id: str) -> None:
     await tx.run("delete from recovery_codes where user_id = $1", user_id)

@@ -87,19 +87,21 @@ async def remind(tx: Tx, now: datetime, limit: int) -> list[Reminder]:
 
 
 async def roster(
-    read: Read, org_id: str, two_factor: bool | None, after: str, limit: int
+    read: Read, org_id: str, two_factor: bool | None, user_ids: Sequence[str] | None, after: str, limit: int
 ) -> tuple[Sequence[Listed], int]:
     """Active members by id, and how many there are in all."""
     members = (
         "from memberships m join accounts a using (user_id)"
         f" where m.org_id = $1 and m.status = 'active' and ($2::boolean is null or {HAS_ONE} = $2)"
+        " and ($3::text[] is null or m.user_id = any($3))"
     )
     rows = await read.rows(
-        f"select m.user_id, a.name, a.email, {HAS_ONE} as two_factor {members} and m.user_id > $3 order by m.user_id limit $4",
+        f"select m.user_id, a.name, a.email, {HAS_ONE} as two_factor {members} and m.user_id > $4 order by m.user_id limit $5",
         org_id,
         two_factor,
+        user_ids,
         after,
         limit,
     )
-    total = await read.value(f"select count(*) {members}", org_id, two_factor)
+    total = await read.value(f"select count(*) {members}", org_id, two_factor, user_ids)
     return [Listed(**dict(row)) for row in rows], total

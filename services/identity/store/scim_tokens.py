@@ -37,8 +37,26 @@ async def every(read: Read, org_id: str) -> list[Token]:
     return [Token(**dict(row)) for row in rows]
 
 
+async def made_by(read: Read, org_id: str, user_id: str) -> list[Token]:
+    rows = await read.rows(f"select {COLUMNS} from scim_tokens where org_id = $1 and created_by = $2", org_id, user_id)
+    return [Token(**dict(row)) for row in rows]
+
+
 async def exists(read: Read, org_id: str, token_id: str) -> bool:
     return bool(await read.value("select true from scim_tokens where org_id = $1 and token_id = $2", org_id, token_id))
+
+
+async def count(read: Read) -> int:
+    """Of all organizations. Needs a look across organizations."""
+    return int(await read.value("select count(*) from scim_tokens"))
+
+
+async def silent_since(read: Read, since: datetime, limit: int) -> list[Token]:
+    """Tokens that were used, and not since then. Needs a look across organizations."""
+    rows = await read.rows(
+        f"select {COLUMNS} from scim_tokens where last_used_at < $1 order by last_used_at limit $2", since, limit
+    )
+    return [Token(**dict(row)) for row in rows]
 
 
 async def count_in_line(tx: Tx, org_id: str) -> int:

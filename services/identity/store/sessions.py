@@ -82,6 +82,11 @@ async def end(tx: Tx, user_id: str, session_id: str) -> Session | None:
     return _session(row)
 
 
+async def end_these(tx: Tx, session_ids: Sequence[str]) -> list[Session]:
+    """Those of them that still lived."""
+    return _sessions(await tx.rows("delete from sessions where session_id = any($1) returning *", list(session_ids)))
+
+
 async def end_others(tx: Tx, user_id: str, session_id: str) -> int:
     return await tx.run("delete from sessions where user_id = $1 and session_id <> $2", user_id, session_id)
 

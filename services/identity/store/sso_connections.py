@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from shared.db import Read, Row, Tx
 NAMES = (
     "org_id", "connection_id", "name", "protocol", "provider", "status", "domains", "new_users", "default_role", "group_ids",
     "metadata_url", "sealed", "version", "created_at", "created_by", "changed_at", "changed_by", "verified_at", "verified_by",
-    "activated_at", "last_success_at",
+    "activated_at", "last_success_at", "metadata_read_at", "metadata_problem",
 )  # fmt: skip
 BOUND = (
     "select c.* from sso_connections c join domains d on d.org_id = c.org_id and d.name = $1 and d.proven"
@@ -122,21 +122,63 @@ async def note_success(tx: Tx, org_id: str, connection_id: str, now: datetime) -
 # -- whether passwords are refused
 
 
-async def enforcement(read: Read, org_id: str) -> tuple[bool, int]:
-    """Whether people of bound domains are refused a password, and the version of that setting."""
-    row = await read.row("select enforced, version from sso_exemptions where org_id = $1", org_id)
-    return (row["enforced"], row["version"]) if row else (True, 1)
+@dataclass(frozen=True)
+class Enforcement:
+    """Whether people of bound domains are refused a password. They are until somebody says otherwise."""
+
+    enforced: bool = True
+    version: int = 1
+    changed_by: str | None = None
+    changed_at: datetime | None = None
 
 
-async def keep_enforcement(tx: Tx, org_id: str, enforced: bool, version: int, now: datetime) -> None:
-    await tx.run(
-        "insert into sso_exemptions (org_id, version, enforced, changed_at) values ($1, $2, $3, $4)"
-        " on conflict (org_id) do update set version = $2, enforced = $3, changed_at = $4",
-        org_id,
-        version,
-        enforced,
-        now,
+async def enforcement(read: Read, org_id: str) -> Enforcement:
+    row = await read.row(
+        "select enforced, version, changed_by, changed_at from sso_exemptions where org_id = $1", org_id
     )
+    return Enforcement(**dict(row)) if row else Enforcement()
+
+
+async def keep_enforcement(tx: Tx, org_id: str, new: Enforcement) -> None:
+    await tx.run(
+        "insert into sso_exemptions (org_id, version, enforced, changed_by, changed_at) values ($1, $2, $3, $4, $5)"
+        " on conflict (org_id) do update set version = $2, enforced = $3, changed_by = $4, changed_at = $5",
+        org_id,
+        new.version,
+        new.enforced,
+        new.changed_by,
+        new.changed_at,
+    )
+
+
+async def with_metadata_due(read: Read, before: datetime, limit: int) -> list[Connection]:
+    """SAML connections in use whose metadata has an address and wasn't read there since. Needs a look across organizations."""
+    rows = await read.rows(
+        "select * from sso_connections where metadata_url is not null and status = 'active' and protocol = 'saml'"
+        " and (metadata_read_at is null or metadata_read_at <= $1) order by metadata_read_at nulls first limit $2",
+        before,
+        limit,
+    )
+    return [found for row in rows if (found := _connection(row))]
+
+
+async def note_metadata(tx: Tx, org_id: str, connection_id: str, now: datetime, problem: str | None) -> None:
+    """No change of the connection: whoever has it open needn't notice."""
+    await tx.run(
+        "update sso_connections set metadata_read_at = $3, metadata_problem = $4 where org_id = $1 and connection_id = $2",
+        org_id,
+        connection_id,
+        now,
+        problem,
+    )
+
+
+async def in_use(read: Read, limit: int) -> list[Connection]:
+    """Active connections. Needs a look across organizations."""
+    rows = await read.rows(
+        "select * from sso_connections where status = 'active' order by connection_id limit $1", limit
+    )
+    return [found for row in rows if (found := _connection(row))]
 
 
 # -- certificates that end

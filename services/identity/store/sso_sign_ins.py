@@ -32,6 +32,8 @@ class Attempt:
     purpose: str
     step: str
     cause: str | None
+    cause_code: str | None
+    cause_meta: Mapping[str, str | int]
     email: str | None
     claims: Mapping[str, str]
     request_id: str | None
@@ -118,7 +120,23 @@ async def has_identity(read: Read, org_id: str, connection_id: str, user_id: str
 
 
 async def forget_people(tx: Tx, org_id: str, connection_id: str) -> None:
+    """Nobody's subject counts any more, nor does one that a sign-in under way has shown."""
     await tx.run("delete from sso_identities where org_id = $1 and connection_id = $2", org_id, connection_id)
+    await tx.run("delete from sso_sessions where org_id = $1 and connection_id = $2", org_id, connection_id)
+    await tx.run("delete from challenges where connection_id = $1", connection_id)
+    await tx.run(
+        "update sso_results set subject = null, email = null, name = null where connection_id = $1", connection_id
+    )
+
+
+async def forget_under_way(tx: Tx, connection_id: str, subject: str) -> None:
+    """Sign-ins of a subject that aren't complete end, for it has signed out at the provider."""
+    await tx.run("delete from challenges where connection_id = $1 and subject = $2", connection_id, subject)
+    await tx.run(
+        "update sso_results set subject = null, email = null, name = null where connection_id = $1 and subject = $2",
+        connection_id,
+        subject,
+    )
 
 
 async def link(tx: Tx, org_id: str, connection_id: str, subject: str, user_id: str, now: datetime) -> bool:
@@ -167,8 +185,9 @@ async def forget_person(tx: Tx, user_id: str) -> None:
 async def note(tx: Tx, org_id: str, connection_id: str, attempt: Attempt, kept: int) -> None:
     """Keeps the attempt, and of those before only the newest."""
     await tx.run(
-        "insert into sso_attempts (org_id, connection_id, attempt_id, at, purpose, step, cause, email, claims, request_id)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "insert into sso_attempts (org_id, connection_id, attempt_id, at, purpose, step, cause,"
+        " cause_code, cause_meta, email, claims, request_id)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         org_id,
         connection_id,
         attempt.attempt_id,
@@ -176,6 +195,8 @@ async def note(tx: Tx, org_id: str, connection_id: str, attempt: Attempt, kept: 
         attempt.purpose,
         attempt.step,
         attempt.cause,
+        attempt.cause_code,
+        json.dumps(dict(attempt.cause_meta)),
         attempt.email,
         json.dumps(dict(attempt.claims)),
         attempt.request_id,
@@ -192,13 +213,16 @@ async def note(tx: Tx, org_id: str, connection_id: str, attempt: Attempt, kept: 
 async def attempts(read: Read, org_id: str, connection_id: str, limit: int) -> list[Attempt]:
     """The newest first."""
     rows = await read.rows(
-        "select attempt_id, at, purpose, step, cause, email, claims, request_id from sso_attempts"
+        "select attempt_id, at, purpose, step, cause, cause_code, cause_meta, email, claims, request_id from sso_attempts"
         " where org_id = $1 and connection_id = $2 order by attempt_id desc limit $3",
         org_id,
         connection_id,
         limit,
     )
-    return [Attempt(**{**dict(row), "claims": json.loads(row["claims"])}) for row in rows]
+    return [
+        Attempt(**{**dict(row), "cause_meta": json.loads(row["cause_meta"]), "claims": json.loads(row["claims"])})
+        for row in rows
+    ]
 
 
 # -- proofs

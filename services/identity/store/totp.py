@@ -59,5 +59,16 @@ async def remove(tx: Tx, user_id: str) -> bool:
     return bool(await tx.value("delete from totp where user_id = $1 returning active_since is not null", user_id))
 
 
+async def remove_since(tx: Tx, user_id: str, since: datetime) -> bool:
+    """Whether one was active that was begun then or later. One that was only begun goes with it."""
+    return bool(
+        await tx.value(
+            "delete from totp where user_id = $1 and (active_since is null or active_since >= $2) returning active_since is not null",
+            user_id,
+            since,
+        )
+    )
+
+
 def _app(row: Row | None) -> AuthenticatorApp | None:
     return AuthenticatorApp(**{name: row[name] for name in NAMES}) if row is not None else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from services.identity.store import accounts, plans, projections
 from services.identity.store import api_keys as store
@@ -20,7 +20,7 @@ from shared.errors import Problem, invalid
 from shared.events.courier import MailRequested
 from shared.events.identity import ApiKeyChanged, ApiKeyCreated, ApiKeyRevoked, ApiKeyRotated
 from shared.events.identity_shapes import ApiKey
-from shared.fields import Composed, Message, Name, View
+from shared.fields import Composed, Message, Moment, Name, View
 from shared.ids import ApiKeyId, new_id
 from shared.paging import Cursors, ListQuery, Page
 from shared.service import Ctx
@@ -85,7 +85,7 @@ class CreateApiKey(Message):
     name: KeyName
     access: Access
     areas: Areas
-    expires_at: AwareDatetime | None = Field(default_factory=lambda: None)
+    expires_at: Moment | None = Field(default_factory=lambda: None)
     api_version: ApiVersion = NEWEST_VERSION
 
 
@@ -138,7 +138,11 @@ async def create_api_key(ctx: Ctx, wanted: CreateApiKey) -> ApiKeyWithToken:
         if plan is None or not plan.api_keys:
             raise no_plan(plan)
         if await store.count_in_line(tx, org_id) >= MOST_KEYS:
-            raise Problem("conflict", f"An organization has at most {MOST_KEYS} API keys.", meta={"limit": MOST_KEYS})
+            raise Problem(
+                "conflict",
+                f"An organization has at most {MOST_KEYS} API keys.",
+                meta={"because": "too_many_api_keys", "limit": MOST_KEYS},
+            )
         key = await store.add(tx, org_id, state, digest_of(token), token[-HINT_LETTERS:], ctx.actor.person(), ctx.now)
         await tx.emit(ApiKeyCreated(org_id=org_id, key=key.state()))
         await tell_admins(
@@ -194,7 +198,7 @@ async def revoke_api_key(ctx: Ctx, which: WhichApiKey) -> None:
         await check_still_admin(tx, ctx)
         key = await store.lock(tx, ctx.actor.org(), which.key_id)
         ctx.check_version(key.version, key.changed_by, key.changed_at)
-        await store.remove(tx, key)
+        await store.revoke(tx, key)
         await tx.emit(ApiKeyRevoked(org_id=key.org_id, key=key.state()))
 
 
@@ -213,6 +217,7 @@ async def tell_admins(tx: Tx, ctx: Ctx, org_id: str, template: Template, **value
                 about=org_id,
                 org_id=org_id,
                 to=admin.email,
+                reader=admin.user_id,
                 template=template,
                 values={"name": admin.name, "organization": name or "", "by": by.name if by else "", **values},
                 language=admin.language,

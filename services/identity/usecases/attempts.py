@@ -7,7 +7,8 @@ import hmac
 import math
 from dataclasses import dataclass
 
-from services.identity.rules import BY_DEVICE, Limit, device_of, source_of, spend, take_back
+from services.identity.rules import BY_DEVICE, BY_SECOND_FACTOR, Limit, source_of, spend, take_back
+from services.identity.rules.words import device_of
 from services.identity.store import known_devices, throttles
 from services.identity.usecases.opened import opened
 from shared.db import Tx
@@ -17,10 +18,10 @@ from shared.service import Ctx
 
 @dataclass(frozen=True)
 class Attempt:
-    """What was paid for one attempt. `last` tells that the next one has to wait, `device` whose device it came from."""
+    """What was paid for one attempt. `spent` are the limits by which the next one has to wait, `device` tells whose device it came from."""
 
     limits: dict[str, Limit]
-    last: bool
+    spent: tuple[Limit, ...] = ()
     device: tuple[str, str] | None = None
 
     async def forgive(self, tx: Tx, ctx: Ctx) -> None:
@@ -31,7 +32,7 @@ class Attempt:
 
 
 async def pay(ctx: Ctx, *charges: tuple[Limit, str]) -> Attempt:
-    """Counts an attempt against each limit, or refuses it with `rate_limited`, which costs nothing.
+    """Counts an attempt against each limit, or refuses it with `rate_limited`, which costs nothing; of a person's second factors `second_factor_locked`.
 
     Whether an account exists makes no difference: what is counted is the address that was typed.
     """
@@ -40,15 +41,20 @@ async def pay(ctx: Ctx, *charges: tuple[Limit, str]) -> Attempt:
         budgets = await throttles.lock(tx, list(limits), ctx.now)
         wait = max(budget.wait(ctx.now) for budget in budgets.values())
         if wait:
-            raise Problem("rate_limited", retry_after=math.ceil(wait.total_seconds()))
+            locked = any(limits[name] == BY_SECOND_FACTOR and budget.wait(ctx.now) for name, budget in budgets.items())
+            raise Problem(
+                "second_factor_locked" if locked else "rate_limited",
+                retry_after=math.ceil(wait.total_seconds()),
+                meta={"until": (ctx.now + wait).isoformat()} if locked else {},
+            )
         after = {name: spend(budgets[name], limit, ctx.now) for name, limit in limits.items()}
         await throttles.keep(tx, after)
-    return Attempt(limits, last=any(budget.wait(ctx.now) for budget in after.values()))
+    return Attempt(limits, tuple(limits[name] for name, budget in after.items() if budget.wait(ctx.now)))
 
 
 async def clear(tx: Tx, ctx: Ctx, *charges: tuple[Limit, str]) -> None:
     """Takes back what others paid, when what they tried at is no more."""
-    await Attempt({_bucket(ctx, limit, of): limit for limit, of in charges}, last=False).forgive(tx, ctx)
+    await Attempt({_bucket(ctx, limit, of): limit for limit, of in charges}).forgive(tx, ctx)
 
 
 def device_asking(ctx: Ctx, user_id: str) -> str:

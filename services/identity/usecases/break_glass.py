@@ -84,6 +84,7 @@ async def use_break_glass(ctx: Ctx, wanted: UseBreakGlass) -> Answer[SignedIn]:
         account = await accounts.lock(tx, found[0]) if found else None
         if found is None or account is None or not await projections.acts_as_admin(tx, found[1], account.user_id):
             raise Problem("gone")
+        ctx.speak_as(account.user_id, (BREAK_GLASS,))
         await tx.emit(BreakGlassUsed(user_id=account.user_id, org_id=found[1], source_ip=ctx.request.source_ip))
         organization = await projections.organization_name(tx, found[1]) or ""
         for admin in await accounts.by_ids(tx, await projections.admins(tx, found[1])):

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.identity import rules
-from services.identity.rules import Challenge, Kind
+from services.identity.rules import Challenge, Kind, Limit
 from services.identity.store import challenges
 from services.identity.usecases.attempts import Attempt, pay
 from services.identity.usecases.opened import opened
@@ -26,7 +26,8 @@ class ChallengeView(View):
     """Answer with one of `factors`; after a password a recovery code does as well. The token goes into the answer.
 
     `passkey` is what a browser's `navigator.credentials.get` is given (PublicKeyCredentialRequestOptionsJSON). `enrolment`: an
-    organization requires a second factor and there is none: POST /v1/auth/challenges/{id}/totp, then answer with a code of that app.
+    organization requires a second factor and there is none: POST /v1/auth/challenges/{id}/totp, then answer with a code of that app; or
+    POST /v1/auth/challenges/{id}/passkey, then answer with the new passkey.
     """
 
     id: str
@@ -35,6 +36,13 @@ class ChallengeView(View):
     passkey: dict[str, Any] | None
     enrolment: bool
     expires_at: datetime
+
+
+class BeginAtSignIn(Message):
+    """For who has to set up a second factor before they get in."""
+
+    challenge_id: str
+    token: SecretStr
 
 
 class AskForChallenge(Message):
@@ -81,10 +89,15 @@ async def pay_for_answer(ctx: Ctx, challenge: Challenge, user_id: str | None) ->
     """Five answers per challenge, and ten an hour over all challenges and factors of a person. Who has none left voids the challenge."""
     source = rules.source_of(ctx.request.source_ip)
     of_person = (rules.BY_SECOND_FACTOR, user_id) if user_id else (rules.BY_SOURCE, source)
+    return await pay_for_challenge(ctx, challenge, of_person)
+
+
+async def pay_for_challenge(ctx: Ctx, challenge: Challenge, *others: tuple[Limit, str]) -> Attempt:
+    """Five answers per challenge, and whatever else they cost. Who has none left voids the challenge."""
     try:
-        return await pay(ctx, (rules.BY_CHALLENGE, challenge.challenge_id), of_person)
+        return await pay(ctx, (rules.BY_CHALLENGE, challenge.challenge_id), *others)
     except Problem as refused:
-        if refused.code == "rate_limited":
+        if refused.status == 429:
             async with ctx.env.database.tx("", ctx.say) as tx:
                 await challenges.end(tx, challenge.challenge_id)
         raise

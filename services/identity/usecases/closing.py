@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from services.identity.store import accounts, email_changes, known_devices, password_resets, sessions, sso_sign_ins
+from services.identity.store import (
+    accounts,
+    email_changes,
+    known_devices,
+    password_resets,
+    sessions,
+    signups,
+    sso_sign_ins,
+)
 from services.identity.usecases.passwords import Password, me
 from services.identity.usecases.second_factors import forget_factors
 from services.identity.usecases.sso_proofs import prove_oneself
 from shared.db import EVERY_ORG, Tx
+from shared.erasure import begin_erasing
 from shared.errors import Problem
 from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, UserClosed
@@ -51,7 +60,7 @@ async def close_account(ctx: Ctx, wanted: CloseAccount) -> Problem | None:
     """Closes one's account for good: out of every organization, all sessions end, address, name and password are erased.
 
     Refused while one is the last active Admin of an organization; `meta.organizations` says of which. Should it break off half-way,
-    one is a member nowhere and the account still open: closing it again finishes it.
+    one is a member nowhere and the account still open: closing it again finishes it. What was said of the person by themselves is emptied, too.
     """
     person = await me(ctx)
     proof = await prove_oneself(ctx, person, wanted.password)
@@ -64,8 +73,8 @@ async def close_account(ctx: Ctx, wanted: CloseAccount) -> Problem | None:
             raise Problem("session_ended")
         await proof.attempt.forgive(tx, ctx)
         await _erase(ctx, tx, account.user_id)
+        await signups.drop(tx, account.canonical_email)
         await tx.emit(AllSessionsEnded(user_id=account.user_id, reason="account_closed"))
-        await tx.emit(UserClosed(user_id=account.user_id))
         await tx.emit(
             MailRequested(
                 about=account.user_id,
@@ -75,6 +84,8 @@ async def close_account(ctx: Ctx, wanted: CloseAccount) -> Problem | None:
                 language=account.language,
             )
         )
+        await tx.emit(UserClosed(user_id=account.user_id))  # after the mail, so that whoever forgets them has sent it
+        await begin_erasing(ctx, tx, account.user_id)
     return None
 
 

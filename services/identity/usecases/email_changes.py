@@ -15,6 +15,7 @@ from services.identity.usecases.attempts import pay
 from services.identity.usecases.opened import opened
 from services.identity.usecases.password_resets import begin_reset
 from services.identity.usecases.passwords import Password, me, password_ended, prove_password
+from services.identity.usecases.second_factors import remove_factors_since
 from shared.db import Tx
 from shared.errors import Problem, invalid
 from shared.events.courier import MailLink, MailRequested
@@ -49,6 +50,7 @@ async def change_email(ctx: Ctx, wanted: ChangeEmail) -> WaitingChange | Problem
     if wanted.email == person.email:
         raise invalid("/email", "email_unchanged", "is your address already")
     await pay(ctx, (rules.EMAIL_CHANGES_BY_PERSON, person.user_id), (rules.EMAIL_CHANGES_BY_ADDRESS, address))
+    # Never by a proof at the provider: who is bound to one can't slip away to another domain, and it can't take an account along.
     proof = await prove_password(ctx, person.canonical_email, wanted.password.get_secret_value())
     if isinstance(proof, Problem):
         return proof
@@ -58,7 +60,14 @@ async def change_email(ctx: Ctx, wanted: ChangeEmail) -> WaitingChange | Problem
             raise Problem("session_ended")
         ends_at = ctx.now + rules.EMAIL_CHANGE_LIFE
         change = EmailChange(
-            new_id("eml"), account.user_id, account.email, wanted.email, address, confirmed_at=None, ends_at=ends_at
+            change_id=new_id("eml"),
+            user_id=account.user_id,
+            old_email=account.email,
+            email=wanted.email,
+            canonical_email=address,
+            asked_at=ctx.now,
+            confirmed_at=None,
+            ends_at=ends_at,
         )
         await email_changes.keep(tx, change)
         await proof.attempt.forgive(tx, ctx)
@@ -112,8 +121,8 @@ async def confirm_change(ctx: Ctx, wanted: FollowedLink) -> AddressNow:
 async def undo_change(ctx: Ctx, wanted: FollowedLink) -> AddressNow:
     """Undoes a change, effective or not yet, with the token that was mailed to the old address: it is the account's again.
 
-    Whoever asked for the change knew the password. So that password is no longer one, all sessions end, and a link that sets a
-    new one is mailed to the old address. Whatever is wrong with a link, it is simply gone.
+    Whoever asked for the change knew the password. So that password is no longer one, all sessions end, second factors and recovery
+    codes of since then are none any more, and a link that sets a new password is mailed to the old address. Whatever is wrong with a link, it is simply gone.
     """
     with opened(ctx).hasher.place() as hasher:
         nobodys = await hasher.hash(secrets.token_urlsafe(32))
@@ -121,6 +130,7 @@ async def undo_change(ctx: Ctx, wanted: FollowedLink) -> AddressNow:
         account, change = await _followed(ctx, tx, "email_change_undo", wanted.token)
         await email_changes.drop_since(tx, account.user_id, change.change_id)
         await sessions.end_others(tx, account.user_id, "")
+        await remove_factors_since(tx, account.user_id, change.asked_at)
         await password_ended(tx, account, nobodys)
         if account.email != change.old_email:
             account = await _readdress(tx, account, change.old_email)

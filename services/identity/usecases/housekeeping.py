@@ -12,6 +12,7 @@ from services.identity.store import (
     saml,
     sessions,
     signups,
+    sso_sessions,
     sso_sign_ins,
     throttles,
 )
@@ -46,3 +47,4 @@ async def forget_the_past(ctx: Ctx) -> None:
     async with ctx.tx(EVERY_ORG) as tx:
         await break_glass.purge(tx, ctx.now)
         await saml.purge_assertions(tx, ctx.now)
+        await sso_sessions.purge(tx, ctx.now)

@@ -6,15 +6,15 @@ from pydantic import SecretStr
 
 from services.identity import rules
 from services.identity.rules import Session
-from services.identity.store import accounts, sessions
+from services.identity.store import accounts, projections, sessions
 from services.identity.usecases.opened import opened
-from shared.db import Read
+from shared.db import EVERY_ORG, Read
 from shared.fields import Message, View
 from shared.service import Ctx
 
 
 class SessionStanding(View):
-    """Of a session that is over, or never was, only that is told."""
+    """Of a session that is over, or never was, only that is told. `barred_from`: organizations where it counts again after a new proof."""
 
     session_id: str | None
     live: bool = False
@@ -24,6 +24,7 @@ class SessionStanding(View):
     auth_time: int | None = None
     email: str | None = None
     name: str | None = None
+    barred_from: tuple[str, ...] = ()
 
 
 class AskedSession(Message):
@@ -36,7 +37,7 @@ class AskedCookie(Message):
 
 async def session_standing(ctx: Ctx, asked: AskedSession) -> SessionStanding:
     """Whether a session is live, and what it says about its person."""
-    async with ctx.read("") as read:
+    async with ctx.read(EVERY_ORG) as read:
         return await _standing(read, await sessions.live(read, asked.session_id, ctx.now), asked.session_id)
 
 
@@ -45,7 +46,7 @@ async def cookie_standing(ctx: Ctx, asked: AskedCookie) -> SessionStanding:
     presented = rules.read_session_token(asked.token.get_secret_value(), "cookie")
     if presented is None:
         return SessionStanding(session_id=None)
-    async with ctx.read("") as read:
+    async with ctx.read(EVERY_ORG) as read:
         session = await sessions.live(read, presented.session_id, ctx.now)
         if session is None or not presented.is_genuine(session, opened(ctx).keys.sessions):
             return SessionStanding(session_id=None)
@@ -71,4 +72,5 @@ async def _standing(read: Read, session: Session | None, session_id: str) -> Ses
         auth_time=int(session.authenticated_at.timestamp()),
         email=account.email,
         name=account.name,
+        barred_from=tuple(await projections.barred_from(read, session.user_id, session.authenticated_at)),
     )

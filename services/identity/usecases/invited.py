@@ -40,7 +40,7 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
     async with ctx.read(EVERY_ORG) as read:
         invitation = still_open(await projections.invitation(read, link[0]), link[1], ctx)
         if await accounts.by_email(read, canonical_email(invitation.email)) is not None:
-            raise Problem("already_exists", HAS_ACCOUNT)
+            raise Problem("already_exists", HAS_ACCOUNT, meta={"because": "has_account"})
         if await is_sso_only(read, canonical_email(invitation.email)):
             raise Problem("sso_required")
         organization = await projections.organization_name(read, invitation.org_id)
@@ -55,9 +55,10 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
         if not await accounts.create(
             tx, user_id, invitation.email, address, wanted.name, password_hash, wanted.language, ctx.now
         ):
-            raise Problem("already_exists", HAS_ACCOUNT)
+            raise Problem("already_exists", HAS_ACCOUNT, meta={"because": "has_account"})
         await accounts.set_home(tx, user_id, invitation.org_id)
         person = Person(email=invitation.email, name=wanted.name)
+        ctx.speak_as(user_id)
         await tx.emit(UserRegistered(user_id=user_id, person=person, language=wanted.language))
     return Registered(user_id=user_id, email=invitation.email)
 
@@ -65,7 +66,12 @@ async def open_invited_account(ctx: Ctx, wanted: OpenInvitedAccount) -> Register
 def still_open(invitation: rules.Invitation | None, link_version: int, ctx: Ctx) -> rules.Invitation:
     """The invitation that a genuine link leads to. One that is newer than what org has told us yet is no dead link."""
     if invitation is None or invitation.link_version < link_version:
-        raise Problem("not_yet_consistent", "This invitation hasn't arrived here yet.", retry_after=1)
+        raise Problem(
+            "not_yet_consistent",
+            "This invitation hasn't arrived here yet.",
+            retry_after=1,
+            meta={"because": "invitation"},
+        )
     if not invitation.is_open(link_version, ctx.now):
         raise Problem("gone")
     return invitation

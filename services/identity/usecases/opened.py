@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.identity.rules import Language, derived_key
@@ -17,7 +18,7 @@ from services.identity.usecases.sso_oidc import OidcProviders
 from services.identity.usecases.sso_providers import Providers, wizards
 from shared.auth import private_key
 from shared.config import AccessKey, Secrets, signing_key
-from shared.hashing import Hasher, hashing
+from shared.hashing import PARAMETERS, Hasher, hashing
 from shared.outbound import Outbound
 from shared.sealing import Sealer
 from shared.service import Ctx, Environment
@@ -62,12 +63,14 @@ class Opened:
     wizards: Mapping[Language, Providers]
 
 
-def opening(outbound: Outbound) -> Callable[[Environment], AbstractAsyncContextManager[Opened]]:
-    """How identity opens when providers are asked this way."""
+def opening(
+    outbound: Outbound, parameters: PasswordHasher = PARAMETERS
+) -> Callable[[Environment], AbstractAsyncContextManager[Opened]]:
+    """How identity opens when providers are asked this way, and passwords hashed like this."""
 
     @asynccontextmanager
     async def opens(env: Environment) -> AsyncIterator[Opened]:
-        async with hashing() as hasher:
+        async with hashing(parameters) as hasher:
             secrets = env.settings.secrets
             keys, sealer = Keys.of(secrets), Sealer(secrets.master)
             yield Opened(hasher, breached_passwords(), keys, sealer, OidcProviders(outbound), wizards())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -31,11 +32,13 @@ NAME = "Tenantry"
 UNREADABLE = (WebAuthnException, ValueError, TypeError, LookupError, AttributeError, RecursionError, struct.error)
 
 Proof = Literal["hwk", "swk"]
+# What a passkey proves by itself, without a password beside it.
+ALONE = ("passkey", "linking")
 
 
 def request_options(ctx: Ctx, challenge: Challenge, credentials: Sequence[bytes]) -> dict[str, Any]:
     """For `navigator.credentials.get`. Alone, a passkey must also know its person by a finger, a face or a PIN."""
-    alone = challenge.purpose == "passkey"
+    alone = challenge.purpose in ALONE
     options = webauthn.generate_authentication_options(
         rp_id=_rp_id(ctx),
         challenge=_nonce(ctx, challenge),
@@ -64,8 +67,18 @@ def creation_options(ctx: Ctx, challenge: Challenge, account: Account, credentia
     return options_to_json_dict(options)
 
 
-def registered(ctx: Ctx, challenge: Challenge, credential: dict[str, Any]) -> tuple[bytes, bytes, int] | None:
-    """Credential id, public key and count of a new passkey; None when the answer isn't right."""
+@dataclass(frozen=True)
+class Made:
+    """A new passkey as its device shows it; `proof` is the kind of key as RFC 8176 calls it."""
+
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    proof: Proof
+
+
+def registered(ctx: Ctx, challenge: Challenge, credential: dict[str, Any]) -> Made | None:
+    """The new passkey; None when the answer isn't right."""
     try:
         verified = webauthn.verify_registration_response(
             credential=credential,
@@ -75,7 +88,12 @@ def registered(ctx: Ctx, challenge: Challenge, credential: dict[str, Any]) -> tu
         )
     except UNREADABLE:
         return None
-    return verified.credential_id, verified.credential_public_key, verified.sign_count
+    return Made(
+        verified.credential_id,
+        verified.credential_public_key,
+        verified.sign_count,
+        _kind_of(verified.credential_device_type),
+    )
 
 
 def read_assertion(credential: dict[str, Any]) -> AuthenticationCredential | None:
@@ -106,12 +124,16 @@ async def proves(
             expected_origin=_origin(ctx),
             credential_public_key=passkey.public_key,
             credential_current_sign_count=passkey.sign_count,
-            require_user_verification=challenge.purpose == "passkey",
+            require_user_verification=challenge.purpose in ALONE,
         )
     except UNREADABLE:
         return None
     await passkeys.use(tx, passkey.passkey_id, verified.new_sign_count, ctx.now)
-    return "hwk" if verified.credential_device_type == CredentialDeviceType.SINGLE_DEVICE else "swk"
+    return _kind_of(verified.credential_device_type)
+
+
+def _kind_of(device: CredentialDeviceType) -> Proof:
+    return "hwk" if device == CredentialDeviceType.SINGLE_DEVICE else "swk"
 
 
 def _nonce(ctx: Ctx, challenge: Challenge) -> bytes:

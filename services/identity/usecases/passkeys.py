@@ -8,15 +8,17 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.identity import rules
-from services.identity.rules import Challenge, Passkey
-from services.identity.store import challenges, passkeys
-from services.identity.usecases.challenges import open_challenge, use_up
+from services.identity.rules import Account, Challenge, Passkey
+from services.identity.store import accounts, challenges, passkeys
+from services.identity.usecases.challenges import BeginAtSignIn, open_challenge, use_up
 from services.identity.usecases.opened import opened
-from services.identity.usecases.passkey_proofs import creation_options, registered
+from services.identity.usecases.passkey_proofs import Made, creation_options, registered
 from services.identity.usecases.passwords import Password, me
 from services.identity.usecases.second_factors import enabled, lock_myself, removed
 from services.identity.usecases.sso_proofs import prove_oneself
+from shared.db import Tx
 from shared.errors import Problem
+from shared.events.identity import PasskeyRenamed
 from shared.fields import Message, Name, Nothing, View
 from shared.ids import new_id
 from shared.paging import Cursors, ListQuery, Page
@@ -81,15 +83,43 @@ async def add_passkey(ctx: Ctx, wanted: AddPasskey) -> PasskeyAdded:
             raise Problem("challenge_ended")
         await use_up(tx, ctx, challenge)
         if made is None:
-            raise Problem("invalid_code", "This isn't what a passkey answers to these options.")
+            raise Problem(
+                "invalid_code", "This isn't what a passkey answers to these options.", meta={"because": "passkey"}
+            )
         if await passkeys.count(tx, account.user_id) >= rules.MOST_PASSKEYS:
-            raise Problem("conflict", f"Nobody has more than {rules.MOST_PASSKEYS} passkeys. Remove one first.")
-        passkey = Passkey(new_id("psk"), account.user_id, *made, name=wanted.name, added_at=ctx.now)
-        if not await passkeys.add(tx, passkey):
-            raise Problem("already_exists", "This passkey is registered already.")
+            raise Problem(
+                "conflict",
+                f"Nobody has more than {rules.MOST_PASSKEYS} passkeys. Remove one first.",
+                meta={"because": "too_many_passkeys", "limit": rules.MOST_PASSKEYS},
+            )
         await challenges.end(tx, challenge.challenge_id)
-        codes = await enabled(tx, ctx, account, "passkey")
+        passkey, codes = await added(tx, ctx, account, wanted.name, made)
     return PasskeyAdded(**_view(passkey).model_dump(), recovery_codes=codes)
+
+
+async def added(tx: Tx, ctx: Ctx, account: Account, name: str, made: Made) -> tuple[Passkey, list[str]]:
+    """Keeps a passkey that was just made; with a first second factor come its recovery codes."""
+    facts = (made.credential_id, made.public_key, made.sign_count)
+    passkey = Passkey(new_id("psk"), account.user_id, *facts, name=name, added_at=ctx.now)
+    if not await passkeys.add(tx, passkey):
+        raise Problem("already_exists", "This passkey is registered already.", meta={"because": "passkey"})
+    return passkey, await enabled(tx, ctx, account, "passkey")
+
+
+class PasskeyOptions(View):
+    """`passkey` is what a browser's `navigator.credentials.create` is given (PublicKeyCredentialCreationOptionsJSON)."""
+
+    passkey: dict[str, Any]
+
+
+async def begin_passkey_at_sign_in(ctx: Ctx, wanted: BeginAtSignIn) -> PasskeyOptions:
+    """Begins a passkey for who has to set up a second factor before they get in; the browser's answer (`new_passkey`) answers the challenge."""
+    challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "enrolment")
+    async with ctx.read("") as read:
+        account = await accounts.by_id(read, challenge.user_id or "")
+    if account is None:
+        raise Problem("challenge_ended")
+    return PasskeyOptions(passkey=creation_options(ctx, challenge, account, []))
 
 
 class ListPasskeys(ListQuery):
@@ -116,9 +146,17 @@ async def rename_passkey(ctx: Ctx, wanted: RenamePasskey) -> PasskeyView:
     """Gives one of one's passkeys another name."""
     async with ctx.tx("") as tx:
         account = await lock_myself(tx, ctx)
+        known = {passkey.passkey_id: passkey for passkey in await passkeys.of_person(tx, account.user_id)}
+        before = known.get(wanted.passkey_id)
         passkey = await passkeys.rename(tx, account.user_id, wanted.passkey_id, wanted.name)
-        if passkey is None:
+        if before is None or passkey is None:
             raise Problem("not_found")
+        if before.name != passkey.name:
+            previous = {"name": before.name}
+            told = PasskeyRenamed(
+                user_id=account.user_id, passkey_id=passkey.passkey_id, name=passkey.name, previous=previous
+            )
+            await tx.emit(told)
     return _view(passkey)
 
 

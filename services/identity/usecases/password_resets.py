@@ -73,6 +73,7 @@ def _reset_mail(reset: PasswordReset, account: Account) -> MailRequested:
         values={"name": account.name, "expires_at": reset.expires_at.isoformat()},
         link=MailLink(purpose="password_reset", id=reset.reset_id, version=LINK),
         language=account.language,
+        reader=account.user_id,
     )
 
 
@@ -119,6 +120,7 @@ async def reset_password(ctx: Ctx, wanted: ResetPassword) -> None:
         if locked is None or await password_resets.take(tx, reset.reset_id, ctx.now) is None:
             raise Problem("gone")
         await sessions.end_others(tx, locked.user_id, "")
+        ctx.speak_as(locked.user_id)
         await password_set(tx, locked, new_hash)
         # Whoever guessed at the old password has made no guess at this one.
         await clear(tx, ctx, (rules.BY_ACCOUNT, locked.canonical_email))

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
+from services.identity.rules.words import password_text, word_held
 from services.identity.store import (
     accounts,
     email_changes,
@@ -27,14 +28,13 @@ from shared.errors import Problem, invalid
 from shared.events.courier import MailRequested
 from shared.events.identity import AllSessionsEnded, PasswordChanged, SignInFailed
 from shared.fields import Message, domain_of
-from shared.hashing import is_outdated
 from shared.service import Ctx
 
 LONGEST = 256
 
 
 def _one_spelling(given: object) -> object:
-    return rules.password_text(given) if isinstance(given, str) and len(given) <= LONGEST else given
+    return password_text(given) if isinstance(given, str) and len(given) <= LONGEST else given
 
 
 Password = Annotated[SecretStr, BeforeValidator(_one_spelling), Field(max_length=LONGEST)]
@@ -44,7 +44,7 @@ NewPassword = Annotated[
     Field(min_length=12, max_length=LONGEST, description="At least 12 characters of any kind."),
 ]
 
-REFUSAL_SECONDS = 0.025
+REFUSAL_SECONDS = 0.1  # what the note of a failure takes, also on a machine that has much else to do
 
 
 async def check_new_password(ctx: Ctx, password: str, words: Mapping[str, str], pointer: str = "/password") -> None:
@@ -52,9 +52,9 @@ async def check_new_password(ctx: Ctx, password: str, words: Mapping[str, str], 
 
     Call it with a place in the hasher's line.
     """
-    held = rules.word_held(password, {**words, "the product's name": "tenantry"})
+    held = word_held(password, {**words, "the product's name": "tenantry"})
     if held is not None:
-        raise invalid(pointer, "password_personal", f"must not contain {held}")
+        raise invalid(pointer, "password_personal", f"must not contain {held}", word=held)
     if await opened(ctx).hasher.is_guessable(password):
         raise invalid(pointer, "password_common", "is a common password, or close to one")
     if opened(ctx).breached.holds(password):
@@ -70,24 +70,27 @@ class Proof:
     new_hash: str | None
 
 
-async def prove_password(ctx: Ctx, canonical_email: str, password: str) -> Proof | Problem:
+async def prove_password(
+    ctx: Ctx, canonical_email: str, password: str, *, beside_provider: bool = False
+) -> Proof | Problem:
     """The proof, or one refusal for all that can be wrong, in the same time. Call it before the first `ctx.tx()`.
 
     A device that the person has shown their password on has a budget of its own, so nobody elsewhere can use it up.
+    `beside_provider`: the person came by their provider, so that the password is another proof and no way round it.
     """
     source = rules.source_of(ctx.request.source_ip)
     with opened(ctx).hasher.place() as hasher:
         async with ctx.read(EVERY_ORG) as read:
             account = await accounts.by_email(read, canonical_email)
-            sso_only = await is_sso_only(read, canonical_email)
+            refused = not beside_provider and await is_sso_only(read, canonical_email)
             user_id = account.user_id if account else ""
             device = device_asking(ctx, user_id)
             is_known = await known_devices.is_known(read, user_id, device, ctx.now - rules.KNOWN_DEVICE_LIFE)
         budget = (rules.BY_DEVICE, device) if is_known else (rules.BY_ACCOUNT, canonical_email)
         attempt = await pay(ctx, budget, (rules.BY_SOURCE, source))
         known = account.password_hash if account else ""
-        if await hasher.verify(known or None, password) and account is not None and not sso_only:
-            outdated = is_outdated(account.password_hash)
+        if await hasher.verify(known or None, password) and account is not None and not refused:
+            outdated = hasher.is_outdated(account.password_hash)
             attempt = replace(attempt, device=(account.user_id, device))
             return Proof(account, attempt, await hasher.hash(password) if outdated else None)
     return await refuse(ctx, account, attempt)
@@ -96,7 +99,7 @@ async def prove_password(ctx: Ctx, canonical_email: str, password: str) -> Proof
 async def is_sso_only(read: Read, canonical_email: str) -> bool:
     """Whether people of the address's domain sign in at their organization's provider and not by a password. Needs a look across organizations."""
     connection = await sso_connections.bound_to(read, domain_of(canonical_email))
-    return connection is not None and (await sso_connections.enforcement(read, connection.org_id))[0]
+    return connection is not None and (await sso_connections.enforcement(read, connection.org_id)).enforced
 
 
 async def refuse(ctx: Ctx, account: Account | None, attempt: Attempt) -> Problem:
@@ -105,7 +108,7 @@ async def refuse(ctx: Ctx, account: Account | None, attempt: Attempt) -> Problem
     answered_at = loop.time() + REFUSAL_SECONDS
     if account is not None:
         async with ctx.env.database.tx("", ctx.say) as tx:
-            reason: Literal["throttled", "password"] = "throttled" if attempt.last else "password"
+            reason: Literal["throttled", "password"] = "throttled" if attempt.spent else "password"
             failed = SignInFailed(user_id=account.user_id, reason=reason, source_ip=ctx.request.source_ip)
             await tx.emit(failed)
     await asyncio.sleep(max(answered_at - loop.time(), 0))
@@ -137,7 +140,7 @@ async def change_password(ctx: Ctx, wanted: ChangePassword) -> Problem | None:
         if locked is None or await sessions.lock(tx, session_id, ctx.now) is None:
             raise Problem("session_ended")
         if locked.password_hash != proof.account.password_hash:
-            raise Problem("conflict", "The password was changed meanwhile.")
+            raise Problem("conflict", "The password was changed meanwhile.", meta={"because": "password_changed"})
         await sessions.end_others(tx, person.user_id, session_id)
         await password_set(tx, locked, new_hash, except_session_id=session_id)
         await proof.attempt.forgive(tx, ctx)
@@ -184,7 +187,7 @@ def words_of(email: str, name: str, *organizations: str) -> dict[str, str]:
     """What anybody knows of a person: what it is → the word."""
     return {
         "your e-mail address": email.rpartition("@")[0],
-        "the domain of your e-mail address": domain_of(email).split(".")[-2:][0],
+        "the domain of your e-mail address": email.rpartition("@")[2].rpartition(".")[0],
         "your name": name,
         **{f"the name of {organization}": organization for organization in organizations},
     }

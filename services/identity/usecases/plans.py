@@ -1,14 +1,14 @@
-"""What a plan changes here, and the closing of an organization: whether API keys count, and whether single sign-on may be set up. Nothing is deleted."""
+"""What a plan changes here, and the closing of an organization: whether API keys and provisioning tokens count, and whether single sign-on may be set up. Nothing is deleted."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from services.identity.store import api_keys, plans, projections, sso_connections
+from services.identity.store import api_keys, plans, projections, scim_tokens, sso_connections
 from services.identity.store.plans import Plan
 from shared.db import Tx
 from shared.events.billing import Entitlements, EntitlementsChanged
-from shared.events.identity import ApiKeysResumed, ApiKeysSuspended
+from shared.events.identity import ApiKeysResumed, ApiKeysSuspended, ScimTokensResumed, ScimTokensSuspended
 from shared.events.identity_sso import SsoConnectionsResumed, SsoConnectionsSuspended
 from shared.events.org import OrganizationClosed, OrganizationReopened
 from shared.service import Ctx
@@ -26,26 +26,28 @@ async def project_entitlements(ctx: Ctx, told: EntitlementsChanged) -> None:
 
 
 async def project_closing(ctx: Ctx, told: OrganizationClosed | OrganizationReopened) -> None:
-    """A closed organization's keys prove nothing. Whoever remembers them is told once that is so here."""
+    """A closed organization's keys and its provider's tokens prove nothing. Whoever remembers them is told once that is so here."""
     closed = isinstance(told, OrganizationClosed)
+    at = ctx.cause.time if ctx.cause else ctx.now
     async with ctx.tx() as tx:
         await projections.set_closed(tx, told.org_id, closed=closed)
         plan = await plans.find(tx, told.org_id)
-        if plan is None or not plan.api_keys or not (key_ids := await api_keys.ids(tx, told.org_id)):
-            return
-        if closed:
-            at = ctx.cause.time if ctx.cause else ctx.now
-            await tx.emit(
-                ApiKeysSuspended(
-                    org_id=told.org_id,
-                    key_ids=key_ids,
-                    cause="organization_closed",
-                    plan=plan.plan,
-                    suspended_at=at,
-                )
-            )
-        else:
-            await tx.emit(ApiKeysResumed(org_id=told.org_id, key_ids=key_ids, plan=plan.plan))
+        if plan is not None and plan.api_keys:
+            await _tell_of_closed_keys(tx, told.org_id, plan.plan, at, closed=closed)
+        token_ids = [token.token_id for token in await scim_tokens.every(tx, told.org_id)]
+        if token_ids and closed:
+            await tx.emit(ScimTokensSuspended(org_id=told.org_id, token_ids=token_ids, suspended_at=at))
+        elif token_ids:
+            await tx.emit(ScimTokensResumed(org_id=told.org_id, token_ids=token_ids))
+
+
+async def _tell_of_closed_keys(tx: Tx, org_id: str, plan: str, at: datetime, *, closed: bool) -> None:
+    key_ids = await api_keys.ids(tx, org_id)
+    if key_ids and closed:
+        told = ApiKeysSuspended(org_id=org_id, key_ids=key_ids, cause="organization_closed", plan=plan, suspended_at=at)
+        await tx.emit(told)
+    elif key_ids:
+        await tx.emit(ApiKeysResumed(org_id=org_id, key_ids=key_ids, plan=plan))
 
 
 async def _tell_of_keys(tx: Tx, org_id: str, has: Entitlements, at: datetime) -> None:

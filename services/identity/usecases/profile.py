@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from services.identity.rules import Language
 from services.identity.rules.sso import SMALLEST_PLAN
 from services.identity.store import accounts, plans, projections
 from services.identity.usecases.api_keys import PLAN_WITH_API_KEYS
@@ -10,7 +13,7 @@ from shared.auth import Role
 from shared.capabilities import Because, Capabilities, Capability
 from shared.db import EVERY_ORG
 from shared.errors import Problem
-from shared.events.identity import Person, UserNameChanged
+from shared.events.identity import Person, UserLanguageChanged, UserNameChanged
 from shared.fields import Message, Name, Nothing, Versioned
 from shared.service import Ctx
 
@@ -30,6 +33,7 @@ ON_OTHERS = (
     "users.remove_two_factor",
     "two_factor.roster",
     "users.end_sessions",
+    "users.send_password_reset",
     "api_keys.read",
     "api_keys.edit",
     "sso.read",
@@ -42,28 +46,40 @@ SWITCH = "active_organization.choose"
 
 
 class ChangeProfile(Message):
-    name: Name
+    """What is left out stays."""
+
+    name: Name | None = None
+    language: Language | None = None
 
 
 class Profile(Versioned):
+    """`language` is the one that the person is written to in."""
+
     user_id: str
     email: str
     name: str
+    language: Language
 
 
 async def change_profile(ctx: Ctx, wanted: ChangeProfile) -> Profile:
-    """Changes the name that one goes by."""
+    """Changes the name that one goes by, and the language that one's mails are written in."""
     async with ctx.tx("") as tx:
         account = await accounts.lock(tx, ctx.actor.person())
         if account is None:
             raise Problem("session_ended")
         ctx.check_version(account.version)
-        if wanted.name == account.name:
-            return Profile(user_id=account.user_id, email=account.email, name=account.name, version=account.version)
-        await accounts.set_name(tx, account.user_id, wanted.name)
-        person = Person(email=account.email, name=wanted.name)
-        await tx.emit(UserNameChanged(user_id=account.user_id, person=person, previous_name=account.name))
-    return Profile(user_id=account.user_id, email=account.email, name=wanted.name, version=account.version + 1)
+        now = account
+        if wanted.name is not None and wanted.name != now.name:
+            await accounts.set_name(tx, now.user_id, wanted.name)
+            now = replace(now, name=wanted.name, version=now.version + 1)
+            person = Person(email=now.email, name=now.name)
+            await tx.emit(UserNameChanged(user_id=now.user_id, person=person, previous_name=account.name))
+        if wanted.language is not None and wanted.language != now.language:
+            await accounts.set_language(tx, now.user_id, wanted.language)
+            now = replace(now, language=wanted.language, version=now.version + 1)
+            told = UserLanguageChanged(user_id=now.user_id, language=now.language, previous=account.language)
+            await tx.emit(told)
+    return Profile(user_id=now.user_id, email=now.email, name=now.name, language=now.language, version=now.version)
 
 
 async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
@@ -81,7 +97,9 @@ async def capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     ]
     if any(org_id != ctx.actor.org_id for org_id in orgs):
         return Capabilities(capabilities=[*listed, Capability(action=SWITCH)])
-    alone = Because(kind="state", detail="There is no other organization that you are a member of.")
+    alone = Because(
+        kind="state", code="no_other_organization", detail="There is no other organization that you are a member of."
+    )
     return Capabilities(capabilities=[*listed, Capability(action=SWITCH, allowed=False, because=alone)])
 
 
@@ -97,5 +115,8 @@ def _of_admins(action: str, role: Role | None) -> Capability:
     if role == "admin":
         return Capability(action=action)
     detail = f"Only for Admins; you act as {role}." if role else "No organization is active."
-    because = Because(kind="role" if role else "state", detail=detail)
+    if role:
+        because = Because(kind="role", roles=["admin"], detail=detail)
+    else:
+        because = Because(kind="state", code="no_organization", detail=detail)
     return Capability(action=action, allowed=False, because=because)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from services.identity.store import accounts
+from services.identity.usecases.sso_linking import is_the_organizations_own
 from shared.db import EVERY_ORG
 from shared.errors import Problem
 from shared.events.identity import Person, UserNameChanged, UserRegistered
@@ -23,12 +28,13 @@ class ProvisionAccount(Message):
 
 
 class ProvisionedAccount(View):
-    """`created` is false when the address had an account already."""
+    """`created` is false when the address had an account already, `of_organization` when nobody but its people ever held it, so that nobody is asked before they join."""
 
     user_id: str
     email: str
     name: str
     created: bool
+    of_organization: bool
 
 
 async def provision_account(ctx: Ctx, wanted: ProvisionAccount) -> ProvisionedAccount:
@@ -42,8 +48,35 @@ async def provision_account(ctx: Ctx, wanted: ProvisionAccount) -> ProvisionedAc
             await tx.emit(UserRegistered(user_id=user_id, person=Person(email=wanted.email, name=wanted.name)))
         account = await accounts.by_email(tx, address)
         if account is None:
-            raise Problem("conflict", "This address can't have an account.")
-    return ProvisionedAccount(user_id=account.user_id, email=account.email, name=account.name, created=made)
+            raise Problem("conflict", "This address can't have an account.", meta={"because": "no_account"})
+        of_organization = await is_the_organizations_own(tx, wanted.org_id, account)
+    return ProvisionedAccount(
+        user_id=account.user_id,
+        email=account.email,
+        name=account.name,
+        created=made,
+        of_organization=of_organization,
+    )
+
+
+class WhoseAccounts(Message):
+    """The addresses are in domains that the organization has proven."""
+
+    org_id: OrgId
+    emails: Annotated[list[Email], Field(max_length=1000)]
+
+
+class HeldAccounts(View):
+    """`emails`: in canonical spelling."""
+
+    emails: list[str]
+
+
+async def accounts_held(ctx: Ctx, wanted: WhoseAccounts) -> HeldAccounts:
+    """Those of the addresses whose account has a person of its own, who would be asked before they join."""
+    async with ctx.read(EVERY_ORG) as read:
+        found = await accounts.with_holders(read, wanted.org_id, [canonical_email(one) for one in wanted.emails])
+    return HeldAccounts(emails=found)
 
 
 async def take_name(ctx: Ctx, told: ProvisionedNameChanged) -> None:

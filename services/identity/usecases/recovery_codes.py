@@ -33,7 +33,11 @@ async def renew_recovery_codes(ctx: Ctx, _: Nothing) -> RecoveryCodes:
     async with ctx.tx("") as tx:
         account = await lock_myself(tx, ctx)
         if not await factors_of(tx, account.user_id):
-            raise Problem("conflict", "Recovery codes stand in for a second factor. Add one first.")
+            raise Problem(
+                "conflict",
+                "Recovery codes stand in for a second factor. Add one first.",
+                meta={"because": "no_second_factor"},
+            )
         made = await new_recovery_codes(tx, ctx, account.user_id)
         await tx.emit(RecoveryCodesRenewed(user_id=account.user_id))
         await tx.emit(mail_to(account, "recovery_codes_renewed"))

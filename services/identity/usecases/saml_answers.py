@@ -12,12 +12,12 @@ from pydantic import Field
 from services.identity import rules
 from services.identity.rules import Limit, flows
 from services.identity.rules.flows import Flow
-from services.identity.rules.saml.responses import BEHIND_THE_SIGNATURE, Accepted, read_response
+from services.identity.rules.saml.responses import BEHIND_THE_SIGNATURE, Accepted, is_encrypted, read_response
 from services.identity.rules.sso import Connection, StepFailed
 from services.identity.store import saml, sso_connections
 from services.identity.usecases.attempts import pay
 from services.identity.usecases.opened import opened
-from services.identity.usecases.saml_requests import service_provider
+from services.identity.usecases.saml_requests import own_key, service_provider
 from services.identity.usecases.sso_flows import came_back, cookie_of, failed, new_flow, use_up
 from shared.db import EVERY_ORG
 from shared.errors import Problem
@@ -84,7 +84,8 @@ def _return_to(relay_state: str) -> str:
 async def _judged(ctx: Ctx, connection: Connection, flow: Flow | None, response: str) -> Accepted:
     """Beside the loop: what strangers send may take a tenth of a second."""
     if connection.saml is None:
-        raise StepFailed("connection", "the provider's metadata was never imported")
+        raise StepFailed("connection", "the provider's metadata was never imported", "no_metadata")
+    key = await own_key(ctx, connection) if is_encrypted(response) else None
     return await asyncio.to_thread(
         read_response,
         response,
@@ -93,6 +94,7 @@ async def _judged(ctx: Ctx, connection: Connection, flow: Flow | None, response:
         [flows.saml_request_id_of(flow, key) for key in opened(ctx).keys.sso] if flow else [],
         ctx.now,
         flow.begun if flow and flow.purpose == "proof" else None,
+        key,
     )
 
 
@@ -103,4 +105,4 @@ async def _use_once(ctx: Ctx, connection: Connection, accepted: Accepted) -> Non
             tx, connection.org_id, connection.connection_id, accepted.assertion_id, accepted.until
         )
     if not is_first:
-        raise StepFailed("replay", "this assertion was used already")
+        raise StepFailed("replay", "this assertion was used already", "assertion_used")

@@ -13,7 +13,7 @@ from services.identity.rules.sso import Connection, SamlSettings
 from services.identity.usecases.opened import opened
 from shared.errors import invalid
 from shared.fields import Message
-from shared.outbound import Refused, Unreachable
+from shared.outbound import NotFetched
 from shared.service import Ctx
 
 
@@ -41,7 +41,7 @@ async def read_provider(ctx: Ctx, wanted: ImportSaml) -> ProviderMetadata:
     try:
         return await asyncio.to_thread(read_metadata, content, ctx.now)
     except Unreadable as why:
-        raise invalid(where, "unusable", f"holds no usable metadata: {why}") from None
+        raise invalid(where, "unusable", f"holds no usable metadata: {why}", reason=str(why)) from None
 
 
 def settings_after(ctx: Ctx, before: Connection, wanted: ImportSaml, said: ProviderMetadata) -> SamlSettings:
@@ -51,14 +51,22 @@ def settings_after(ctx: Ctx, before: Connection, wanted: ImportSaml, said: Provi
     if known is not None and wanted.keep_certificates:
         certificates |= {one.fingerprint: one for one in known.certificates if one.expires_at > ctx.now}
     if len(certificates) > MOST_CERTIFICATES:
-        raise invalid("/saml/keep_certificates", "too_many", f"would make more than {MOST_CERTIFICATES} certificates")
+        raise invalid(
+            "/saml/keep_certificates",
+            "too_many",
+            f"would make more than {MOST_CERTIFICATES} certificates",
+            limit=MOST_CERTIFICATES,
+        )
     signs = said.wants_signed_requests or (known is not None and known.sign_requests)
     return SamlSettings(
         entity_id=said.entity_id,
         sso_url=said.sso_url,
         certificates=tuple(certificates.values()),
         allow_idp_initiated=known.allow_idp_initiated if known else False,
+        encrypt_assertions=known.encrypt_assertions if known else False,
         sign_requests=signs if wanted.sign_requests is None else wanted.sign_requests,
+        slo_url=said.slo_url,
+        slo_response_url=said.slo_response_url,
     )
 
 
@@ -67,8 +75,8 @@ async def _fetched(ctx: Ctx, url: str) -> bytes:
         answer = await opened(ctx).providers.outbound.get(
             url, {"Accept": "application/samlmetadata+xml, application/xml"}
         )
-    except (Refused, Unreachable) as why:
-        raise invalid("/saml/url", "unreachable", f"can't be read: {why}") from None
+    except NotFetched as why:
+        raise invalid("/saml/url", "unreachable", f"can't be read: {why}", reason=str(why)) from None
     if answer.status != 200:
-        raise invalid("/saml/url", "unreachable", f"answers with status {answer.status}")
+        raise invalid("/saml/url", "unreachable", f"answers with status {answer.status}", status=answer.status)
     return answer.body

@@ -32,7 +32,7 @@ class WhichServiceProvider(Message):
 def service_provider(ctx: Ctx, connection_id: str) -> ServiceProvider:
     """Who we are to a connection's provider: each connection has an entity ID of its own, so no answer fits another."""
     place = f"{ctx.env.settings.public_url.rstrip('/')}/v1/auth/sso/{connection_id}"
-    return ServiceProvider(entity_id=f"{place}/metadata", acs_url=f"{place}/acs")
+    return ServiceProvider(entity_id=f"{place}/metadata", acs_url=f"{place}/acs", slo_url=f"{place}/slo")
 
 
 async def read_own_metadata(ctx: Ctx, which: WhichServiceProvider) -> Answer[bytes]:
@@ -42,8 +42,13 @@ async def read_own_metadata(ctx: Ctx, which: WhichServiceProvider) -> Answer[byt
         if connection is None or connection.protocol != "saml":
             raise Problem("not_found")
         certificate = await saml.certificate(read, connection.org_id, connection.connection_id)
-    signs = connection.saml is not None and connection.saml.sign_requests
-    document = own_metadata(service_provider(ctx, connection.connection_id), certificate, signs)
+    saml_of = connection.saml
+    document = own_metadata(
+        service_provider(ctx, connection.connection_id),
+        certificate,
+        signs=saml_of is not None and saml_of.sign_requests,
+        encrypted=saml_of is not None and saml_of.encrypt_assertions,
+    )
     return Answer(document, {"Content-Type": METADATA_TYPE})
 
 
@@ -65,11 +70,12 @@ async def request_url(ctx: Ctx, connection: Connection, settings: SamlSettings, 
         asked_at=ctx.now,
         fresh=flow.purpose == "proof",
     )
-    key = await _own_key(ctx, connection) if settings.sign_requests else None
+    key = await own_key(ctx, connection) if settings.sign_requests else None
     return redirect_url(service_provider(ctx, connection.connection_id), wanted, key=key)
 
 
-async def _own_key(ctx: Ctx, connection: Connection) -> rsa.RSAPrivateKey:
+async def own_key(ctx: Ctx, connection: Connection) -> rsa.RSAPrivateKey:
+    """Signs what we ask the provider, and opens what it encrypts for us."""
     async with ctx.read(connection.org_id) as read:
         sealed = await saml.sealed_key(read, connection.org_id, connection.connection_id)
     assert sealed is not None, "each SAML connection is created with a key"

@@ -77,7 +77,7 @@ async def create_scim_token(ctx: Ctx, wanted: CreateScimToken) -> ScimTokenWithS
             raise Problem("plan_required", meta=meta)
         if await store.count_in_line(tx, org_id) >= MOST_TOKENS:
             detail = "There are two provisioning tokens already: revoke the older one first."
-            raise Problem("conflict", detail, meta={"limit": MOST_TOKENS})
+            raise Problem("conflict", detail, meta={"because": "too_many_scim_tokens", "limit": MOST_TOKENS})
         ends = secret[-HINT_LETTERS:]
         token = await store.add(tx, org_id, token_id, wanted.name, digest_of(secret), ends, ctx.actor.person(), ctx.now)
         await tx.emit(ScimTokenCreated(org_id=org_id, token_id=token_id, name=token.name))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from services.identity import rules
 from services.identity.rules import Account
 from services.identity.store import accounts, challenges, passkeys, recovery_codes, sessions, totp
+from services.identity.usecases.attempts import Attempt
 from services.identity.usecases.opened import opened
 from services.identity.usecases.passwords import Proof
 from shared.db import Read, Tx
@@ -36,14 +39,25 @@ M = TypeVar("M", bound=Message)
 def one_of(message: M, *names: str) -> M:
     """Of these fields exactly one is given."""
     if sum(getattr(message, name) is not None for name in names) != 1:
-        raise ValueError(f"give exactly one of {', '.join(names)}")
+        raise PydanticCustomError("one_of", "give exactly one of {names}", {"names": ", ".join(names)})
     return message
 
 
-async def second_factor_failed(tx: Tx, ctx: Ctx, user_id: str) -> Problem:
-    """To be returned, for the failure to be kept."""
-    await tx.emit(SignInFailed(user_id=user_id, reason="second_factor", source_ip=ctx.request.source_ip))
-    return Problem("invalid_code")
+class FactorFrozen(Exception):
+    """So many codes in a row were wrong that none of the app's is looked at any more."""
+
+
+async def second_factor_failed(
+    tx: Tx, ctx: Ctx, user_id: str, attempt: Attempt, problem: Literal["invalid_code", "factor_frozen"] = "invalid_code"
+) -> Problem:
+    """To be returned, for the failure to be kept. After the last answer of the hour none is looked at, which is told with it."""
+    reason: Literal["second_factor", "second_factor_locked", "second_factor_frozen"] = "second_factor"
+    if problem == "factor_frozen":
+        reason = "second_factor_frozen"
+    elif rules.BY_SECOND_FACTOR in attempt.spent:
+        reason = "second_factor_locked"
+    await tx.emit(SignInFailed(user_id=user_id, reason=reason, source_ip=ctx.request.source_ip))
+    return Problem(problem)
 
 
 async def factors_of(read: Read, user_id: str) -> list[Factor]:
@@ -53,12 +67,12 @@ async def factors_of(read: Read, user_id: str) -> list[Factor]:
 
 
 async def is_totp(tx: Tx, ctx: Ctx, user_id: str, code: SecretStr) -> bool:
-    """Whether this is the person's present code, which is used up. The attempt was paid for, and the account is locked."""
+    """Whether this is the person's present code, which is used up; FactorFrozen when none is. The attempt was paid for, and the account is locked."""
     app = await totp.lock(tx, user_id)
     if app is None or app.active_since is None:
         return False
     if app.is_frozen:
-        raise Problem("factor_frozen")
+        raise FactorFrozen
     step = rules.step_of(opened(ctx).sealer.open(app.sealed, "totp", user_id), code.get_secret_value(), ctx.now)
     if step is not None and await totp.accept(tx, user_id, step):
         return True
@@ -74,6 +88,7 @@ async def is_recovery_code(tx: Tx, ctx: Ctx, account: Account, code: SecretStr) 
         return False
     await totp.thaw(tx, account.user_id)
     left, _ = await recovery_codes.left(tx, account.user_id)
+    ctx.speak_as(account.user_id, ctx.actor.amr)
     await tx.emit(RecoveryCodeUsed(user_id=account.user_id, left=left, source_ip=ctx.request.source_ip))
     await tx.emit(mail_to(account, "recovery_code_used", left=str(left)))
     return True
@@ -93,6 +108,7 @@ async def enabled(tx: Tx, ctx: Ctx, account: Account, factor: Factor) -> list[st
     """Tells of a factor that was just added. The recovery codes that come with a first one are answered."""
     factors = await factors_of(tx, account.user_id)
     await challenges.end_all(tx, account.user_id)
+    ctx.speak_as(account.user_id, ctx.actor.amr)
     await tx.emit(TwoFactorEnabled(user_id=account.user_id, factor=factor, factors=factors))
     await tx.emit(mail_to(account, "two_factor_enabled"))
     left, _ = await recovery_codes.left(tx, account.user_id)
@@ -124,13 +140,28 @@ async def forget_factors(tx: Tx, user_id: str) -> list[Factor]:
     return factors
 
 
+async def remove_factors_since(tx: Tx, user_id: str, since: datetime) -> None:
+    """What whoever held the account since then has set up is no factor any more, nor do recovery codes count that they were shown."""
+    kinds: tuple[tuple[Factor, bool], ...] = (
+        ("totp", await totp.remove_since(tx, user_id, since)),
+        ("passkey", await passkeys.remove_since(tx, user_id, since)),
+    )
+    await recovery_codes.remove_since(tx, user_id, since)
+    gone, factors = [factor for factor, was_there in kinds if was_there], await factors_of(tx, user_id)
+    if not factors:
+        await recovery_codes.remove(tx, user_id)
+    await challenges.end_all(tx, user_id)
+    if gone:
+        await tx.emit(TwoFactorRemoved(user_id=user_id, removed=gone, factors=factors))
+
+
 async def lock_myself(tx: Tx, ctx: Ctx, proof: Proof | None = None) -> Account:
     """The acting person's account, locked, while their session lives and the password that was proven is still theirs."""
     account = await accounts.lock(tx, ctx.actor.person())
     if account is None or await sessions.lock(tx, ctx.actor.session_id or "", ctx.now) is None:
         raise Problem("session_ended")
     if proof is not None and account.password_hash != proof.account.password_hash:
-        raise Problem("conflict", "The password was changed meanwhile.")
+        raise Problem("conflict", "The password was changed meanwhile.", meta={"because": "password_changed"})
     return account
 
 
@@ -147,6 +178,7 @@ Told = Literal[
     "sso_switched_off",
     "sso_linked",
     "sso_certificate_expiring",
+    "sso_metadata_changed",
     "break_glass_used",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.identity.store import accounts, projections, sessions
 from shared.events.courier import MailRequested
-from shared.events.identity import SessionEnded
+from shared.events.identity import SessionEnded, SessionsEndedInOrganization
 from shared.fields import Message
 from shared.ids import UserId
 from shared.service import Ctx
@@ -18,12 +18,13 @@ async def revoke_sessions(ctx: Ctx, whose: WhoseSessions) -> None:
     """Ends all of a user's sessions in this organization; the user is told by mail.
 
     Sessions in other organizations go on, for they are none of ours. They can't switch to this one until the user has proven
-    themselves anew.
+    themselves anew, and tokens that they were given here before are refused.
     """
     org_id = ctx.actor.org()
     async with ctx.tx() as tx:
         account = await accounts.lock(tx, whose.user_id)
         await projections.mark_revoked(tx, org_id, whose.user_id, ctx.now)
+        await tx.emit(SessionsEndedInOrganization(user_id=whose.user_id, org_id=org_id))
         ended = await sessions.end_in_org(tx, whose.user_id, org_id)
         for session in ended:
             told = SessionEnded(

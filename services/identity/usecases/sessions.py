@@ -15,7 +15,14 @@ from services.identity.usecases.attempts import Attempt, pay
 from services.identity.usecases.challenges import open_challenge, pay_for_answer, use_up
 from services.identity.usecases.passkey_proofs import proves, read_assertion
 from services.identity.usecases.passwords import Password, me, prove_password
-from services.identity.usecases.second_factors import Code, factors_of, is_totp, one_of, second_factor_failed
+from services.identity.usecases.second_factors import (
+    Code,
+    FactorFrozen,
+    factors_of,
+    is_totp,
+    one_of,
+    second_factor_failed,
+)
 from services.identity.usecases.sso_proofs import take_proof
 from services.identity.usecases.tokens import AccessToken, access_token_for, cookie_for, no_cookie
 from shared.auth import FRESH_SECONDS
@@ -83,8 +90,12 @@ async def _by_totp(ctx: Ctx, known: Account, code: SecretStr) -> Answer[Reauthen
     async with ctx.tx() as tx:
         await accounts.lock(tx, known.user_id)
         session = await _own_session(tx, ctx)
-        if not await is_totp(tx, ctx, known.user_id, code):
-            return await second_factor_failed(tx, ctx, known.user_id)
+        try:
+            is_right = await is_totp(tx, ctx, known.user_id, code)
+        except FactorFrozen:
+            return await second_factor_failed(tx, ctx, known.user_id, attempt, "factor_frozen")
+        if not is_right:
+            return await second_factor_failed(tx, ctx, known.user_id, attempt)
         return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, "otp")), attempt)
 
 
@@ -97,7 +108,7 @@ async def _by_passkey(ctx: Ctx, known: Account, given: PasskeyProof) -> Answer[R
         await use_up(tx, ctx, challenge)
         proof = await proves(tx, ctx, challenge, known.user_id, read_assertion(given.credential))
         if proof is None:
-            return await second_factor_failed(tx, ctx, known.user_id)
+            return await second_factor_failed(tx, ctx, known.user_id, attempt)
         await challenges.end(tx, challenge.challenge_id)
         return await _proven(tx, ctx, replace(session, amr=rules.with_factor(session.amr, proof)), attempt)
 
@@ -108,7 +119,7 @@ async def _at_provider(ctx: Ctx, known: Account) -> Answer[Reauthenticated]:
         session = await _own_session(tx, ctx)
         await take_proof(tx, ctx, known, session.session_id)
         amr = tuple(dict.fromkeys((*session.amr, "sso")))
-        return await _proven(tx, ctx, replace(session, amr=amr), Attempt({}, last=False))
+        return await _proven(tx, ctx, replace(session, amr=amr), Attempt({}))
 
 
 async def _proven(tx: Tx, ctx: Ctx, session: Session, attempt: Attempt) -> Answer[Reauthenticated]:
@@ -117,7 +128,7 @@ async def _proven(tx: Tx, ctx: Ctx, session: Session, attempt: Attempt) -> Answe
     session = replace(session, authenticated_at=ctx.now)
     await sessions.keep(tx, session)
     await attempt.forgive(tx, ctx)
-    await tx.emit(_changed(session))
+    await tx.emit(_changed(session, "proven"))
     answer = Reauthenticated(**access_token_for(ctx, session).model_dump(), authenticated_at=session.authenticated_at)
     return Answer(answer, cookie_for(ctx, session))
 
@@ -149,7 +160,7 @@ async def choose_organization(ctx: Ctx, wanted: ChooseOrganization) -> ActiveOrg
             session = replace(session.used(ctx.now), org_id=wanted.org_id)
             await sessions.keep(tx, session)
             await accounts.set_last_org(tx, user_id, wanted.org_id)
-            await tx.emit(_changed(session))
+            await tx.emit(_changed(session, "switched"))
     return ActiveOrganization(**access_token_for(ctx, session).model_dump(), org_id=wanted.org_id)
 
 
@@ -159,6 +170,7 @@ def _proof_needed() -> Problem:
         "insufficient_user_authentication",
         "An Admin of this organization has ended your sessions there.",
         headers={"WWW-Authenticate": challenge},
+        meta={"because": "sessions_ended"},
     )
 
 
@@ -169,12 +181,13 @@ async def _own_session(tx: Tx, ctx: Ctx) -> Session:
     return session
 
 
-def _changed(session: Session) -> SessionChanged:
+def _changed(session: Session, reason: Literal["proven", "switched"]) -> SessionChanged:
     return SessionChanged(
         user_id=session.user_id,
         session_id=session.session_id,
         org_id=session.org_id,
         authenticated_at=session.authenticated_at,
+        reason=reason,
     )
 
 

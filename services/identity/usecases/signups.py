@@ -108,6 +108,7 @@ def _account_exists(signup: rules.Signup, account: rules.Account, wanted: SignUp
         template="account_exists",
         values={"name": account.name},
         language=wanted.language,
+        reader=account.user_id,
     )
 
 
@@ -152,5 +153,6 @@ async def confirm_signup(ctx: Ctx, wanted: ConfirmSignup) -> Registered:
             country=signup.country,
         )
         person = Person(email=signup.email, name=signup.name)
+        ctx.speak_as(signup.user_id)
         await tx.emit(UserRegistered(user_id=signup.user_id, person=person, signup=wish, language=signup.language))
     return Registered(user_id=signup.user_id, email=signup.email)

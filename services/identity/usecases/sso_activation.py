@@ -8,6 +8,7 @@ from typing import Any
 from services.identity.rules import sso as rules
 from services.identity.rules.sso import Connection
 from services.identity.store import accounts, projections, sso_connections, sso_sign_ins
+from services.identity.store.sso_connections import Enforcement
 from services.identity.usecases.second_factors import Told, mail_to
 from services.identity.usecases.sso_connections import (
     WhichConnection,
@@ -137,18 +138,22 @@ async def read_enforcement(ctx: Ctx, _: Nothing) -> SsoEnforcement:
 async def set_enforcement(ctx: Ctx, wanted: SetEnforcement) -> SsoEnforcement:
     """Refuses passwords beside single sign-on (that is how it begins), or lets people of its domains use both.
 
-    Refusing them needs the plan; letting people use them again never does.
+    Refusing them needs the plan; letting people use them again never does. It is said for the connections that are active or will be:
+    without one it concerns nobody, as `impact` says.
     """
     async with ctx.tx() as tx:
         held = await hold(tx, ctx)
-        enforced, version = await sso_connections.enforcement(tx, ctx.actor.org())
-        ctx.check_version(version)
-        if wanted.enforced != enforced:
+        before = await sso_connections.enforcement(tx, ctx.actor.org())
+        ctx.check_version(before.version, before.changed_by, before.changed_at)
+        if wanted.enforced != before.enforced:
             if wanted.enforced:
                 await check_included(tx, ctx)
-            await sso_connections.keep_enforcement(tx, ctx.actor.org(), wanted.enforced, version + 1, ctx.now)
+            after = Enforcement(wanted.enforced, before.version + 1, ctx.actor.user_id, ctx.now)
+            await sso_connections.keep_enforcement(tx, ctx.actor.org(), after)
             await check_keeps_an_admin(tx, ctx.actor.org(), [one for one in held if one.status == "active"])
-            await tx.emit(SsoEnforcementChanged(org_id=ctx.actor.org(), enforced=wanted.enforced, previous=enforced))
+            await tx.emit(
+                SsoEnforcementChanged(org_id=ctx.actor.org(), enforced=wanted.enforced, previous=before.enforced)
+            )
         return await _enforcement(tx, ctx.actor.org())
 
 
@@ -168,9 +173,9 @@ async def tell_admins(tx: Tx, ctx: Ctx, template: Told, connection: Connection, 
 
 
 async def _enforcement(read: Read, org_id: str) -> SsoEnforcement:
-    enforced, version = await sso_connections.enforcement(read, org_id)
+    now = await sso_connections.enforcement(read, org_id)
     active = [one for one in await sso_connections.every(read, org_id) if one.status == "active"]
-    return SsoEnforcement(enforced=enforced, version=version, impact=await _impact(read, org_id, active))
+    return SsoEnforcement(enforced=now.enforced, version=now.version, impact=await _impact(read, org_id, active))
 
 
 async def _impact(read: Read, org_id: str, connections: list[Connection]) -> SsoImpact:

@@ -38,6 +38,7 @@ ERRORS = {
     "unauthorized_client": "the provider doesn't let this client sign people in",
     "server_error": "the provider had an error of its own",
     "temporarily_unavailable": "the provider is busy",
+    "other_error": "the provider answered with an error",
 }
 
 
@@ -102,17 +103,20 @@ def _expected(ctx: Ctx, connection: Connection, flow: Flow, state: str | None) -
         expected = asked(ctx, connection, flow, key=key)
         if hmac.compare_digest(expected.state.encode(), (state or "").encode()):
             return expected
-    raise StepFailed("browser", "the answer belongs to another sign-in than the one this browser began last")
+    raise StepFailed(
+        "browser", "the answer belongs to another sign-in than the one this browser began last", "other_sign_in"
+    )
 
 
 async def _answered(ctx: Ctx, connection: Connection, flow: Flow, expected: Asked, given: ComeBack) -> Answer[None]:
     if connection.oidc is None or connection.sealed is None:
-        raise StepFailed("connection", "this connection doesn't speak OpenID Connect")
+        raise StepFailed("connection", "this connection doesn't speak OpenID Connect", "not_oidc")
     oidc.check_response_issuer(connection.oidc, given.iss)
     if given.error is not None:
-        raise StepFailed("provider", ERRORS.get(given.error, "the provider answered with an error"))
+        known = given.error if given.error in ERRORS else "other_error"
+        raise StepFailed("provider", ERRORS[known], known)
     if not given.code:
-        raise StepFailed("provider", "the provider sent no code")
+        raise StepFailed("provider", "the provider sent no code", "no_code")
     secret = opened(ctx).sealer.open(connection.sealed, "sso", connection.org_id, connection.connection_id)
     shown = await opened(ctx).providers.show(connection.oidc, secret, given.code, expected, ctx.now)
     return await came_back(ctx, connection, flow, shown)

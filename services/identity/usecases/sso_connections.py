@@ -60,6 +60,7 @@ class ChangeConnection(Message):
     default_role: rules.DefaultRole | None = None
     group_ids: Annotated[list[GroupId], Field(max_length=100)] | None = None
     allow_idp_initiated: bool | None = None
+    encrypt_assertions: bool | None = None
 
 
 class ImportOidc(Message):
@@ -109,7 +110,11 @@ async def create_connection(ctx: Ctx, wanted: CreateConnection) -> SsoConnection
     async with ctx.tx() as tx:
         held = await hold(tx, ctx)
         if len(held) >= rules.MOST_CONNECTIONS:
-            raise Problem("conflict", f"An organization has at most {rules.MOST_CONNECTIONS} connections.")
+            raise Problem(
+                "conflict",
+                f"An organization has at most {rules.MOST_CONNECTIONS} connections.",
+                meta={"because": "too_many_sso_connections", "limit": rules.MOST_CONNECTIONS},
+            )
         await check_included(tx, ctx)
         connection = Connection(
             org_id=ctx.actor.org(),
@@ -155,10 +160,16 @@ async def change_connection(ctx: Ctx, wanted: ChangeConnection) -> SsoConnection
             changes["domains"] = await _domains(tx, ctx, wanted.domains)
         if wanted.group_ids is not None:
             changes["group_ids"] = tuple(dict.fromkeys(wanted.group_ids))
-        if wanted.allow_idp_initiated is not None:
+        of_saml = {
+            name: value
+            for name in ("allow_idp_initiated", "encrypt_assertions")
+            if (value := getattr(wanted, name)) is not None
+        }
+        if of_saml:
             if before.saml is None:
-                raise invalid("/allow_idp_initiated", "not_saml", "needs a SAML connection whose metadata was imported")
-            changes["saml"] = replace(before.saml, allow_idp_initiated=wanted.allow_idp_initiated)
+                pointer = f"/{next(iter(of_saml))}"
+                raise invalid(pointer, "not_saml", "needs a SAML connection whose metadata was imported")
+            changes["saml"] = replace(before.saml, **of_saml)
         after = replace(before, **changes)
         if after.status == "active":
             others = [one for one in held if one.connection_id != after.connection_id]
@@ -179,7 +190,7 @@ async def import_metadata(ctx: Ctx, wanted: ImportMetadata) -> SsoConnectionView
             raise Problem("not_found")
         rules.check_plan(*await plans.single_sign_on(read, ctx.actor.org()))
     if (wanted.oidc is None) == (wanted.saml is None) or getattr(wanted, known.protocol) is None:
-        raise invalid("", "other_protocol", f"give what belongs to {known.protocol}")
+        raise invalid("", "other_protocol", f"give what belongs to {known.protocol}", protocol=known.protocol)
     if wanted.saml is not None:
         return await _import_saml(ctx, wanted.connection_id, wanted.saml)
     assert wanted.oidc is not None
@@ -191,9 +202,8 @@ async def _import_saml(ctx: Ctx, connection_id: str, wanted: ImportSaml) -> SsoC
     async with ctx.tx() as tx:
         before = which_of(await hold(tx, ctx), connection_id)
         await check_included(tx, ctx)
-        same = before.saml is not None and before.saml.entity_id == said.entity_id
         after = replace(before, saml=settings_after(ctx, before, wanted, said), metadata_url=wanted.url)
-        return await imported(tx, ctx, before, after, same)
+        return await imported(tx, ctx, before, after)
 
 
 async def _import_oidc(ctx: Ctx, connection_id: str, wanted: ImportOidc) -> SsoConnectionView:
@@ -204,22 +214,19 @@ async def _import_oidc(ctx: Ctx, connection_id: str, wanted: ImportOidc) -> SsoC
     async with ctx.tx() as tx:
         before = which_of(await hold(tx, ctx), connection_id)
         await check_included(tx, ctx)
-        same = before.oidc is not None and (before.oidc.issuer, before.oidc.client_id) == (
-            settings.issuer,
-            settings.client_id,
-        )
-        sealed = before.sealed if same else None
+        after = replace(before, oidc=settings)
+        sealed = before.sealed if after.provider_known_as == before.provider_known_as else None
         if wanted.client_secret is not None:
             place = ("sso", before.org_id, before.connection_id)
             sealed = opened(ctx).sealer.seal(wanted.client_secret.get_secret_value(), *place)
         if sealed is None:
             raise invalid("/oidc/client_secret", "missing", "is needed for another issuer or client")
-        return await imported(tx, ctx, before, replace(before, oidc=settings, sealed=sealed), same)
+        return await imported(tx, ctx, before, replace(after, sealed=sealed))
 
 
-async def imported(tx: Tx, ctx: Ctx, before: Connection, after: Connection, same_provider: bool) -> SsoConnectionView:
+async def imported(tx: Tx, ctx: Ctx, before: Connection, after: Connection) -> SsoConnectionView:
     """Keeps imported metadata. What an Admin has verified was another provider, unless it is the same one."""
-    if not same_provider:
+    if after.provider_known_as != before.provider_known_as:
         if before.status == "active":
             raise Problem(
                 "conflict",
@@ -237,12 +244,13 @@ async def remove_connection(ctx: Ctx, which: WhichConnection) -> None:
     async with ctx.tx() as tx:
         before = which_of(await hold(tx, ctx), which.connection_id)
         ctx.check_version(before.version, before.changed_by, before.changed_at)
+        await sso_sign_ins.forget_people(tx, before.org_id, before.connection_id)
         await sso_connections.remove(tx, before.org_id, before.connection_id)
         await tx.emit(SsoConnectionRemoved(org_id=before.org_id, connection=before.state()))
 
 
 class AttemptView(View):
-    """A sign-in that came back from the provider. `step` is `done`, or where it ended and `cause` why.
+    """A sign-in that came back from the provider. `step` is `done`, or where it ended and `cause` why; `cause_code` and `cause_meta` say that for programs.
 
     The address is masked; `claims` are those that name nobody. `trace` is what the person was shown.
     """
@@ -252,6 +260,8 @@ class AttemptView(View):
     purpose: Literal["sign_in", "verification", "proof"]
     step: str
     cause: str | None
+    cause_code: str | None
+    cause_meta: dict[str, str | int]
     email: str | None
     claims: dict[str, str]
     trace: str | None
@@ -273,6 +283,8 @@ async def list_attempts(ctx: Ctx, which: WhichConnection) -> Attempts:
                 purpose=one.purpose,
                 step=one.step,
                 cause=one.cause,
+                cause_code=one.cause_code,
+                cause_meta=dict(one.cause_meta),
                 email=one.email,
                 claims=dict(one.claims),
                 trace=one.request_id,
@@ -330,6 +342,8 @@ async def _domains(tx: Tx, ctx: Ctx, wanted: Iterable[str]) -> tuple[str, ...]:
         except ValueError:
             raise invalid(f"/domains/{place}", "no_domain", "is no domain name") from None
         if name not in proven:
-            raise invalid(f"/domains/{place}", "domain_not_proven", f"{name} isn't proven by DNS to be yours")
+            raise invalid(
+                f"/domains/{place}", "domain_not_proven", f"{name} isn't proven by DNS to be yours", domain=name
+            )
         found[name] = None
     return tuple(found)

@@ -16,6 +16,7 @@ from services.identity.store import accounts, projections, sso_connections, sso_
 from services.identity.store.sso_sign_ins import Attempt, Result
 from services.identity.usecases import saml_requests
 from services.identity.usecases.opened import opened
+from services.identity.usecases.sso_sessions import remember
 from shared.db import EVERY_ORG, Tx
 from shared.errors import Problem
 from shared.events.identity_sso import SsoConnectionVerified, SsoSignInFailed
@@ -25,7 +26,9 @@ from shared.service import Answer, Ctx
 
 SIGN_IN_PAGE = "/console/sign-in/sso"
 PROOF_PAGE = "/console/sign-in/proof"
+SIGNED_OUT_PAGE = "/console/signed-out"
 CONNECTION_PAGE = "/console/sso/{connection_id}"
+CHANGED = "the configuration was changed meanwhile"
 
 
 def new_flow(
@@ -109,37 +112,39 @@ async def flow_returned(ctx: Ctx, connection_id: str) -> tuple[Connection, Flow]
     if connection is None:
         raise Problem("not_found")
     if flow is None or flow.connection_id != connection_id:
-        raise StepFailed("browser", "this browser hasn't begun this sign-in, or its cookies are off")
+        raise StepFailed("browser", "this browser hasn't begun this sign-in, or its cookies are off", "not_begun")
     return connection, flow
 
 
 async def use_up(ctx: Ctx, connection: Connection, flow: Flow) -> None:
     """Of two answers to one flow only the first counts, whatever came of it. In a transaction of its own."""
     if flow.is_over(ctx.now):
-        raise StepFailed("browser", "the sign-in took longer than ten minutes")
+        raise StepFailed("browser", "the sign-in took longer than ten minutes", "sign_in_slow")
     usable = connection.status == "active" or (flow.purpose == "verification" and connection.is_configured)
     if not usable:
-        raise StepFailed("connection", "the connection is switched off")
+        raise StepFailed("connection", "the connection is switched off", "connection_off")
     async with ctx.env.database.tx("", ctx.say) as tx:
         is_first = await sso_sign_ins.answer_flow(
             tx, flow.flow_id, flow.connection_id, ctx.now + flows.FLOW_LIFE + flows.RESULT_LIFE
         )
     if not is_first:
-        raise StepFailed("browser", "this answer was used already")
+        raise StepFailed("browser", "this answer was used already", "answer_used")
 
 
 async def came_back(ctx: Ctx, connection: Connection, flow: Flow, shown: Shown) -> Answer[None]:
     """Everything about the provider's answer was right: keeps it for this browser, or verifies the connection. Raises StepFailed."""
     email = checked_email(connection, shown)
     async with ctx.tx(EVERY_ORG) as tx:
+        now = await _still_the_same(tx, connection)
         if flow.purpose == "verification":
-            await _verify(tx, ctx, connection, flow, email)
+            await _verify(tx, ctx, connection, now, flow, email)
         else:
             result = Result(
                 flow.flow_id, connection.connection_id, shown.subject, email, shown.name, flow.user_id, flow.session_id
             )
             await sso_sign_ins.keep_result(tx, result, ctx.now + flows.RESULT_LIFE)
-        await _note(tx, ctx, connection, flow.purpose, "done", None, email, shown.claims)
+            await remember(tx, ctx, connection, flow, shown)
+        await _note(tx, ctx, connection, flow.purpose, None, email, shown.claims)
         await sso_connections.note_success(tx, connection.org_id, connection.connection_id, ctx.now)
     if flow.purpose == "verification":
         place = CONNECTION_PAGE.format(connection_id=connection.connection_id)
@@ -153,7 +158,7 @@ async def failed(
     """Tells the browser which step failed, and the Admins why. Who came without a flow of ours is in no list: anybody can."""
     if connection is not None and flow is not None:
         async with ctx.tx(connection.org_id) as tx:
-            await _note(tx, ctx, connection, flow.purpose, failure.step, failure.cause, email, {})
+            await _note(tx, ctx, connection, flow.purpose, failure, email, {})
             await tx.emit(
                 SsoSignInFailed(
                     org_id=connection.org_id,
@@ -174,29 +179,43 @@ async def failed(
 def checked_email(connection: Connection, shown: Shown) -> str:
     """The address, if it is in a domain of the connection; StepFailed otherwise."""
     if not shown.email:
-        raise StepFailed("email", "the provider said no address: let it send the e-mail")
+        raise StepFailed("email", "the provider said no address: let it send the e-mail", "no_email")
     try:
         domain = domain_of(shown.email)
     except ValueError:
-        raise StepFailed("email", "what the provider said is no e-mail address") from None
+        raise StepFailed("email", "what the provider said is no e-mail address", "not_an_email") from None
     if domain not in connection.domains:
-        raise StepFailed("domain", f"{domain} is no domain of this connection")
+        raise StepFailed("domain", f"{domain} is no domain of this connection", "other_domain", domain=domain)
     return shown.email
 
 
-async def _verify(tx: Tx, ctx: Ctx, connection: Connection, flow: Flow, email: str) -> None:
+async def _still_the_same(tx: Tx, connection: Connection) -> Connection:
+    """The connection as it is now, and stays until the end. While a provider answered, an Admin may have put another in its place."""
     held = await sso_connections.hold(tx, connection.org_id)
     now = next((one for one in held if one.connection_id == connection.connection_id), None)
+    if now is None or now.provider_known_as != connection.provider_known_as:
+        raise StepFailed("connection", CHANGED, "changed_meanwhile")
+    return now
+
+
+async def _verify(tx: Tx, ctx: Ctx, connection: Connection, now: Connection, flow: Flow, email: str) -> None:
     account = await accounts.by_id(tx, flow.user_id or "")
-    if now is None or now.version != connection.version:
-        raise StepFailed("connection", "the configuration was changed meanwhile")
+    if now.version != connection.version:
+        raise StepFailed("connection", CHANGED, "changed_meanwhile")
     if account is None or not await projections.acts_as_admin(tx, connection.org_id, account.user_id):
-        raise StepFailed("person", "who began the verification is no Admin any more")
+        raise StepFailed("person", "who began the verification is no Admin any more", "not_an_admin")
     if canonical_email(email) != account.canonical_email:
-        raise StepFailed("person", f"the provider knows you as {masked(email)}: sign in there with your own address")
+        raise StepFailed(
+            "person",
+            f"the provider knows you as {masked(email)}: sign in there with your own address",
+            "other_person",
+            address=masked(email),
+        )
     proven = await sso_connections.proven_domains(tx, connection.org_id)
     if domain_of(email) not in proven:
-        raise StepFailed("domain", f"{domain_of(email)} isn't proven by DNS any more")
+        raise StepFailed(
+            "domain", f"{domain_of(email)} isn't proven by DNS any more", "domain_lost", domain=domain_of(email)
+        )
     verified = _verified(now, account.user_id, ctx.now)
     await sso_connections.keep(tx, verified)
     await tx.emit(SsoConnectionVerified(org_id=now.org_id, connection=verified.state(), verified_by=account.user_id))
@@ -212,8 +231,7 @@ async def _note(
     ctx: Ctx,
     connection: Connection,
     purpose: str,
-    step: str,
-    cause: str | None,
+    failure: StepFailed | None,
     email: str | None,
     claims: Mapping[str, str],
 ) -> None:
@@ -221,8 +239,10 @@ async def _note(
         attempt_id=new_id("sat"),
         at=ctx.now,
         purpose=purpose,
-        step=step,
-        cause=cause,
+        step=failure.step if failure else "done",
+        cause=failure.cause if failure else None,
+        cause_code=failure.code if failure else None,
+        cause_meta=failure.facts if failure else {},
         email=masked(email) if email else None,
         claims=claims,
         request_id=ctx.request.id,

@@ -15,7 +15,7 @@ async def check_keeps_an_admin(tx: Tx, org_id: str, active: Sequence[Connection]
 
     Such a one has an address elsewhere, has signed in by a connection, or has verified one.
     """
-    if not (await sso_connections.enforcement(tx, org_id))[0]:
+    if not (await sso_connections.enforcement(tx, org_id)).enforced:
         return
     domains = sorted({domain for one in active for domain in one.domains})
     admins = set(await projections.admins(tx, org_id))

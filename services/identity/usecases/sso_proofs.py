@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from services.identity import rules
-from services.identity.rules import Account, flows
+from services.identity.rules import Account, Subject, flows
 from services.identity.rules.sso import SSO_BY_SOURCE, Connection
 from services.identity.store import sso_connections, sso_sign_ins
 from services.identity.usecases.attempts import Attempt, pay
@@ -14,6 +14,7 @@ from services.identity.usecases.passwords import Proof, me, prove_password
 from services.identity.usecases.sso_activation import GoTo
 from services.identity.usecases.sso_callback import ReturnTo
 from services.identity.usecases.sso_flows import cookie_of, new_flow, provider_url
+from services.identity.usecases.sso_linking import attach
 from shared.db import EVERY_ORG, Read, Tx
 from shared.errors import Problem
 from shared.fields import Message, domain_of
@@ -49,7 +50,9 @@ async def take_proof(tx: Tx, ctx: Ctx, account: Account, session_id: str) -> Non
         raise Problem("challenge_ended")
     known = await sso_sign_ins.person_of(tx, connection.org_id, connection.connection_id, result.subject)
     if known != account.user_id:
-        raise Problem("sso_refused", "Somebody else signed in at the provider.")
+        raise Problem("sso_refused", "Somebody else signed in at the provider.", meta={"because": "somebody_else"})
+    shown = Subject(connection.org_id, connection.connection_id, result.subject, flow_id=flow.flow_id)
+    await attach(tx, shown, session_id)
     await sso_sign_ins.keep_proof(tx, session_id, account.user_id, ctx.now)
 
 
@@ -62,9 +65,11 @@ async def prove_oneself(ctx: Ctx, account: Account, password: SecretStr | None) 
         is_proven = await sso_sign_ins.has_proof(read, ctx.actor.session_id or "", account.user_id, since)
     if not is_proven:
         raise Problem(
-            "insufficient_user_authentication", "Give the password, or prove yourself at your provider first."
+            "insufficient_user_authentication",
+            "Give the password, or prove yourself at your provider first.",
+            meta={"because": "no_proof"},
         )
-    return Proof(account, Attempt({}, last=False), None)
+    return Proof(account, Attempt({}), None)
 
 
 async def _connection_of(read: Read, account: Account) -> Connection:
@@ -72,5 +77,5 @@ async def _connection_of(read: Read, account: Account) -> Connection:
     if connection is None or not await sso_sign_ins.has_identity(
         read, connection.org_id, connection.connection_id, account.user_id
     ):
-        raise Problem("conflict", "You don't sign in at an identity provider.")
+        raise Problem("conflict", "You don't sign in at an identity provider.", meta={"because": "no_provider"})
     return connection

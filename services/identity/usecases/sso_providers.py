@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-
-import yaml
 
 from services.identity.rules import Language
 from services.identity.rules.sso import Protocol, Provider
 from shared.fields import Message, View
+from shared.own_yaml import read_own
 from shared.service import Ctx
 
 FILE = Path(__file__).parent.parent / "sso_providers.yaml"
 
-OurValue = Literal["redirect_uri", "acs_url", "entity_id", "metadata_url", "firstname", "lastname"]
+OurValue = Literal[
+    "redirect_uri",
+    "acs_url",
+    "entity_id",
+    "metadata_url",
+    "slo_url",
+    "backchannel_logout_uri",
+    "post_logout_redirect_uri",
+    "firstname",
+    "lastname",
+]
 
 
 class Given(View):
@@ -66,9 +76,10 @@ async def list_providers(ctx: Ctx, wanted: ListProviders) -> Providers:
     return known[wanted.language]
 
 
+@cache
 def wizards() -> dict[Language, Providers]:
     """Every language's steps."""
-    facts = yaml.safe_load(FILE.read_text())
+    facts = read_own(FILE)
     languages: tuple[Language, ...] = ("en", "de")
     return {language: Providers(data=[_told(one, language) for one in facts]) for language in languages}
 

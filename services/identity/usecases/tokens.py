@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from services.identity import rules
 from services.identity.rules import Session
+from services.identity.rules.words import device_of
 from services.identity.store import accounts, sessions
 from services.identity.usecases.opened import opened
 from shared.errors import Problem
@@ -109,7 +110,7 @@ async def refresh(ctx: Ctx, wanted: Refresh) -> Tokens | Problem:
             session = replace(
                 session.rotated(ctx.now),
                 source_ip=ctx.request.source_ip,
-                user_agent=rules.device_of(ctx.request.user_agent),
+                user_agent=device_of(ctx.request.user_agent),
             )
             await sessions.keep(tx, session)
         return tokens_for(ctx, session)

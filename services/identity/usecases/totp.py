@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 from datetime import datetime
 from typing import Literal
 
 import pyotp
-import segno
 from pydantic import SecretStr
 
 from services.identity import rules
 from services.identity.rules import Account
 from services.identity.store import accounts, totp
-from services.identity.usecases.challenges import open_challenge, use_up
+from services.identity.usecases.challenges import BeginAtSignIn, open_challenge, use_up
 from services.identity.usecases.opened import opened
 from services.identity.usecases.passwords import Password, me
 from services.identity.usecases.second_factors import Code, enabled, lock_myself, removed
@@ -22,6 +19,7 @@ from services.identity.usecases.sso_proofs import prove_oneself
 from shared.db import Tx
 from shared.errors import Problem
 from shared.fields import Message, Nothing, View
+from shared.qr import qr_svg
 from shared.service import Ctx
 
 ISSUER = "Tenantry"
@@ -62,11 +60,6 @@ async def begin_totp(ctx: Ctx, _: Nothing) -> TotpBegun:
     return begun
 
 
-class BeginAtSignIn(Message):
-    challenge_id: str
-    token: SecretStr
-
-
 async def begin_totp_at_sign_in(ctx: Ctx, wanted: BeginAtSignIn) -> TotpBegun:
     """Shows the secret for an authenticator app to who has to set one up before they get in; a code of it answers the challenge."""
     challenge = await open_challenge(ctx, wanted.challenge_id, wanted.token, "enrolment")
@@ -85,19 +78,15 @@ async def begin_totp_at_sign_in(ctx: Ctx, wanted: BeginAtSignIn) -> TotpBegun:
 async def _new_app(account: Account) -> TotpBegun:
     secret = pyotp.random_base32()
     uri = pyotp.TOTP(secret).provisioning_uri(name=account.email, issuer_name=ISSUER)
-    return TotpBegun(secret=secret, uri=uri, qr_svg=await asyncio.to_thread(_qr_svg, uri))
+    return TotpBegun(secret=secret, uri=uri, qr_svg=await qr_svg(uri))
 
 
 async def _keep(tx: Tx, ctx: Ctx, account: Account, begun: TotpBegun) -> None:
     sealed = opened(ctx).sealer.seal(begun.secret, "totp", account.user_id)
     if not await totp.begin(tx, account.user_id, sealed, ctx.now):
-        raise Problem("already_exists", "An authenticator app is active. Remove it first.")
-
-
-def _qr_svg(uri: str) -> str:
-    drawn = io.BytesIO()
-    segno.make(uri, error="m", micro=False).save(drawn, kind="svg", scale=4, light="white", xmldecl=False, nl=False)
-    return drawn.getvalue().decode()
+        raise Problem(
+            "already_exists", "An authenticator app is active. Remove it first.", meta={"because": "app_active"}
+        )
 
 
 class ActivateTotp(Message):
@@ -116,12 +105,16 @@ async def activate_totp(ctx: Ctx, wanted: ActivateTotp) -> TotpActive:
         account = await lock_myself(tx, ctx)
         app = await totp.lock(tx, account.user_id)
         if app is None:
-            raise Problem("conflict", "Begin with POST /v1/me/totp.")
+            raise Problem("conflict", "Begin with POST /v1/me/totp.", meta={"because": "not_begun"})
         if app.active_since is not None:
-            raise Problem("already_exists", "An authenticator app is active.")
+            raise Problem("already_exists", "An authenticator app is active.", meta={"because": "app_active"})
         codes = await activated(tx, ctx, account, wanted.code)
         if codes is None:
-            raise Problem("invalid_code", "Look whether the device's clock is right, and type its present code.")
+            raise Problem(
+                "invalid_code",
+                "Look whether the device's clock is right, and type its present code.",
+                meta={"because": "clock"},
+            )
     return TotpActive(recovery_codes=codes)
 
 
@@ -150,14 +143,14 @@ async def remove_totp(ctx: Ctx, wanted: RemoveTotp) -> Problem | None:
     async with ctx.read("") as read:
         app = await totp.of_person(read, person.user_id)
     if app is None or app.active_since is None:
-        raise Problem("conflict", "No authenticator app is active.")
+        raise Problem("conflict", "No authenticator app is active.", meta={"because": "no_app"})
     proof = await prove_oneself(ctx, person, wanted.password)
     if isinstance(proof, Problem):
         return proof
     async with ctx.tx("") as tx:
         account = await lock_myself(tx, ctx, proof)
         if not await totp.remove(tx, account.user_id):
-            raise Problem("conflict", "No authenticator app is active.")
+            raise Problem("conflict", "No authenticator app is active.", meta={"because": "no_app"})
         await proof.attempt.forgive(tx, ctx)
         await removed(tx, ctx, account, "totp")
     return None

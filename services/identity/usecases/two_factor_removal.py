@@ -31,7 +31,11 @@ async def remove_two_factor(ctx: Ctx, wanted: RemoveTwoFactor) -> Problem | None
     """
     admin = await me(ctx)
     if wanted.user_id == admin.user_id:
-        raise Problem("conflict", "One's own second factors are removed with POST /v1/me/totp/removal.")
+        raise Problem(
+            "conflict",
+            "One's own second factors are removed with POST /v1/me/totp/removal.",
+            meta={"because": "oneself"},
+        )
     async with ctx.read() as read:
         await _check(read, ctx, await accounts.by_id(read, wanted.user_id))
     async with ctx.read(EVERY_ORG) as read:
@@ -65,7 +69,7 @@ async def _locked(tx: Tx, ctx: Ctx, proof: Proof, user_id: str) -> Account:
     if admin is None or await sessions.lock(tx, ctx.actor.session_id or "", ctx.now) is None:
         raise Problem("session_ended")
     if admin.password_hash != proof.account.password_hash:
-        raise Problem("conflict", "The password was changed meanwhile.")
+        raise Problem("conflict", "The password was changed meanwhile.", meta={"because": "password_changed"})
     if not await projections.acts_as_admin(tx, ctx.actor.org(), admin.user_id):
         raise Problem("forbidden")
     return await _check(tx, ctx, locked[user_id])
@@ -78,7 +82,7 @@ async def _check(read: Read, ctx: Ctx, person: Account | None) -> Account:
     if not await projections.is_home(read, org_id, person.user_id, domain_of(person.email)):
         raise Problem("account_of_another")
     if not await factors_of(read, person.user_id):
-        raise Problem("conflict", "This person has no second factor.")
+        raise Problem("conflict", "This person has no second factor.", meta={"because": "no_second_factor"})
     return person
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ GroupKind = Literal["all_users", "all_analysts", "custom"]
 InvitationStatus = Literal["open", "accepted", "revoked", "expired"]
 
 AUTHORS: frozenset[str] = frozenset({"admin", "analyst"})
+VARIATIONS = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 INVITATION_LIFE = timedelta(days=14)
 MOST_MEMBERS = 10_000_000
 PLAN_WITH_GROUPS = "business"
@@ -89,7 +91,7 @@ NOTHING_KNOWN = Entitlements(
 
 @dataclass(frozen=True)
 class Member:
-    """A member as stored: the role given, whatever the plan makes of it."""
+    """A member as stored: the role given, whatever the plan makes of it. `seen`: they were ever here themselves."""
 
     user_id: str
     email: str
@@ -102,6 +104,8 @@ class Member:
     changed_by: str | None
     changed_at: datetime
     last_active_at: datetime | None = None
+    two_factor: bool = False
+    seen: bool = False
 
     @property
     def is_active_admin(self) -> bool:
@@ -120,6 +124,7 @@ class Group:
     version: int
     changed_by: str | None
     changed_at: datetime
+    name_key: str
     origin: Literal["hand", "scim"] = "hand"
 
     def state(self) -> said.Group:
@@ -249,6 +254,11 @@ def key_of(name: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
+def group_key_of(name: str) -> str:
+    """The form in which names of groups are compared: what looks alike is alike, so nobody's group passes for another."""
+    return " ".join(VARIATIONS.sub("", key_of(name)).split())
+
+
 def check_slot(plan: Plan, kind: Kind, used: int, more: int = 1) -> None:
     """Refuses when `more` slots of this kind don't fit beside those in use."""
     limit = plan.limit(kind)
@@ -258,7 +268,13 @@ def check_slot(plan: Plan, kind: Kind, used: int, more: int = 1) -> None:
             f"All {limit} {kind} slots are taken."
             if plan.known
             else "The plan of this organization isn't known here yet.",
-            meta={"kind": kind, "used": used, "limit": limit, "plan": plan.entitlements.plan},
+            meta={
+                "because": kind if plan.known else "plan_unknown",
+                "kind": kind,
+                "used": used,
+                "limit": limit,
+                "plan": plan.entitlements.plan,
+            },
         )
 
 
@@ -280,6 +296,7 @@ def check_may_gain_members(group_kinds: Collection[GroupKind], plan: Plan) -> No
             "suspended",
             "Nobody can be added to a group while the plan suspends it.",
             meta={
+                "because": "joining",
                 "cause": "plan",
                 "plan": plan.entitlements.plan,
                 "since": since.isoformat() if since else None,
@@ -295,7 +312,7 @@ def check_by_hand(groups: Iterable[Group]) -> None:
             raise Problem(
                 "managed_by_provider",
                 f"{group.name} is managed by the identity provider.",
-                meta={"group_id": group.group_id},
+                meta={"because": "group", "name": group.name, "group_id": group.group_id},
             )
 
 
@@ -321,7 +338,11 @@ def check_registered(domain: str, registered: Collection[str]) -> None:
     if domain not in registered:
         known = ", ".join(sorted(registered)) or "none yet"
         raise invalid(
-            "/email", "domain_not_registered", f"{domain} isn't a registered domain of this organization ({known})."
+            "/email",
+            "domain_not_registered",
+            f"{domain} isn't a registered domain of this organization ({known}).",
+            domain=domain,
+            domains=sorted(registered),
         )
 
 

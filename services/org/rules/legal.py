@@ -66,7 +66,11 @@ def check_readable(document: Document | None, documents: Collection[Document], s
         raise invalid("/document_id", "unknown_document", "There is no such document.")
     newest = current(documents, document.kind)
     if document.version != newest.version:
-        raise Problem("conflict", f"There is a newer version: {newest.version}.", meta={"current": newest.document_id})
+        raise Problem(
+            "conflict",
+            f"There is a newer version: {newest.version}.",
+            meta={"because": "newer_version", "version": newest.version, "current": newest.document_id},
+        )
     if sha256 != document.sha256:
         raise invalid("/sha256", "another_text", "This isn't the hash of the document: read it again.")
     return document

@@ -46,8 +46,13 @@ R = TypeVar("R", bound="Resource[Any]")
 T = TypeVar("T")
 
 
-def refused(scim_type: str, detail: str) -> Problem:
-    return Problem("scim_refused", detail, meta={"scim_type": scim_type})
+def refused(scim_type: str, detail: str, because: str | None = None, **facts: object) -> Problem:
+    return Problem("scim_refused", detail, meta={"scim_type": scim_type, "because": because or scim_type, **facts})
+
+
+def name_taken(user_name: str) -> Problem:
+    meta = {"because": "user_name", "user_name": user_name}
+    return Problem("already_exists", f"{user_name} is another user's userName.", meta=meta)
 
 
 def read(model: type[R], body: Mapping[str, Any], context: Context) -> R:
@@ -73,7 +78,12 @@ def patched(resource: R, body: Mapping[str, Any]) -> R:
     model: Any = type(resource)
     operations = _named(body, "operations")
     if not isinstance(operations, list) or not 0 < len(operations) <= MOST_OPERATIONS:
-        raise refused("invalidSyntax", f"Operations must be a list of 1 to {MOST_OPERATIONS} operations.")
+        raise refused(
+            "invalidSyntax",
+            f"Operations must be a list of 1 to {MOST_OPERATIONS} operations.",
+            "operations",
+            most=MOST_OPERATIONS,
+        )
     message = {"schemas": [PATCH], "Operations": [_plain(one) for one in operations]}
     copy = resource.model_copy(deep=True)
 
@@ -88,7 +98,9 @@ def patched(resource: R, body: Mapping[str, Any]) -> R:
 def wanted_by(model: type[R], written: str) -> Callable[[R], bool]:
     """Whether a resource fits a filter; `invalidFilter` for what is none."""
     if len(written) > LONGEST_FILTER:
-        raise refused("invalidFilter", f"A filter has at most {LONGEST_FILTER} letters.")
+        raise refused(
+            "invalidFilter", f"A filter has at most {LONGEST_FILTER} letters.", "filter_too_long", most=LONGEST_FILTER
+        )
     kind: Any = model
     wanted = _carefully(lambda: ScimFilter[kind](written))
     return lambda resource: bool(_carefully(lambda: wanted.match(resource)))
@@ -148,7 +160,7 @@ def member_ids(group: Group) -> list[str]:
     """Whom a group names, each once."""
     for one in group.members or ():
         if one.type is not None and one.type.lower() != "user":
-            raise refused("invalidValue", "members: only users can be in a group.")
+            raise refused("invalidValue", "members: only users can be in a group.", "only_users")
     return list(dict.fromkeys(one.value for one in group.members or () if one.value))
 
 
@@ -173,14 +185,20 @@ def _named(body: Mapping[str, Any], name: str) -> Any:
     return next((value for known, value in body.items() if known.lower() == name), None)
 
 
+def _of_a_value(wrong: ValidationError) -> Problem:
+    error = Error.from_validation_error(wrong.errors()[0])
+    return refused(error.scim_type or "invalidValue", error.detail or "This isn't valid.")
+
+
 def _carefully(act: Callable[[], T]) -> T:
     """What the library refuses, in its words."""
     try:
         return act()
     except SCIMException as why:
+        if isinstance(why.__cause__, ValidationError):  # its own words are for who writes Python
+            raise _of_a_value(why.__cause__) from None
         raise refused(why.scim_type or "invalidValue", why.detail) from None
     except ValidationError as wrong:
-        error = Error.from_validation_error(wrong.errors()[0])
-        raise refused(error.scim_type or "invalidValue", error.detail or "This isn't valid.") from None
+        raise _of_a_value(wrong) from None
     except (RecursionError, TypeError, ValueError, AttributeError):
         raise refused("invalidSyntax", "This can't be read.") from None

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from services.org.rules import Group, key_of
+from services.org.rules import Group, group_key_of
 from services.org.store import groups
 from shared.db import Read, Tx
 from shared.errors import Problem
@@ -90,7 +90,7 @@ async def bring_back(tx: Tx, org_id: str, was: DeletedGroup, name: str, by: str,
             org_id,
             was.group_id,
             name,
-            key_of(name),
+            group_key_of(name),
             was.description,
             was.created_at,
             was.version + 1,

@@ -28,7 +28,9 @@ async def add(tx: Tx, domain: Domain) -> None:
     try:
         await tx.run(f"insert into domains ({COLUMNS}) values ({values})", *astuple(domain))
     except asyncpg.UniqueViolationError:
-        raise Problem("already_exists", f"{domain.name} is on the list already.", meta={"name": domain.name}) from None
+        raise Problem(
+            "already_exists", f"{domain.name} is on the list already.", meta={"because": "domain", "name": domain.name}
+        ) from None
 
 
 async def keep(tx: Tx, domain: Domain) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import asyncpg
 
-from services.org.rules import Group, GroupKind, key_of
-from shared.db import Read, Tx
+from services.org.rules import Group, GroupKind, group_key_of
+from shared.db import Read, Row, Tx
 from shared.errors import Problem
 
-COLUMNS = "group_id, kind, name, description, created_at, version, changed_by, changed_at, origin"
+COLUMNS = "group_id, kind, name, description, created_at, version, changed_by, changed_at, name_key, origin"
 
 
 async def find(read: Read, org_id: str, group_id: str) -> Group | None:
@@ -50,6 +50,18 @@ async def custom(read: Read, org_id: str) -> list[Group]:
     return [Group(**dict(row)) for row in rows]
 
 
+async def first_custom(read: Read, org_id: str, limit: int) -> tuple[list[Row], int]:
+    """The first custom groups by name with their active members, and how many there are in all."""
+    rows = await read.rows(
+        "select group_id, name, active_members as members from groups where org_id = $1 and kind = 'custom' order by name_key limit $2",
+        org_id,
+        limit,
+    )
+    if len(rows) < limit:
+        return rows, len(rows)
+    return rows, int(await read.value("select count(*) from groups where org_id = $1 and kind = 'custom'", org_id))
+
+
 async def built_in(read: Read, org_id: str) -> list[Group]:
     rows = await read.rows(f"select {COLUMNS} from groups where org_id = $1 and place < 2 order by place", org_id)
     return [Group(**dict(row)) for row in rows]
@@ -66,7 +78,7 @@ async def add(
             group_id,
             kind,
             name,
-            key_of(name),
+            group_key_of(name),
             description,
             now,
             by,
@@ -85,7 +97,7 @@ async def change(tx: Tx, org_id: str, group_id: str, name: str, description: str
             org_id,
             group_id,
             name,
-            key_of(name),
+            group_key_of(name),
             description,
             by,
             now,
@@ -116,7 +128,7 @@ async def listed(read: Read, org_id: str, q: str | None, after: Sequence[Any] | 
         org_id,
         place,
         name,
-        key_of(q) if q else None,
+        group_key_of(q) if q else None,
         limit,
     )
     return [Group(**dict(row)) for row in rows]
@@ -127,37 +139,34 @@ async def counted(read: Read, org_id: str, q: str | None, cap: int) -> int:
         await read.value(
             "select count(*) from (select from groups where org_id = $1 and ($2::text is null or strpos(name_key, $2) > 0) limit $3) as found",
             org_id,
-            key_of(q) if q else None,
+            group_key_of(q) if q else None,
             cap + 1,
         )
     )
 
 
 def position(group: Group) -> tuple[int, str]:
-    return {"all_users": 0, "all_analysts": 1, "custom": 2}[group.kind], key_of(group.name)
+    return {"all_users": 0, "all_analysts": 1, "custom": 2}[group.kind], group.name_key
 
 
 async def sizes(read: Read, org_id: str, groups: Sequence[Group], slotless: frozenset[str]) -> dict[str, int]:
-    """Active members of each group."""
-    ids = [group.group_id for group in groups if group.kind == "custom"]
+    """Active members of each group, as they are kept with every change."""
     rows = await read.rows(
-        "select group_id, count(*) as how_many from group_members join members using (org_id, user_id)"
-        " where org_id = $1 and group_id = any($2) and status = 'active' group by group_id",
+        "select group_id, active_members from groups where org_id = $1 and group_id = any($2)",
         org_id,
-        ids,
+        [group.group_id for group in groups if group.kind == "custom"],
     )
-    found = dict.fromkeys(ids, 0) | {row["group_id"]: row["how_many"] for row in rows}
+    found = {row["group_id"]: row["active_members"] for row in rows}
     built_in = [group for group in groups if group.kind != "custom"]
     if built_in:
         row = await read.row(
-            "select (select count(*) from members where org_id = $1 and status = 'active') as all_users,"
-            " (select count(*) from members where org_id = $1 and status = 'active' and role in ('admin', 'analyst')"
-            " and user_id <> all($2)) as all_analysts",
+            "select coalesce(sum(how_many), 0) as all_users, coalesce(sum(how_many) filter (where role <> 'viewer'), 0) as authors"
+            " from member_counts where org_id = $1 and status = 'active'",
             org_id,
-            list(slotless),
         )
         assert row is not None
-        found |= {group.group_id: row[group.kind] for group in built_in}
+        counts = {"all_users": int(row["all_users"]), "all_analysts": int(row["authors"]) - len(slotless)}
+        found |= {group.group_id: counts[group.kind] for group in built_in}
     return found
 
 
@@ -167,7 +176,7 @@ async def sizes(read: Read, org_id: str, groups: Sequence[Group], slotless: froz
 async def held(read: Read, org_id: str, user_ids: Sequence[str]) -> dict[str, list[Group]]:
     """The custom groups of each of these members, by name."""
     rows = await read.rows(
-        "select user_id, group_id, kind, name, description, groups.created_at, version, changed_by, changed_at, origin"
+        "select user_id, group_id, kind, name, description, groups.created_at, version, changed_by, changed_at, groups.name_key, origin"
         " from group_members join groups using (org_id, group_id) where org_id = $1 and user_id = any($2) order by name_key",
         org_id,
         list(user_ids),

@@ -14,6 +14,7 @@ from shared.db import Read, Row, Tx
 from shared.errors import Problem
 from shared.fields import canonical_email
 
+PENDING = ("open", "expired")
 COLUMNS = "invitation_id, email, role, group_ids, status, link_version, invited_by, invited_at, sent_at, expires_at, accepted_at, renewal_requested_at"
 
 
@@ -111,7 +112,9 @@ async def renew(tx: Tx, org_id: str, invitation_id: str, now: datetime, expires_
             expires_at,
         )
     except asyncpg.UniqueViolationError:
-        raise Problem("already_exists", "This address has another open invitation.") from None
+        raise Problem(
+            "already_exists", "This address has another open invitation.", meta={"because": "invited"}
+        ) from None
     assert row is not None
     return _read(row)
 
@@ -183,8 +186,7 @@ async def listed(
     """Newest first, after a position (time, id)."""
     at, last = (datetime.fromisoformat(after[0]), after[1]) if after else (None, None)
     rows = await read.rows(
-        f"select {COLUMNS} from invitations where org_id = $1"
-        " and (case when status = 'open' and expires_at <= $3 then 'expired' else status end) = any($2)"
+        f"select {COLUMNS} from invitations where {_have(statuses)}"
         " and ($4::text is null or strpos(email_key, $4) > 0)"
         " and ($5::timestamptz is null or (invited_at, invitation_id) < ($5, $6)) order by invited_at desc, invitation_id desc limit $7",
         org_id,
@@ -201,8 +203,7 @@ async def listed(
 async def counted(read: Read, org_id: str, statuses: Sequence[str], q: str | None, now: datetime, cap: int) -> int:
     return int(
         await read.value(
-            "select count(*) from (select from invitations where org_id = $1"
-            " and (case when status = 'open' and expires_at <= $3 then 'expired' else status end) = any($2)"
+            f"select count(*) from (select from invitations where {_have(statuses)}"
             " and ($4::text is null or strpos(email_key, $4) > 0) limit $5) as found",
             org_id,
             list(statuses),
@@ -211,3 +212,9 @@ async def counted(read: Read, org_id: str, statuses: Sequence[str], q: str | Non
             cap + 1,
         )
     )
+
+
+def _have(statuses: Sequence[str]) -> str:
+    """Those of an organization ($1) with one of these statuses ($2) at a moment ($3). What is overdue has expired, whether that was noted or not."""
+    have = "org_id = $1 and (case when status = 'open' and expires_at <= $3 then 'expired' else status end) = any($2)"
+    return f"{have} and status in ('open', 'expired')" if set(statuses) <= set(PENDING) else have

@@ -59,6 +59,23 @@ async def latest(read: Read, org_id: str) -> Mapping[Kind, Record]:
     return {row["document"]: Record(**dict(row)) for row in rows}
 
 
+async def receipt(read: Read, org_id: str, acceptance_id: str) -> bytes | None:
+    """The receipt that was given out; None before the first."""
+    given: bytes | None = await read.value(
+        "select pdf from legal_receipts where org_id = $1 and acceptance_id = $2", org_id, acceptance_id
+    )
+    return given
+
+
+async def keep_receipt(tx: Tx, org_id: str, acceptance_id: str, pdf: bytes) -> None:
+    await tx.run(
+        "insert into legal_receipts (org_id, acceptance_id, pdf) values ($1, $2, $3) on conflict do nothing",
+        org_id,
+        acceptance_id,
+        pdf,
+    )
+
+
 async def set_dpa(tx: Tx, org_id: str, status: DpaStatus) -> None:
     await tx.run("update organizations set dpa = $2 where org_id = $1", org_id, status)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,8 +17,11 @@ from shared.errors import Problem
 from shared.fields import canonical_email
 
 COLUMNS = (
-    "user_id, email, name, role, status, joined_at, deactivated_at, version, changed_by, changed_at, last_active_at"
+    "user_id, email, name, role, status, joined_at, deactivated_at, version, changed_by, changed_at, last_active_at,"
+    " two_factor, seen"
 )
+LETTERS_IN_A_ROW = 3  # as blocks of members keep them
+BLOCKS_SEARCHED = 100
 SORT_KEYS = {
     "name": "name_key",
     "email": "email_key",
@@ -58,13 +61,13 @@ async def exists(read: Read, org_id: str, user_id: str) -> bool:
 
 
 async def join(tx: Tx, org_id: str, person: Person, role: Role, by: str | None, now: datetime) -> Member:
-    """A new member, or one who was removed and comes back: with this role and from now."""
+    """A new member, or one who was removed and comes back: with this role and from now. Who makes themselves one is here."""
     try:
         row = await tx.row(
-            "insert into members as known (org_id, user_id, email, email_key, name, name_key, role, status, joined_at, changed_by, changed_at, last_active_at)"
-            " values ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $8, $8)"
+            "insert into members as known (org_id, user_id, email, email_key, name, name_key, role, status, joined_at, changed_by, changed_at, last_active_at, seen, two_factor)"
+            " values ($1, $2, $3, $4, $5, $6, $7, 'active', $8, $9, $8, $8, $10, coalesce((select two_factor from persons where user_id = $2), false))"
             " on conflict (org_id, user_id) do update set email = excluded.email, email_key = excluded.email_key, name = excluded.name,"
-            " name_key = excluded.name_key, role = excluded.role, status = 'active', joined_at = excluded.joined_at, deactivated_at = null, last_active_at = excluded.last_active_at,"
+            " name_key = excluded.name_key, role = excluded.role, status = 'active', joined_at = excluded.joined_at, deactivated_at = null, last_active_at = excluded.last_active_at, seen = excluded.seen, two_factor = excluded.two_factor,"
             " version = known.version + 1, changed_by = excluded.changed_by, changed_at = excluded.changed_at where known.status = 'removed'"
             f" returning {COLUMNS}",
             org_id,
@@ -76,11 +79,12 @@ async def join(tx: Tx, org_id: str, person: Person, role: Role, by: str | None, 
             role,
             now,
             by,
+            by == person.user_id,
         )
     except asyncpg.UniqueViolationError:
         row = None
     if row is None:
-        raise Problem("already_exists", "This person is a member already.")
+        raise Problem("already_exists", "This person is a member already.", meta={"because": "member"})
     return Member(**dict(row))
 
 
@@ -90,6 +94,10 @@ async def set_role(tx: Tx, org_id: str, user_id: str, role: Role, by: str, now: 
 
 
 async def deactivate(tx: Tx, org_id: str, user_id: str, by: str, now: datetime) -> Member:
+    """An identity provider that waits for just that has got it."""
+    await tx.run(
+        "delete from scim_removals where org_id = $1 and user_id = $2 and kind = 'deactivation'", org_id, user_id
+    )
     return await _changed(tx, org_id, user_id, "status = 'inactive', deactivated_at = $4", by, now)
 
 
@@ -118,11 +126,17 @@ async def set_email(tx: Tx, org_id: str, user_id: str, email: str, now: datetime
 async def note_activity(tx: Tx, org_id: str, user_id: str, at: datetime) -> None:
     """No change of the member: whoever has them open needn't notice."""
     await tx.run(
-        "update members set last_active_at = $3 where org_id = $1 and user_id = $2 and last_active_at < $3",
+        "update members set last_active_at = greatest(last_active_at, $3), seen = true"
+        " where org_id = $1 and user_id = $2 and (last_active_at < $3 or not seen)",
         org_id,
         user_id,
         at,
     )
+
+
+async def keep_two_factor(tx: Tx, org_id: str, user_id: str, on: bool) -> None:
+    """No change of the member, either."""
+    await tx.run("update members set two_factor = $3 where org_id = $1 and user_id = $2", org_id, user_id, on)
 
 
 async def _changed(
@@ -178,24 +192,19 @@ async def known_addresses(read: Read, org_id: str, email_keys: Sequence[str]) ->
 async def slots_used(read: Read, org_id: str, now: datetime) -> dict[Kind, int]:
     """Active members and open invitations, by the kind of slot that they take."""
     row = await read.row(
-        "select count(*) filter (where role <> 'viewer') as author, count(*) filter (where role = 'viewer') as viewer from ("
-        " select role from members where org_id = $1 and status = 'active'"
-        " union all select role from invitations where org_id = $1 and status = 'open' and expires_at > $2) as taken",
+        "select coalesce(sum(how_many) filter (where role <> 'viewer'), 0) as author, coalesce(sum(how_many) filter (where role = 'viewer'), 0) as viewer from ("
+        " select role, how_many from member_counts where org_id = $1 and status = 'active'"
+        " union all select role, 1 from invitations where org_id = $1 and status = 'open' and expires_at > $2) as taken",
         org_id,
         now,
     )
     assert row is not None
-    return {"author": row["author"], "viewer": row["viewer"]}
+    return {"author": int(row["author"]), "viewer": int(row["viewer"])}
 
 
 async def members_of_kind(read: Read, org_id: str, kind: Kind) -> int:
     """Active members who take a slot of this kind, invitations aside."""
-    roles = ["viewer"] if kind == "viewer" else ["admin", "analyst"]
-    return int(
-        await read.value(
-            "select count(*) from members where org_id = $1 and status = 'active' and role = any($2)", org_id, roles
-        )
-    )
+    return await _how_many(read, org_id, "active", ["viewer"] if kind == "viewer" else ["admin", "analyst"])
 
 
 # -- lists
@@ -203,41 +212,90 @@ async def members_of_kind(read: Read, org_id: str, kind: Kind) -> int:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which members, in which order. `in_group` is a group's id and kind; `slotless` decides who isn't among All Analysts."""
+    """Which members, in which order. `in_group` is a group's id and kind; `slotless` decides who isn't among All Analysts.
+
+    `among` are the only members who can be found: those whom `q` can find, when they are few (`narrowed`).
+    """
 
     status: Status = "active"
     q: str | None = None
+    among: tuple[str, ...] | None = None
     role: Role | None = None
     in_group: tuple[str, GroupKind] | None = None
     slotless: frozenset[str] = field(default_factory=frozenset)
+    two_factor: bool | None = None
+    seen: bool | None = None
+    active_after: datetime | None = None
+    active_until: datetime | None = None
     sort: Sort = "name"
     descending: bool = False
 
 
+async def narrowed(read: Read, org_id: str, wanted: Wanted) -> Wanted:
+    """A search that says whom alone it can find, unless these may be many: then they are met by walking through everybody."""
+    if wanted.q is None or wanted.among is not None or len(key_of(wanted.q)) < LETTERS_IN_A_ROW:
+        return wanted
+    rows = await read.rows(
+        "select user_ids from member_blocks cross join ("
+        "  select letters_of($2) as sought, array(select letter_places($2)) as places offset 0"
+        " ) asked where org_id = $1"  # asking for a bit costs a tenth of comparing all of them: most blocks lack one of three
+        " and get_bit(letters, places[1]) = 1 and get_bit(letters, places[cardinality(places) / 2 + 1]) = 1"
+        " and get_bit(letters, places[cardinality(places)]) = 1 and (letters & sought) = sought limit $3",
+        org_id,
+        key_of(wanted.q),
+        BLOCKS_SEARCHED + 1,
+    )
+    if len(rows) > BLOCKS_SEARCHED:
+        return wanted
+    return replace(wanted, among=tuple(user_id for row in rows for user_id in row["user_ids"]))
+
+
 async def listed(read: Read, org_id: str, wanted: Wanted, after: Sequence[Any] | None, limit: int) -> list[Member]:
     """Members after a position (the value sorted by, and the user's id)."""
-    where, values = _conditions(org_id, wanted)
-    key = SORT_KEYS[wanted.sort]
-    direction, beyond = ("desc", "<") if wanted.descending else ("asc", ">")
-    if after is not None:
-        value = datetime.fromisoformat(after[0]) if wanted.sort.endswith("_at") else after[0]
-        values += [value, after[1]]
-        where += f" and ({key}, user_id) {beyond} (${len(values) - 1}, ${len(values)})"
-    rows = await read.rows(
-        f"select {COLUMNS} from members where {where} order by {key} {direction}, user_id {direction} limit {int(limit)}",
-        *values,
-    )
+    where, values = _conditions(org_id, wanted, after)
+    key, direction = SORT_KEYS[wanted.sort], "desc" if wanted.descending else "asc"
+    page = f"from members where {where} order by {key} {direction}, user_id {direction} limit {int(limit)}"
+    if wanted.q:  # whom it finds is seen in an index that has names and addresses; only they are read
+        order = f"order by found.{key} {direction}, user_id {direction}"
+        statement = f"select {COLUMNS} from (select {key}, user_id {page}) found join members using (user_id) where org_id = $1 {order}"
+    else:
+        statement = f"select {COLUMNS} {page}"
+    rows = await read.rows(statement, *values)
     return [Member(**dict(row)) for row in rows]
 
 
-async def counted(read: Read, org_id: str, wanted: Wanted, cap: int) -> int:
-    """How many there are, counted no further than one past the cap."""
-    where, values = _conditions(org_id, wanted)
-    return int(
-        await read.value(
-            f"select count(*) from (select from members where {where} limit {int(cap) + 1}) as found", *values
-        )
+async def counted(read: Read, org_id: str, wanted: Wanted, cap: int, first: Sequence[Member] = ()) -> int:
+    """How many there are, no further than one past the cap. Only a search or several filters at once have to be counted.
+
+    `first`: those that were listed from the beginning on; counting goes on behind them instead of meeting everybody before them again.
+    """
+    everybody = wanted.in_group is None or (wanted.in_group[1] == "all_users" and wanted.status == "active")
+    all_alike = (wanted.two_factor, wanted.seen, wanted.active_after, wanted.active_until) == (None, None, None, None)
+    if wanted.q is None and everybody and all_alike and wanted.among is None:
+        roles: Sequence[Role] = ("admin", "analyst", "viewer") if wanted.role is None else (wanted.role,)
+        return min(await _how_many(read, org_id, wanted.status, roles), cap + 1)
+    where, values = _conditions(org_id, wanted, position(wanted, first[-1]) if first else None)
+    left = max(int(cap) + 1 - len(first), 0)
+    more = await read.value(f"select count(*) from (select from members where {where} limit {left}) as found", *values)
+    return len(first) + int(more)
+
+
+async def facets(read: Read, org_id: str, status: Status, moments: Sequence[datetime]) -> Row:
+    """How many members there are, with a second factor, and last active after each of four moments, the latest first, and not after the one before."""
+    row = await read.row(
+        "select count(*) as users, count(*) filter (where two_factor) as two_factor, count(*) filter (where not seen) as never,"
+        " count(*) filter (where seen and last_active_at > $3) as day,"
+        " count(*) filter (where seen and last_active_at <= $3 and last_active_at > $4) as week,"
+        " count(*) filter (where seen and last_active_at <= $4 and last_active_at > $5) as month,"
+        " count(*) filter (where seen and last_active_at <= $5 and last_active_at > $6) as quarter,"
+        " count(*) filter (where seen and last_active_at <= $6) as longer"
+        " from members where org_id = $1 and status = $2",
+        org_id,
+        status,
+        *moments,
     )
+    assert row is not None
+    return row
 
 
 def position(wanted: Wanted, member: Member) -> tuple[Any, str]:
@@ -249,17 +307,28 @@ def position(wanted: Wanted, member: Member) -> tuple[Any, str]:
     return getattr(member, wanted.sort), member.user_id
 
 
-def _conditions(org_id: str, wanted: Wanted) -> tuple[str, list[Any]]:
-    where, values = ["org_id = $1", "status = $2"], [org_id, wanted.status]
+def _conditions(org_id: str, wanted: Wanted, after: Sequence[Any] | None = None) -> tuple[str, list[Any]]:
+    """Who is wanted; of these only who stands behind a position (the value sorted by, and the user's id)."""
+    where, values = ["org_id = $1", "status = $2"], list[Any]([org_id, wanted.status])
 
     def add(condition: str, value: Any) -> None:
         values.append(value)
         where.append(condition.replace("$", f"${len(values)}"))
 
+    if wanted.among is not None:
+        add("user_id = any($)", list(wanted.among))
     if wanted.q:
         add("(strpos(name_key, $) > 0 or strpos(email_key, $) > 0)", key_of(wanted.q))
     if wanted.role:
         add("role = $", wanted.role)
+    if wanted.two_factor is not None:
+        where.append("two_factor" if wanted.two_factor else "not two_factor")
+    if wanted.seen is not None:
+        where.append("seen" if wanted.seen else "not seen")
+    if wanted.active_after is not None:
+        add("last_active_at > $", wanted.active_after)
+    if wanted.active_until is not None:
+        add("last_active_at <= $", wanted.active_until)
     if wanted.in_group is not None and wanted.in_group[1] == "custom":
         add(
             "exists (select from group_members as held where held.org_id = members.org_id"
@@ -271,6 +340,11 @@ def _conditions(org_id: str, wanted: Wanted) -> tuple[str, list[Any]]:
         if wanted.in_group[1] == "all_analysts":
             where.append("role <> 'viewer'")
             add("user_id <> all($)", list(wanted.slotless))
+    if after is not None:
+        is_text = isinstance(after[0], str) and wanted.sort.endswith("_at")
+        values += [datetime.fromisoformat(after[0]) if is_text else after[0], after[1]]
+        beyond = "<" if wanted.descending else ">"
+        where.append(f"({SORT_KEYS[wanted.sort]}, user_id) {beyond} (${len(values) - 1}, ${len(values)})")
     return " and ".join(where), values
 
 
@@ -289,4 +363,18 @@ async def memberships(read: Read, user_id: str) -> list[Row]:
 
 
 async def active(read: Read, org_id: str) -> int:
-    return int(await read.value("select count(*) from members where org_id = $1 and status = 'active'", org_id))
+    return await _how_many(read, org_id, "active")
+
+
+async def _how_many(
+    read: Read, org_id: str, status: Status, roles: Sequence[Role] = ("admin", "analyst", "viewer")
+) -> int:
+    """As it is kept with every change, so that nobody has to be counted."""
+    return int(
+        await read.value(
+            "select coalesce(sum(how_many), 0) from member_counts where org_id = $1 and status = $2 and role = any($3)",
+            org_id,
+            status,
+            list(roles),
+        )
+    )

@@ -143,11 +143,6 @@ async def is_time_zone(read: Read, name: str) -> bool:
     return bool(await read.value("select exists (select from pg_timezone_names where name = $1)", name))
 
 
-async def sequence(read: Read, org_id: str) -> int:
-    """How much this service has said about the organization: it grows with every change."""
-    return int(await read.value("select sequence from outbox_subjects where subject = $1", org_id) or 0)
-
-
 # -- domains
 
 
@@ -231,9 +226,9 @@ async def knows_person(read: Read, user_id: str) -> bool:
 
 async def hold_person(tx: Tx, user_id: str) -> Person:
     """The person, who goes by this name until the transaction ends."""
-    row = await tx.row("select * from persons where user_id = $1 for share", user_id)
+    row = await tx.row("select user_id, email, name from persons where user_id = $1 for share", user_id)
     if row is None:
-        raise Problem("session_ended", "This account was closed.")
+        raise Problem("session_ended", "This account was closed.", meta={"because": "account_closed"})
     return Person(**dict(row))
 
 
@@ -245,6 +240,16 @@ async def meet_person(tx: Tx, person: Person) -> None:
         person.email,
         person.name,
     )
+
+
+async def keep_two_factor(tx: Tx, user_id: str, on: bool) -> None:
+    await tx.run("update persons set two_factor = $2 where user_id = $1", user_id, on)
+
+
+async def addresses_of(read: Read, user_id: str) -> Sequence[str]:
+    """At which addresses organizations knew a person."""
+    rows = await read.rows("select distinct email from members where user_id = $1", user_id)
+    return [row["email"] for row in rows]
 
 
 async def forget_person(tx: Tx, user_id: str) -> None:

@@ -69,12 +69,24 @@ RECORDS = (
         ("user_name", "external_id", "resource", "created_at", "changed_at"),
         ("user_id",),
     ),
+    Records(
+        "awaited_users",
+        "scim_invitations",
+        ("email", "name", "user_name", "external_id", "resource", "wanted", "group_ids", "created_at", "changed_at"),
+        ("user_id",),
+    ),
     Records("held_removals", "scim_removals", ("kind", "asked_at"), ("user_id",)),
     Records(
         "provisioning",
         "scim_settings",
         ("default_role", "removals_per_hour", "changed_by", "changed_at"),
         ("org_id",),
+    ),
+    Records(
+        "provisioning_requests",
+        "scim_requests",
+        ("at", "token_id", "method", "path", "status", "detail"),
+        ("request_id",),
     ),
     Records("digests", "digests", ("next_at",), ("org_id",)),
     Records(

@@ -12,7 +12,8 @@ import asyncpg
 import orjson
 
 from services.org.rules import Group, Member, key_of
-from services.org.store import groups
+from services.org.rules.scim import name_taken
+from services.org.store import groups, scim_invitations
 from shared.db import Read, Row, Tx
 from shared.errors import Problem
 
@@ -40,17 +41,27 @@ USERS = (
     " from members m left join scim_users s using (org_id, user_id) left join scim_removals r using (org_id, user_id)"
     " where m.org_id = $1 and m.status <> 'removed' and r.kind is distinct from 'deletion'"
 )
+AWAITED = (
+    "select w.user_id, w.email, w.name, 'viewer' as role, 'inactive' as status, w.created_at as joined_at, null::timestamptz as deactivated_at,"
+    " 1 as version, null as changed_by, w.changed_at, null::timestamptz as last_active_at, w.user_name, w.external_id, w.resource,"
+    " w.created_at as linked_at, w.changed_at as told_at, null as held, true as awaited from scim_invitations w where w.org_id = $1"
+)
+AWAITED_HOLDS = "($2::text is null or strpos(lower(concat_ws(' ', w.email, w.name, w.user_name, w.external_id, w.resource::text)), $2) > 0)"
 HOLDS = "($2::text is null or strpos(lower(concat_ws(' ', m.email, m.name, s.user_name, s.external_id, s.resource::text)), $2) > 0)"
 LOOK_UPS = {
     "id": "m.user_id = $2",
     "externalid": "s.external_id = $2",
     "username": "coalesce(s.user_name_key, m.email_key) = $2",
 }
+AWAITED_LOOK_UPS = {"id": "w.user_id = $2", "externalid": "w.external_id = $2", "username": "w.user_name_key = $2"}
 
 
 @dataclass(frozen=True)
 class Linked:
-    """A member as the identity provider sees them. Without `resource` it has never spoken of them."""
+    """A member as the identity provider sees them. Without `resource` it has never spoken of them.
+
+    `awaited`: no member yet, somebody who is invited.
+    """
 
     member: Member
     user_name: str
@@ -59,6 +70,7 @@ class Linked:
     linked_at: datetime | None
     told_at: datetime | None
     held: Kind | None
+    awaited: bool = False
 
     @property
     def active(self) -> bool:
@@ -84,7 +96,7 @@ async def find(read: Read, org_id: str, user_id: str) -> Linked | None:
 async def one(read: Read, org_id: str, user_id: str) -> Linked:
     found = await find(read, org_id, user_id)
     if found is None:
-        raise Problem("not_found", f"There is no user {user_id}.")
+        raise Problem("not_found", f"There is no user {user_id}.", meta={"because": "user", "id": user_id})
     return found
 
 
@@ -94,23 +106,34 @@ async def exists(read: Read, org_id: str, user_id: str) -> bool:
 
 async def look_up(read: Read, org_id: str, attribute: str, value: str) -> Linked | None:
     """The one with this id, name or foreign id; names are compared regardless of case."""
+    wanted = key_of(value) if attribute == "username" else value
     row = await read.row(
-        f"{USERS} and {LOOK_UPS[attribute]} order by m.joined_at, m.user_id limit 1",
-        org_id,
-        key_of(value) if attribute == "username" else value,
+        f"{USERS} and {LOOK_UPS[attribute]} order by m.joined_at, m.user_id limit 1", org_id, wanted
+    ) or await read.row(
+        f"{AWAITED} and {AWAITED_LOOK_UPS[attribute]} order by w.created_at, w.user_id limit 1", org_id, wanted
     )
     return _linked(row) if row else None
 
 
 async def listed(read: Read, org_id: str, offset: int, limit: int, needle: str | None = None) -> list[Linked]:
-    """In the order in which they joined; with a needle only who holds that text in anything that is told of them."""
+    """In the order in which they joined, and then who is yet to; with a needle only who holds that text in anything that is told of them."""
     rows = await read.rows(
         f"{USERS} and {HOLDS} order by m.joined_at, m.user_id offset $3 limit $4", org_id, needle, offset, limit
     )
+    if len(rows) < limit:
+        members = offset + len(rows) if rows else await _members_counted(read, org_id, needle)
+        rest = (org_id, needle, max(offset - members, 0), limit - len(rows))
+        order = "order by w.created_at, w.user_id offset $3 limit $4"
+        rows = [*rows, *await read.rows(f"{AWAITED} and {AWAITED_HOLDS} {order}", *rest)]
     return [_linked(row) for row in rows]
 
 
 async def counted(read: Read, org_id: str, needle: str | None = None) -> int:
+    awaited = await read.value(f"select count(*) from ({AWAITED} and {AWAITED_HOLDS}) as found", org_id, needle)
+    return await _members_counted(read, org_id, needle) + int(awaited)
+
+
+async def _members_counted(read: Read, org_id: str, needle: str | None) -> int:
     return int(await read.value(f"select count(*) from ({USERS} and {HOLDS}) as found", org_id, needle))
 
 
@@ -139,7 +162,7 @@ async def link(
             now,
         )
     except asyncpg.UniqueViolationError:
-        raise Problem("already_exists", f"{user_name} is another user's userName.") from None
+        raise name_taken(user_name) from None
 
 
 async def deletion_held(read: Read, org_id: str, user_name: str, email_key: str) -> str | None:
@@ -212,7 +235,7 @@ async def group(read: Read, org_id: str, group_id: str) -> tuple[Group, str | No
         group_id,
     )
     if row is None:
-        raise Problem("not_found", f"There is no group {group_id}.")
+        raise Problem("not_found", f"There is no group {group_id}.", meta={"because": "group", "id": group_id})
     return _group(row)
 
 
@@ -237,16 +260,22 @@ async def groups_counted(read: Read, org_id: str) -> int:
 
 
 async def people(read: Read, org_id: str, group_ids: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
-    """Ids and names of those in each group, whether active or not."""
+    """Ids and names of those in each group, whether active or not, and of those who are to join it.
+
+    Whose deletion is held is gone already to the provider's eyes.
+    """
     rows = await read.rows(
         "select group_id, user_id, m.name from group_members join members m using (org_id, user_id)"
-        " where org_id = $1 and group_id = any($2) order by user_id",
+        " left join scim_removals r using (org_id, user_id)"
+        " where org_id = $1 and group_id = any($2) and r.kind is distinct from 'deletion' order by user_id",
         org_id,
         list(group_ids),
     )
     found: dict[str, list[tuple[str, str]]] = {group_id: [] for group_id in group_ids}
     for row in rows:
         found[row["group_id"]].append((row["user_id"], row["name"]))
+    for group_id, user_id, name in await scim_invitations.in_groups(read, org_id, group_ids):
+        found[group_id].append((user_id, name))
     return found
 
 
@@ -292,9 +321,11 @@ def _linked(row: Row) -> Linked:
     extra = {
         name: values.pop(name) for name in ("user_name", "external_id", "resource", "linked_at", "told_at", "held")
     }
+    awaited = values.pop("awaited", False)
     resource = orjson.loads(extra["resource"]) if extra["resource"] is not None else None
     member = Member(**values)
-    return Linked(member, **{**extra, "user_name": extra["user_name"] or member.email, "resource": resource})
+    facts = {**extra, "user_name": extra["user_name"] or member.email, "resource": resource, "awaited": awaited}
+    return Linked(member, **facts)
 
 
 def _group(row: Row) -> tuple[Group, str | None]:

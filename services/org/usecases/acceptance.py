@@ -7,10 +7,11 @@ from datetime import datetime
 from services.org import rules
 from services.org.rules import Role
 from services.org.rules.closing import check_open
-from services.org.store import approvals, groups, invitations, members, organizations
+from services.org.store import approvals, groups, invitations, members, organizations, scim_invitations
 from services.org.store.organizations import Person
 from services.org.usecases.holding import Held, holding
 from services.org.usecases.own import own
+from services.org.usecases.scim_awaiting import settle
 from shared.db import EVERY_ORG, Read, Tx
 from shared.errors import Problem
 from shared.events.courier import MailRequested
@@ -76,6 +77,8 @@ async def request_renewal(ctx: Ctx, which: WhichToken) -> None:
     if org_id is None:
         return
     async with ctx.tx(org_id) as tx, holding(ctx, tx, org_id) as held:
+        if held.facts.closed_at is not None:
+            return  # nobody there can send it again
         asked = await invitations.request_renewal(tx, org_id, made_for[0], ctx.now)
         if asked is not None:
             await tx.emit(InvitationRenewalRequested(org_id=org_id, invitation=asked.at(ctx.now).state()))
@@ -107,9 +110,15 @@ async def _check(held: Held, invitation: rules.Invitation, person: Person) -> No
     email_key = canonical_email(person.email)
     if email_key != canonical_email(invitation.email):
         raise Problem("invitation_of_another")
+    if await scim_invitations.is_for_another(held.tx, held.id, invitation.invitation_id, person.user_id):
+        raise Problem("invitation_of_another")
     domain = email_key.rpartition("@")[2]
     if domain not in await organizations.registered_domains(held.tx, held.id):
-        raise Problem("conflict", f"{domain} is no longer a registered domain of {held.facts.name}.")
+        raise Problem(
+            "conflict",
+            f"{domain} is no longer a registered domain of {held.facts.name}.",
+            meta={"because": "domain_gone", "domain": domain, "name": held.facts.name},
+        )
     kind = rules.kind_of(invitation.role)
     if held.plan.limit(kind) is not None:
         # The invitation has held a slot since it was sent; only a smaller plan since then can have taken it back.
@@ -131,6 +140,7 @@ async def join_invited(held: Held, invitation: rules.Invitation, person: Person)
     await tx.emit(MemberJoined(org_id=held.id, member=held.state(member), invitation_id=invitation.invitation_id))
     for group in joined:
         await tx.emit(GroupMemberAdded(org_id=held.id, group=group.state(), user_id=person.user_id))
+    await settle(held, person.user_id)
     return Membership(
         org_id=held.id,
         organization=held.facts.name,
@@ -150,6 +160,7 @@ async def _tell_admin(held: Held, asked: rules.Invitation) -> None:
                 about=held.id,
                 org_id=held.id,
                 to=admin.email,
+                reader=admin.user_id,
                 template="invitation_renewal",
                 values={"organization": held.facts.name, "email": asked.email, "name": admin.name},
             )

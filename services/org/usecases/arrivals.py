@@ -10,12 +10,14 @@ from pydantic import Field
 
 from services.org import rules
 from services.org.rules import Role
-from services.org.store import approvals, groups, invitations, members, organizations
+from services.org.store import approvals, groups, invitations, members, organizations, scim_invitations
 from services.org.store.approvals import Approval, Reason
 from services.org.store.organizations import Person
 from services.org.usecases.acceptance import join_invited
+from services.org.usecases.admins_mail import tell_admins
 from services.org.usecases.holding import Held, administering, holding
 from services.org.usecases.own import own
+from services.org.usecases.scim_awaiting import settle
 from shared.errors import Problem
 from shared.events.courier import MailRequested
 from shared.events.identity_sso import SsoUserArrived
@@ -80,7 +82,8 @@ async def take_in(ctx: Ctx, told: SsoUserArrived) -> None:
             invited = (await invitations.open_addresses(tx, held.id, [email], ctx.now)).get(email)
             if invited is not None:
                 invitation = await invitations.one(tx, held.id, invited)
-                if await _still_fits(held, invitation.role):
+                another = await scim_invitations.is_for_another(tx, held.id, invited, told.user_id)
+                if not another and await _still_fits(held, invitation.role):
                     await join_invited(held, invitation, person)
                     return
             reason = await _why_not(held, told)
@@ -123,6 +126,7 @@ async def approve_arrival(ctx: Ctx, wanted: Approve) -> ApprovedMember:
                     about=held.id,
                     org_id=held.id,
                     to=person.email,
+                    reader=person.user_id,
                     template="sso_approved",
                     values={"name": person.name, "organization": held.facts.name},
                 )
@@ -152,6 +156,9 @@ async def _why_not(held: Held, told: SsoUserArrived) -> Reason | None:
         return "plan"
     if told.new_users == "approval":
         return "approval"
+    awaited = await scim_invitations.find(held.tx, held.id, told.user_id)
+    if awaited is not None and not awaited.wanted:
+        return "removed"
     if await approvals.was_removed(held.tx, held.id, told.user_id):
         return "removed"
     kind = rules.kind_of(told.default_role)
@@ -181,13 +188,7 @@ async def _ask(held: Held, told: SsoUserArrived, reason: Reason) -> None:
     if not await approvals.ask(held.tx, held.id, approval):
         return
     await held.tx.emit(MemberApprovalRequested(org_id=held.id, approval=approval.state()))
-    for admin in await organizations.admins(held.tx, held.id):
-        values = {"name": admin.name, "organization": held.facts.name, "person": told.name, "email": told.email}
-        await held.tx.emit(
-            MailRequested(
-                about=held.id, org_id=held.id, to=admin.email, template="sso_approval_requested", values=values
-            )
-        )
+    await tell_admins(held.tx, held.facts, "sso_approval_requested", person=told.name, email=told.email)
 
 
 async def _join(held: Held, person: Person, role: Role, group_ids: Sequence[str]) -> ApprovedMember:
@@ -202,6 +203,7 @@ async def _join(held: Held, person: Person, role: Role, group_ids: Sequence[str]
     await held.tx.emit(MemberJoined(org_id=held.id, member=held.state(member)))
     for group in joined:
         await held.tx.emit(GroupMemberAdded(org_id=held.id, group=group.state(), user_id=person.user_id))
+    await settle(held, person.user_id)
     return ApprovedMember(
         user_id=person.user_id, role=member.role, effective_role=held.overlay.effective_role(member), group_ids=ids
     )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
 from services.org.rules import closing as rules
 from services.org.store import closures, members, organizations
 from services.org.store.organizations import Organization, Person
-from services.org.usecases.holding import Held, administering
+from services.org.usecases.admins_mail import tell_admins
+from services.org.usecases.holding import administering
 from shared.db import Read
 from shared.errors import Problem
-from shared.events.courier import MailRequested
 from shared.events.org import OrganizationClosed, OrganizationReopened
 from shared.fields import Message, Name, Nothing, View
 from shared.service import Ctx
@@ -53,8 +52,8 @@ class ClosurePreview(View):
     name: str
     erased_at: datetime
     active_users: int
-    erased: Sequence[RecordsErased]
-    kept: Sequence[str]
+    erased: tuple[RecordsErased, ...]
+    kept: tuple[str, ...]
 
 
 class CloseOrganization(Message):
@@ -111,7 +110,7 @@ async def close_organization(ctx: Ctx, wanted: CloseOrganization) -> Closure:
             OrganizationClosed(org_id=held.id, closed_by=by.user_id, closed_at=ctx.now, erased_at=erased_at)
         )
         values = {"by": by.name, "erased_at": erased_at.isoformat()}
-        await tell_admins(held, "organization_closed", values)
+        await tell_admins(held.tx, held.facts, "organization_closed", **values)
     return Closure(closed_by=by.user_id, closed_at=ctx.now, erased_at=erased_at)
 
 
@@ -122,26 +121,8 @@ async def reopen_organization(ctx: Ctx, _: Nothing) -> None:
             return
         found = await closures.find(held.tx, held.id)
         if found is None or found.asked_at is not None:
-            raise Problem("gone", "The organization is being erased.")
+            raise Problem("gone", "The organization is being erased.", meta={"because": "erased"})
         await closures.reopen(held.tx, held.id)
         await held.tx.emit(OrganizationReopened(org_id=held.id, reopened_by=held.by_person))
         assert held.acting is not None
-        await tell_admins(held, "organization_reopened", {"by": held.acting.name})
-
-
-async def tell_admins(
-    held: Held,
-    template: Literal["organization_closed", "organization_reopened", "organization_erased_soon"],
-    values: dict[str, str],
-) -> None:
-    for admin in await organizations.admins(held.tx, held.id):
-        await held.tx.emit(
-            MailRequested(
-                about=held.id,
-                org_id=held.id,
-                to=admin.email,
-                template=template,
-                values={"name": admin.name, "organization": held.facts.name, **values},
-                reader=admin.user_id,
-            )
-        )
+        await tell_admins(held.tx, held.facts, "organization_reopened", by=held.acting.name)

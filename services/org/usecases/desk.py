@@ -13,8 +13,8 @@ from services.org import rules
 from services.org.rules import Role
 from services.org.store import groups, invitations, members, organizations
 from shared.db import Read
-from shared.errors import FieldError, Problem
-from shared.fields import Email, Message, canonical_email
+from shared.errors import Problem
+from shared.fields import Email, Message, canonical_email, faults_of
 from shared.ids import GroupId
 
 
@@ -71,13 +71,19 @@ class Desk:
                 if status == "active"
                 else "They are a deactivated member: reactivate them."
             )
-            raise Problem("already_exists", way_out, meta={"as": "member", "status": status})
+            raise Problem(
+                "already_exists",
+                way_out,
+                meta={"because": "member" if status == "active" else "deactivated", "as": "member", "status": status},
+            )
         if email_key in self.invited:
             invitation_id = self.invited[email_key]
             raise Problem(
                 "already_exists",
                 "They are invited already: send it again." if invitation_id else "This address is here twice.",
-                meta={"as": "invitation", "invitation_id": invitation_id} if invitation_id else {"as": "row"},
+                meta={"because": "invited", "as": "invitation", "invitation_id": invitation_id}
+                if invitation_id
+                else {"because": "twice", "as": "row"},
             )
         kind = rules.kind_of(wanted.role)
         rules.check_slot(self.plan, kind, self.used[kind])
@@ -102,8 +108,4 @@ def row_of(pointer: str, row: Mapping[str, Any]) -> Invite | Problem:
     try:
         return Invite.model_validate(dict(row))
     except ValidationError as wrong:
-        faults = [
-            FieldError(f"{pointer}/" + "/".join(map(str, e["loc"])), e["type"], e["msg"].removeprefix("Value error, "))
-            for e in wrong.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        return Problem("invalid", errors=faults)
+        return Problem("invalid", errors=faults_of(wrong, pointer))

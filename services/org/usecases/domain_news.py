@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from typing import Literal
 
 from services.org.rules.domains import Domain
-from services.org.store import organizations
 from services.org.store.organizations import Organization
+from services.org.usecases.admins_mail import tell_admins
 from shared.auth import Actor
 from shared.db import Tx
-from shared.events.courier import MailRequested
 from shared.events.org import DomainAtRisk, DomainLapsed, DomainVerified
 from shared.service import Ctx
 
@@ -36,7 +35,7 @@ async def tell_looked(tx: Tx, facts: Organization, before: Domain, after: Domain
         await tell_lapsed(tx, facts, after, "proof_gone")
     elif after.status == "at_risk" and after.lapses_at is not None:
         await tx.emit(DomainAtRisk(org_id=facts.org_id, domain=after.state(), lapses_at=after.lapses_at))
-        await _mail(tx, facts, after, "domain_at_risk", {"lapses_at": after.lapses_at.isoformat()})
+        await tell_admins(tx, facts, "domain_at_risk", domain=after.name, lapses_at=after.lapses_at.isoformat())
 
 
 async def tell_lapsed(
@@ -44,23 +43,4 @@ async def tell_lapsed(
 ) -> None:
     await tx.emit(DomainLapsed(org_id=facts.org_id, domain=domain.state(), reason=reason))
     by_another = {"by_another": "yes"} if reason == "proven_by_another" else {}
-    await _mail(tx, facts, domain, "domain_lapsed", by_another)
-
-
-async def _mail(
-    tx: Tx,
-    facts: Organization,
-    domain: Domain,
-    template: Literal["domain_at_risk", "domain_lapsed"],
-    values: dict[str, str],
-) -> None:
-    for admin in await organizations.admins(tx, facts.org_id):
-        await tx.emit(
-            MailRequested(
-                about=facts.org_id,
-                org_id=facts.org_id,
-                to=admin.email,
-                template=template,
-                values={"name": admin.name, "organization": facts.name, "domain": domain.name, **values},
-            )
-        )
+    await tell_admins(tx, facts, "domain_lapsed", domain=domain.name, **by_another)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import idna
 from email_validator import EmailNotValidError
 from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from services.org.rules import Plan
 from services.org.rules import domains as rules
@@ -36,7 +37,7 @@ def _ascii(text: str) -> str:
     try:
         return domain_of(f"postmaster@{text.strip().rstrip('.')}")
     except EmailNotValidError as why:
-        raise ValueError(str(why)) from None
+        raise PydanticCustomError("not_a_domain", "{reason}", {"reason": str(why)}) from None
 
 
 DomainName = Annotated[
@@ -79,7 +80,7 @@ class Verification(View):
     """One look at DNS. `seen` are the texts that were found at the record's name (at most 20 of them)."""
 
     outcome: rules.Outcome
-    seen: Sequence[str]
+    seen: tuple[str, ...]
     domain: DomainView
 
 
@@ -120,7 +121,9 @@ async def claim_domain(ctx: Ctx, wanted: ClaimDomain) -> DomainView:
     Mail providers' domains and those under which anybody registers are refused.
     """
     if not own(ctx).can_be_registered(wanted.name):
-        raise invalid("/name", "not_one_organizations", f"{wanted.name} can't be one organization's own.")
+        raise invalid(
+            "/name", "not_one_organizations", f"{wanted.name} can't be one organization's own.", name=wanted.name
+        )
     async with ctx.tx(EVERY_ORG) as tx:
         await domains.hold_name(tx, wanted.name)
         async with administering(ctx, "domains.manage") as held:
@@ -212,7 +215,9 @@ async def tell_plan_change(held: Held, before: Plan) -> None:
 async def _claimed(held: Held, wanted: ClaimDomain) -> Domain:
     if len(await domains.every(held.tx, held.id)) >= rules.MOST_DOMAINS:
         raise Problem(
-            "conflict", f"An organization has at most {rules.MOST_DOMAINS} domains.", meta={"limit": rules.MOST_DOMAINS}
+            "conflict",
+            f"An organization has at most {rules.MOST_DOMAINS} domains.",
+            meta={"because": "too_many_domains", "limit": rules.MOST_DOMAINS},
         )
     if await domains.was_first(held.tx, held.id, wanted.name):
         return _new(held.id, wanted.name, "sign_up", held.now, held.now + rules.CLAIM_LIFE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import replace
 
 import orjson
@@ -10,7 +11,7 @@ import structlog
 
 from services.org.rules import closing as rules
 from services.org.store import closures, organizations
-from services.org.usecases.closing import tell_admins
+from services.org.usecases.admins_mail import tell_admins
 from services.org.usecases.holding import Held, holding
 from shared.auth import private_key
 from shared.db import EVERY_ORG, Tx
@@ -57,7 +58,7 @@ async def _do_what_is_due(ctx: Ctx, held: Held) -> None:
         while rules.next_at(facts.erased_at, reminders) <= ctx.now:
             reminders += 1
         await closures.note_reminder(held.tx, held.id, reminders, rules.next_at(facts.erased_at, reminders))
-        await tell_admins(held, "organization_erased_soon", {"erased_at": facts.erased_at.isoformat()})
+        await tell_admins(held.tx, facts, "organization_erased_soon", erased_at=facts.erased_at.isoformat())
         return
     await closures.note_asked(held.tx, held.id, ctx.now, ctx.now + rules.ASK_AGAIN)
     await held.tx.emit(OrganizationErasureStarted(org_id=held.id, closed_at=facts.closed_at))
@@ -118,8 +119,15 @@ async def list_closures(ctx: Ctx, _: Nothing) -> list[dict[str, object]]:
     ]
 
 
+async def addresses_of(ctx: Ctx, tx: Tx, user_id: str) -> Sequence[str]:
+    """Where invitations went whose people had no account yet."""
+    async with ctx.tx(EVERY_ORG):
+        return await organizations.addresses_of(tx, user_id)
+
+
 ERASING = Erasing(
     OrganizationErased,
     last=write_receipt,
+    addresses=addresses_of,
     until_last=frozenset({"closures", "erasure_confirmations", "organizations"}),
 )

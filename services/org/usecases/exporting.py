@@ -8,7 +8,9 @@ from services.org import rules
 from services.org.rules import Role
 from services.org.store import groups, members, organizations
 from services.org.store.members import Wanted
+from services.org.usecases.user_filters import LastActive, TwoFactor, narrowed
 from services.org.usecases.users import Search, views
+from shared.events.org import ExportBegun
 from shared.fields import Message
 from shared.ids import GroupId
 from shared.operations import Accepted, Operation, Piece, Progress, begin
@@ -27,6 +29,8 @@ class ExportUsers(Message):
     q: Search | None = None
     role: Role | None = None
     group_id: GroupId | None = None
+    two_factor: TwoFactor | None = None
+    last_active: LastActive | None = None
 
 
 async def export_users(ctx: Ctx, wanted: ExportUsers) -> Accepted:
@@ -42,7 +46,10 @@ async def export_users(ctx: Ctx, wanted: ExportUsers) -> Accepted:
         for status in statuses:
             asked = await _asked(ctx, tx, given, status, overlay)
             total += await members.counted(tx, ctx.actor.org(), asked, rules.MOST_MEMBERS)
-        return await begin(ctx, tx, EXPORT, given, total)
+        begun = await begin(ctx, tx, EXPORT, given, total)
+        narrowed = wanted.model_dump(exclude_none=True)
+        await tx.emit(ExportBegun(org_id=ctx.actor.org(), operation_id=begun.body.id, of="users", filter=narrowed))
+        return begun
 
 
 async def write_a_page(ctx: Ctx, piece: Piece) -> Progress:
@@ -83,13 +90,15 @@ async def write_a_page(ctx: Ctx, piece: Piece) -> Progress:
 
 async def _asked(ctx: Ctx, read: Any, given: Any, status: str, overlay: rules.Overlay) -> Wanted:
     group = await groups.find(read, ctx.actor.org(), given["group_id"]) if given["group_id"] else None
-    return Wanted(
+    wanted = Wanted(
         status=cast(rules.Status, status),
         q=given["q"],
         role=given["role"],
         in_group=(given["group_id"], group.kind if group else "custom") if given["group_id"] else None,
         slotless=overlay.slotless,
     )
+    two_factor, last_active = given.get("two_factor"), given.get("last_active")
+    return await narrowed(read, ctx.actor.org(), wanted, two_factor, last_active, ctx.now)
 
 
 EXPORT = Operation("users.export", write_a_page, media="text/csv", file_name="users.csv")

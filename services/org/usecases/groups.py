@@ -13,7 +13,7 @@ from services.org.store import deleted_groups, groups, members, organizations
 from services.org.store.members import Wanted
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
-from services.org.usecases.users import Search, User, views
+from services.org.usecases.users import Search, User, members_of, views
 from shared.capabilities import Suspension
 from shared.db import Read
 from shared.errors import Problem
@@ -142,9 +142,8 @@ async def list_group_members(ctx: Ctx, query: ListGroupMembers) -> Page[User]:
         group = await groups.one(read, org_id, query.group_id)
         overlay = await organizations.overlay_of(read, org_id)
         wanted = Wanted(q=query.q, in_group=(group.group_id, group.kind), slotless=overlay.slotless)
-        found = await members.listed(read, org_id, wanted, cursors.read(query), query.limit + 1)
-        total = await members.counted(read, org_id, wanted, TOTAL_CAP)
-        page = cursors.page(found, query, lambda last: members.position(wanted, last), total)
+        found, total, cap = await members_of(read, org_id, wanted, cursors.read(query), query.limit)
+        page = cursors.page(found, query, lambda last: members.position(wanted, last), total, cap)
         return Page(data=await views(read, org_id, overlay, list(page.data)), page=page.page)
 
 

@@ -25,13 +25,13 @@ from shared.paging import TOTAL_CAP, ListQuery, Page
 from shared.service import Ctx
 
 ORGANIZATIONS_AT_ONCE = 50
-STATUSES: Mapping[str, Sequence[str]] = {"pending": ("open", "expired")}
+STATUSES: Mapping[str, Sequence[str]] = {"pending": invitations.PENDING}
 
 Outcome = rules.Invitation | Problem
 
 
 class InvitationView(View):
-    """`invited_by` is the Admin's user id. `link_version` counts the mails; only the last one's link works.
+    """`invited_by` is the Admin's user id, or that of the provisioning token. `link_version` counts the mails; only the last one's link works.
 
     `renewal_requested_at` is when the invited person came too late and asked for another mail.
     """
@@ -181,11 +181,15 @@ async def resend_invitation(ctx: Ctx, which: WhichInvitation) -> InvitationView:
     async with administering(ctx, "invitations.manage") as held:
         found = (await invitations.one(held.tx, held.id, which.invitation_id)).at(ctx.now)
         if found.status not in ("open", "expired"):
-            raise Problem("conflict", f"This invitation was {found.status}.", meta={"status": found.status})
+            raise Problem(
+                "conflict",
+                f"This invitation was {found.status}.",
+                meta={"because": f"invitation_{found.status}", "status": found.status},
+            )
         email_key = canonical_email(found.email)
         rules.check_registered(email_key.rpartition("@")[2], await organizations.registered_domains(held.tx, held.id))
         if await members.known_addresses(held.tx, held.id, [email_key]):
-            raise Problem("already_exists", "This person is a member already.")
+            raise Problem("already_exists", "This person is a member already.", meta={"because": "member"})
         if found.status == "expired":
             await held.check_slot(found.role)
         renewed = await invitations.renew(
@@ -201,7 +205,11 @@ async def revoke_invitation(ctx: Ctx, which: WhichInvitation) -> None:
     async with administering(ctx, "invitations.revoke") as held:
         found = await invitations.one(held.tx, held.id, which.invitation_id)
         if found.status == "accepted":
-            raise Problem("conflict", "This invitation was accepted.", meta={"status": "accepted"})
+            raise Problem(
+                "conflict",
+                "This invitation was accepted.",
+                meta={"because": "invitation_accepted", "status": "accepted"},
+            )
         if found.status != "revoked":
             revoked = await invitations.revoke(held.tx, held.id, found.invitation_id, ctx.now)
             await held.tx.emit(InvitationRevoked(org_id=held.id, invitation=revoked.state()))
@@ -225,8 +233,9 @@ async def invite_rows(ctx: Ctx, held: Held, rows: Sequence[Invite | Problem]) ->
     new = [outcome for outcome in outcomes if isinstance(outcome, rules.Invitation)]
     if new:
         await invitations.add(held.tx, held.id, new)
+    inviter = held.acting.user_id if held.acting else None
     for invitation in new:
-        await held.tx.emit(InvitationSent(org_id=held.id, invitation=invitation.state(), invited_by=held.by_person))
+        await held.tx.emit(InvitationSent(org_id=held.id, invitation=invitation.state(), invited_by=inviter))
         await _mail(held, invitation)
     return outcomes
 

@@ -54,7 +54,11 @@ async def leave_everywhere(ctx: Ctx, who: WhoLeaves) -> None:
         raise Problem(
             "last_admin",
             f"You are the last active Admin of {', '.join(names)}.",
-            meta={"organizations": [{"org_id": held.id, "name": held.facts.name} for held in kept]},
+            meta={
+                "because": "oneself",
+                "names": names,
+                "organizations": [{"org_id": held.id, "name": held.facts.name} for held in kept],
+            },
             remedy=[f"Make somebody else an Admin of {name}, then try again." for name in names],
         )
 

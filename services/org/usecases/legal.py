@@ -16,7 +16,6 @@ from services.org.store import legal
 from services.org.store.organizations import Person
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
-from services.org.usecases.receipts import draw
 from shared.db import Tx
 from shared.errors import Problem
 from shared.events.org import DpaAccepted, DpaNotApplicable, TermsAccepted
@@ -180,11 +179,11 @@ async def accept_document(ctx: Ctx, wanted: AcceptDocument) -> Acceptance:
     documents = await own(ctx).legal_texts.every()
     document = rules.check_readable(_find(documents, wanted.document_id), documents, wanted.sha256)
     if document.kind == "dpa":
-        raise Problem("conflict", "The amendment is decided at /v1/legal/dpa/decisions.")
+        raise Problem("conflict", "The amendment is decided at /v1/legal/dpa/decisions.", meta={"because": "dpa"})
     async with administering(ctx, "legal.accept") as held:
         latest = (await legal.latest(held.tx, held.id)).get(document.kind)
         if not rules.awaits_answer(document, latest):
-            raise Problem("already_exists", "This version was accepted already.")
+            raise Problem("already_exists", "This version was accepted already.", meta={"because": "accepted"})
         record = _record(ctx, held, document, "accepted")
         await _keep(held.tx, held.id, record)
         return _view(record)
@@ -228,7 +227,7 @@ async def read_receipt(ctx: Ctx, which: WhichAcceptance) -> Answer[bytes]:
         "Content-Type": "application/pdf",
         "Content-Disposition": f'attachment; filename="{record.document}-{record.version}-receipt.pdf"',
     }
-    return Answer(await asyncio.to_thread(draw, record), headers)
+    return Answer(await _receipt(ctx, record), headers)
 
 
 async def verify_acceptance(ctx: Ctx, wanted: Verify) -> Verification:
@@ -240,7 +239,7 @@ async def verify_acceptance(ctx: Ctx, wanted: Verify) -> Verification:
     given = None if wanted.document_sha256 is None else wanted.document_sha256 == record.sha256
     receipt = None
     if wanted.receipt_sha256 is not None:
-        receipt = hashlib.sha256(await asyncio.to_thread(draw, record)).hexdigest() == wanted.receipt_sha256
+        receipt = hashlib.sha256(await _receipt(ctx, record)).hexdigest() == wanted.receipt_sha256
     return Verification(
         valid=document and given is not False and receipt is not False,
         document=document,
@@ -255,6 +254,26 @@ async def record_sign_up(ctx: Ctx, tx: Tx, org_id: str, company: str, person: Pe
     for kind in ("terms", "privacy"):
         document = rules.current(documents, kind)
         await _keep(tx, org_id, _entry(ctx, document, "accepted", company, person, source_ip))
+
+
+def draw(record: Record) -> bytes:
+    """The PDF of a record. What draws it takes long to import: whoever asks for the first one waits for it, and not every start."""
+    from services.org.usecases import receipts
+
+    return receipts.draw(record)
+
+
+async def _receipt(ctx: Ctx, record: Record) -> bytes:
+    """Drawn once: another version of the library draws other bytes, and the first ones must stay genuine."""
+    org_id, acceptance_id = ctx.actor.org(), record.acceptance_id
+    async with ctx.read() as read:
+        given = await legal.receipt(read, org_id, acceptance_id)
+    if given is not None:
+        return given
+    drawn = await asyncio.to_thread(draw, record)
+    async with ctx.tx() as tx:
+        await legal.keep_receipt(tx, org_id, acceptance_id, drawn)
+        return await legal.receipt(tx, org_id, acceptance_id) or drawn
 
 
 def _find(documents: Sequence[Document], document_id: str) -> Document | None:

@@ -8,11 +8,11 @@ from typing import get_args
 import structlog
 
 from services.org.rules.legal import Document, Kind, current
-from services.org.store import legal, organizations
-from services.org.usecases.holding import Held, holding
+from services.org.store import legal
+from services.org.usecases.admins_mail import tell_admins
+from services.org.usecases.holding import holding
 from services.org.usecases.own import own
 from shared.db import EVERY_ORG
-from shared.events.courier import MailRequested
 from shared.service import Ctx
 
 log = structlog.get_logger()
@@ -41,27 +41,10 @@ async def _tell(ctx: Ctx, document: Document) -> None:
         try:
             async with mine.finishing(), mine.tx() as tx, holding(mine, tx, org_id) as held:
                 if await legal.note_news(tx, org_id, document, ctx.now) and held.facts.closed_at is None:
-                    await _mail(held, document)
+                    await tell_admins(
+                        held.tx, held.facts, "legal_version", document=document.title, version=document.version
+                    )
         except Exception:
             log.exception(
                 "an organization isn't told of a new legal text", org_id=org_id, document=document.document_id
             )
-
-
-async def _mail(held: Held, document: Document) -> None:
-    for admin in await organizations.admins(held.tx, held.id):
-        await held.tx.emit(
-            MailRequested(
-                about=held.id,
-                org_id=held.id,
-                to=admin.email,
-                template="legal_version",
-                values={
-                    "name": admin.name,
-                    "organization": held.facts.name,
-                    "document": document.title,
-                    "version": document.version,
-                },
-                reader=admin.user_id,
-            )
-        )

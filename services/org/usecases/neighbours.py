@@ -16,7 +16,10 @@ from shared.errors import Problem
 from shared.events.billing import Entitlements
 from shared.fields import Message, Nothing, View
 from shared.ids import OrgId, UserId
+from shared.outbox import newest_change
 from shared.service import Ctx
+
+GROUPS_NAMED = 200
 
 
 class WhoseStanding(Message):
@@ -73,11 +76,16 @@ class AffectedDomain(View):
 
 
 class PlanEffects(View):
-    """What would be different. `state` grows with every change of the organization: a preview is good while it stays."""
+    """What would be different. `state` grows with every change of the organization: a preview is good while it stays.
+
+    Groups are all counted, and the first 200 listed by name.
+    """
 
     state: int
     groups_suspended: list[AffectedGroup]
+    groups_suspended_count: int
     groups_resumed: list[AffectedGroup]
+    groups_resumed_count: int
     author_slots: dict[str, int | None]
     viewer_slots: dict[str, int | None]
     losing_author_slot: list[AffectedMember]
@@ -122,20 +130,23 @@ async def plan_effects(ctx: Ctx, wanted: WhatIf) -> PlanEffects:
         if await organizations.find(read, wanted.org_id) is None:
             raise Problem("not_found")
         now = await organizations.overlay_of(read, wanted.org_id)
-        then = await organizations.overlay_of(read, wanted.org_id, now.plan.followed_by(wanted.entitlements, ctx.now))
-        affected = []
+        # what isn't granted yet has no version of its own, and would pass for a plan that nobody has heard of
+        granted = wanted.entitlements.model_copy(update={"version": now.plan.entitlements.version + 1})
+        then = await organizations.overlay_of(read, wanted.org_id, now.plan.followed_by(granted, ctx.now))
+        affected, how_many = [], 0
         if now.groups_suspended != then.groups_suspended:
-            custom = await groups.custom(read, wanted.org_id)
-            sizes = await groups.sizes(read, wanted.org_id, custom, then.slotless)
-            affected = [AffectedGroup(group_id=g.group_id, name=g.name, members=sizes[g.group_id]) for g in custom]
+            named, how_many = await groups.first_custom(read, wanted.org_id, GROUPS_NAMED)
+            affected = [AffectedGroup(**dict(group)) for group in named]
         losing = await members.some(read, wanted.org_id, sorted(then.slotless - now.slotless))
         slots: Slots = slots_of(then.plan, await members.slots_used(read, wanted.org_id, ctx.now))
         standing = [domain for domain in await domains.every(read, wanted.org_id) if domain.stands]
-        state = await organizations.sequence(read, wanted.org_id)
+        state = await newest_change(read, wanted.org_id)
     return PlanEffects(
         state=state,
         groups_suspended=affected if then.groups_suspended else [],
+        groups_suspended_count=how_many if then.groups_suspended else 0,
         groups_resumed=affected if not then.groups_suspended else [],
+        groups_resumed_count=how_many if not then.groups_suspended else 0,
         author_slots=slots.author.model_dump(),
         viewer_slots=slots.viewer.model_dump(),
         losing_author_slot=[
@@ -159,12 +170,14 @@ def _only_under(standing: Sequence[Domain], plan: rules.Plan, other: rules.Plan)
 async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
     """What the actor may do with the organization at this moment, and why not."""
     if ctx.actor.org_id is None:
-        no_organization = Because(kind="state", detail="No organization is active.")
+        no_organization = Because(kind="state", code="no_organization", detail="No organization is active.")
         return _all_refused(no_organization)
     async with ctx.read() as read:
         member = await members.find(read, ctx.actor.org_id, ctx.actor.person())
         if member is None or member.status != "active":
-            return _all_refused(Because(kind="state", detail="You are no active member of this organization."))
+            return _all_refused(
+                Because(kind="state", code="not_a_member", detail="You are no active member of this organization.")
+            )
         overlay = await organizations.overlay_of(read, ctx.actor.org_id)
         used = await members.slots_used(read, ctx.actor.org_id, ctx.now)
     role = overlay.effective_role(member)
@@ -192,6 +205,7 @@ def _held_back(action: str, plan: rules.Plan, used: dict[Kind, int]) -> Because 
     if kinds and len(full) == len(kinds):
         return Because(
             kind="limit",
+            code=f"no_{full[0]}_slot" if len(full) == 1 else "no_slot",
             plan=plan.entitlements.plan,
             limit=plan.limit(full[0]),
             used=used[full[0]],
@@ -201,7 +215,9 @@ def _held_back(action: str, plan: rules.Plan, used: dict[Kind, int]) -> Because 
 
 
 def _not_for(role: str, roles: frozenset[str]) -> Because:
-    return Because(kind="role", detail=f"Only for {' and '.join(sorted(roles))}; you act as {role}.")
+    return Because(
+        kind="role", roles=sorted(roles), detail=f"Only for {' and '.join(sorted(roles))}; you act as {role}."
+    )
 
 
 def _all_refused(because: Because) -> Capabilities:

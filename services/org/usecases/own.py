@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from publicsuffixlist import PublicSuffixList
@@ -32,12 +33,18 @@ class Own:
     ) -> Own:
         lines = CONSUMER_DOMAINS.read_text().split("\n")
         names = frozenset(line for line in lines if line and not line.startswith("#"))
-        return cls(Cursors(cursors), links, look_up, legal_texts or LegalTexts(), names, PublicSuffixList())
+        return cls(Cursors(cursors), links, look_up, legal_texts or LegalTexts(), names, public_suffixes())
 
     def can_be_registered(self, domain: str) -> bool:
         """Whether a domain can be one organization's: not a mail provider's, and not one under which anybody registers."""
         belongs_to = self.public_suffixes.privatesuffix(domain)
         return belongs_to is not None and not {domain, belongs_to} & self.consumer_domains
+
+
+@cache
+def public_suffixes() -> PublicSuffixList:
+    """The list as it was when the library was made. Reading it takes a third of a second."""
+    return PublicSuffixList()
 
 
 def own(ctx: Ctx) -> Own:

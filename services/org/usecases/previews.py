@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from services.org import rules
 from services.org.rules import Kind, Role
@@ -47,11 +49,21 @@ class LinksCounted(View):
     links: list[LinkRef]
 
 
+class KeyRef(View):
+    """`last_used_at` is known to the minute."""
+
+    id: str
+    kind: Literal["api_key", "scim_token"]
+    name: str
+    last_used_at: datetime | None
+
+
 class DeparturePreview(Composed):
     """What somebody's departure means, with the ETag that deactivation and removal take.
 
     `owns` stays theirs until it is handed over, and the `links` that they made go on opening; `loses` is what they see of it and of others. `slot` becomes free.
-    Invitations that they sent stay open. While `last_admin` is true they can't leave.
+    `keys`, by name, that they made are the organization's and go on working: rotate or revoke those whose token they may have kept. Invitations that they sent
+    stay open. While `last_admin` is true they can't leave.
     """
 
     user_id: str
@@ -60,6 +72,7 @@ class DeparturePreview(Composed):
     groups: list[GroupRef]
     owns: DashboardsCounted
     links: LinksCounted
+    keys: list[KeyRef]
     loses: DashboardsCounted
     open_invitations: int
 
@@ -116,7 +129,9 @@ async def preview_departure(ctx: Ctx, which: WhichUser) -> DeparturePreview:
         last = last and not await members.other_admins(read, org_id, member.user_id)
         sent = await invitations.open_by(read, org_id, member.user_id, ctx.now)
     standing = _standing(member, overlay.effective_role(member), held)
-    effects = await _member_effects(ctx, member, standing, standing | {"active": False})
+    effects, made = await asyncio.gather(
+        _member_effects(ctx, member, standing, standing | {"active": False}), _keys_made_by(ctx, member)
+    )
     return DeparturePreview(
         version=member.version,
         user_id=member.user_id,
@@ -131,6 +146,7 @@ async def preview_departure(ctx: Ctx, which: WhichUser) -> DeparturePreview:
                 for one in effects["links"]["links"]
             ],
         ),
+        keys=made,
         loses=_dashboards(effects["losing"]),
         open_invitations=sent,
     )
@@ -216,6 +232,15 @@ async def _member_effects(ctx: Ctx, member: rules.Member, before: dict[str, Any]
     return await ctx.env.internal.call(
         "sharing", "POST", "/internal/member-effects", body=asked, after=ctx.request.after
     )
+
+
+async def _keys_made_by(ctx: Ctx, member: rules.Member) -> list[KeyRef]:
+    path = f"/internal/organizations/{ctx.actor.org()}/keys-made-by/{member.user_id}"
+    told = await ctx.env.internal.call("identity", "GET", path)
+    return [
+        KeyRef(id=one["key_id"], kind=one["kind"], name=one["name"], last_used_at=one["last_used_at"])
+        for one in told["keys"]
+    ]
 
 
 def _standing(member: rules.Member, acts_as: Role, held: Sequence[rules.Group]) -> dict[str, Any]:

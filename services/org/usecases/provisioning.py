@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ from shared.ids import UserId
 from shared.service import Ctx
 
 MOST_ROWS = 1000
+OUTCOMES = ("created", "invited", "matched", "unchanged", "refused")
+Outcome = Literal["created", "invited", "matched", "unchanged", "refused"]
 UNSEEN_SHOWN = 200
 
 
@@ -78,14 +81,15 @@ class PreviewProvisioning(Message):
 
 
 class PreviewedUser(View):
-    """`changes` are those of a user who is matched; `problem` says why one would be refused."""
+    """`changes` are those of a user who is matched; `problem` says why one would be refused, and so does `because`, as a code. `invited`: they have an account of their own, and join when they accept."""
 
     row: int
     user_name: str | None
-    outcome: Literal["created", "matched", "unchanged", "refused"]
+    outcome: Outcome
     user_id: str | None
     changes: list[str]
     problem: str | None
+    because: Literal["invalid", "twice", "address_known", "domain_not_proven", "slots_exhausted"] | None
 
 
 class Unmentioned(View):
@@ -98,6 +102,7 @@ class ProvisioningPreview(View):
     """Members whom the list doesn't name stay as they are; the first 200 of them by name."""
 
     created: int
+    invited: int
     matched: int
     unchanged: int
     refused: int
@@ -171,27 +176,27 @@ async def decide_removals(ctx: Ctx, wanted: DecideRemovals) -> Decided:
 
 
 async def preview_provisioning(ctx: Ctx, wanted: PreviewProvisioning) -> ProvisioningPreview:
-    """A dry run: who would be created, matched, changed or refused if the identity provider sent these users now. Nothing is kept."""
+    """A dry run: who would be created, invited, matched, changed or refused if the identity provider sent these users now. Nothing is kept."""
     org_id = ctx.actor.org()
     async with ctx.read() as read:
         plan = await organizations.plan(read, org_id)
         proven = {one.name for one in await domains.every(read, org_id) if one.proven and is_registered(one, plan)}
+    holders = await _holders(ctx, wanted.users, proven)
+    async with ctx.read() as read:
         kind = rules.kind_of((await store.settings(read, org_id)).default_role)
         used, limit = (await members.slots_used(read, org_id, ctx.now))[kind], plan.limit(kind)
         rows: list[PreviewedUser] = []
         seen: set[str] = set()
         for place, document in enumerate(wanted.users):
-            row = await _foreseen(read, org_id, place, document, proven, seen, limit is not None and used >= limit)
-            used += row.outcome == "created"
+            is_full = limit is not None and used >= limit
+            row = await _foreseen(read, org_id, place, document, proven, holders, seen, is_full)
+            used += row.outcome in ("created", "invited")
             rows.append(row)
         named = {row.user_id for row in rows if row.user_id}
         everybody = await members.listed(read, org_id, members.Wanted(), None, MOST_ROWS + UNSEEN_SHOWN)
         total = await members.counted(read, org_id, members.Wanted(), rules.MOST_MEMBERS)
     rest = [member for member in everybody if member.user_id not in named]
-    counts = {
-        outcome: sum(row.outcome == outcome for row in rows)
-        for outcome in ("created", "matched", "unchanged", "refused")
-    }
+    counts = {outcome: sum(row.outcome == outcome for row in rows) for outcome in OUTCOMES}
     active = sum(member.user_id in named for member in everybody)
     return ProvisioningPreview(
         **counts,
@@ -207,20 +212,43 @@ async def detach_group(ctx: Ctx, which: WhichGroup) -> OneGroup:
         group = await groups.one(held.tx, held.id, which.group_id)
         ctx.check_version(group.version, group.changed_by, group.changed_at)
         if group.origin != "scim":
-            raise Problem("conflict", "This group is kept by hand already.")
+            raise Problem("conflict", "This group is kept by hand already.", meta={"because": "by_hand"})
         await store.own_group(held.tx, held.id, group.group_id, "hand", None)
         await held.tx.emit(GroupHandedOver(org_id=held.id, group=group.state(), managed_by="hand"))
         after = await groups.one(held.tx, held.id, which.group_id)
         return await one_view(held.tx, held.id, held.overlay, after)
 
 
+async def _holders(ctx: Ctx, users: list[dict[str, Any]], proven: set[str]) -> set[str]:
+    """The addresses in proven domains whose account is its person's own: they are asked before they join."""
+    emails: set[str] = set()
+    for document in users:
+        with contextlib.suppress(Problem):
+            facts = facts_of(scim.read(scim.ProvisionedUser, document, Context.RESOURCE_CREATION_REQUEST))
+            emails.add(canonical_email(facts.email))
+    asked = {"org_id": ctx.actor.org(), "emails": sorted(one for one in emails if one.rpartition("@")[2] in proven)}
+    answer = await ctx.env.internal.call("identity", "POST", "/internal/accounts-held", body=asked)
+    return set(answer["emails"])
+
+
 async def _foreseen(
-    read: Read, org_id: str, place: int, document: dict[str, Any], proven: set[str], seen: set[str], full: bool
+    read: Read,
+    org_id: str,
+    place: int,
+    document: dict[str, Any],
+    proven: set[str],
+    holders: set[str],
+    seen: set[str],
+    full: bool,
 ) -> PreviewedUser:
     """What would become of one user. `seen` grows with the names that were used up."""
 
     def row(
-        outcome: Any, problem: str | None = None, user_id: str | None = None, changes: list[str] | None = None
+        outcome: Any,
+        problem: str | None = None,
+        user_id: str | None = None,
+        changes: list[str] | None = None,
+        because: Any = None,
     ) -> PreviewedUser:
         name = document.get("userName")
         return PreviewedUser(
@@ -230,30 +258,36 @@ async def _foreseen(
             user_id=user_id,
             changes=changes or [],
             problem=problem,
+            because=because,
         )
 
     try:
         facts = facts_of(scim.read(scim.ProvisionedUser, document, Context.RESOURCE_CREATION_REQUEST))
     except Problem as why:
-        return row("refused", why.detail)
+        return row("refused", why.detail, because="invalid")
     key, email_key = rules.key_of(facts.user_name), canonical_email(facts.email)
     if key in seen:
-        return row("refused", "This userName is here twice.")
+        return row("refused", "This userName is here twice.", because="twice")
     seen.add(key)
     linked = await store.look_up(read, org_id, "username", facts.user_name)
     if linked is not None:
         member = linked.member
         changes = ["name"] if facts.name != member.name else []
-        changes += ["active"] if facts.active is not None and facts.active != linked.active else []
+        differs = facts.active is not None and facts.active != linked.active
+        changes += ["active"] if differs and not (linked.awaited and facts.active) else []
         changes += ["link"] if linked.resource is None else []
         return row("matched" if changes else "unchanged", None, member.user_id, changes)
     if await members.known_addresses(read, org_id, [email_key]):
-        return row("refused", f"A user has the address {facts.email} already, under another userName.")
+        return row(
+            "refused", f"A user has the address {facts.email} already, under another userName.", because="address_known"
+        )
     if (domain := email_key.rpartition("@")[2]) not in proven:
-        return row("refused", f"{domain} isn't a domain that this organization has proven.")
+        words = f"{domain} isn't a domain that this organization has proven."
+        return row("refused", words, because="domain_not_proven")
     if full and facts.active is not False:
-        return row("refused", "All slots of the role that new users get are taken.")
-    return row("created")
+        words = "All slots of the role that new users get are taken."
+        return row("refused", words, because="slots_exhausted")
+    return row("invited" if email_key in holders and facts.active is not False else "created")
 
 
 async def _view(read: Read, org_id: str) -> Provisioning:

@@ -1,4 +1,4 @@
-"""A receipt of one entry of the legal record: a PDF made of that entry and of nothing else, so the same bytes every time."""
+"""A receipt of one entry of the legal record: a PDF made of that entry and of nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
 from services.org.rules.legal import Record
+from shared.lettering import drawable
 
 FONTS = Path(__file__).parents[3] / "shared" / "fonts"
 TITLES = {"terms": "Terms & Conditions", "privacy": "Privacy Policy", "dpa": "Data Processing Amendment"}
@@ -52,4 +53,4 @@ def _facts(record: Record) -> list[tuple[str, str]]:
 
 def _say(page: FPDF, text: str, *, size: float = 10, bold: bool = False) -> None:
     page.set_font("sans", "B" if bold else "", size)
-    page.multi_cell(170, size * 0.5, text, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    page.multi_cell(170, size * 0.5, drawable(page, text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from scim2_models import Group
 
 from services.org.rules.scim import refused
-from shared.fields import Email, Name
+from shared.errors import Problem
+from shared.fields import Email, Name, faults_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Facts:
 def facts_of(user: Any) -> Facts:
     user_name = (user.user_name or "").strip()
     if not user_name:
-        raise refused("invalidValue", "userName is required.")
+        raise refused("invalidValue", "userName is required.", "user_name_missing")
     emails = [one for one in user.emails or () if one.value]
     best = sorted(emails, key=lambda one: (not one.primary, one.type != "work"))
     address = best[0].value if best else user_name
@@ -45,7 +46,7 @@ def facts_of(user: Any) -> Facts:
 def group_name(group: Group) -> str:
     name = _checked(Name, group.display_name or "", "displayName")
     if len(name) > 80:
-        raise refused("invalidValue", "displayName has at most 80 letters.")
+        raise refused("invalidValue", "displayName has at most 80 letters.", "display_name_too_long")
     return name
 
 
@@ -53,5 +54,5 @@ def _checked(kind: Any, text: str, attribute: str) -> str:
     try:
         return str(TypeAdapter(kind).validate_python(text))
     except ValidationError as wrong:
-        words = str(wrong.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise refused("invalidValue", f"{attribute}: {words}") from None
+        faults = faults_of(wrong, f"/{attribute}")[:1]
+        raise Problem("scim_refused", errors=faults, meta={"scim_type": "invalidValue"}) from None

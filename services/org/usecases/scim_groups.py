@@ -10,7 +10,7 @@ from scim2_models import Context, Group
 
 from services.org import rules
 from services.org.rules import scim
-from services.org.store import deleted_groups, groups, members
+from services.org.store import deleted_groups, groups, members, scim_invitations
 from services.org.store import scim as store
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.scim_facts import group_name
@@ -118,12 +118,15 @@ async def _people(held: Held, group: rules.Group, before: Sequence[str], wanted:
         rules.check_may_gain_members([group.kind], held.plan)
     known = {one.user_id: one for one in await members.some(held.tx, held.id, [*joins, *leaves])}
     for user_id in joins:
+        if user_id not in known and await scim_invitations.into_group(held.tx, held.id, user_id, group.group_id):
+            continue
         if user_id not in known:
-            raise scim.refused("invalidValue", f"members: there is no user {user_id}.")
+            raise scim.refused("invalidValue", f"members: there is no user {user_id}.", "no_such_member", id=user_id)
         if await groups.put_in(held.tx, held.id, [group.group_id], user_id, held.by, held.now):
             await _note_on(held, known[user_id])
             await held.tx.emit(GroupMemberAdded(org_id=held.id, group=group.state(), user_id=user_id))
     for user_id in leaves:
+        await scim_invitations.out_of_group(held.tx, held.id, user_id, group.group_id)
         if await groups.take_out(held.tx, held.id, [group.group_id], user_id):
             await _note_on(held, known[user_id])
             await held.tx.emit(GroupMemberRemoved(org_id=held.id, group=group.state(), user_id=user_id))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.org import rules
-from services.org.store import organizations
 from services.org.store import scim as store
 from services.org.store.scim import Kind, Linked
+from services.org.usecases.admins_mail import tell_admins
 from services.org.usecases.holding import Held
 from services.org.usecases.users import deactivate, remove
-from shared.events.courier import MailRequested
 from shared.events.org import RemovalHeld
 
 WINDOW = timedelta(hours=1)
@@ -50,13 +49,4 @@ async def _hold(held: Held, linked: Linked, kind: Kind) -> None:
 
 async def _tell_admins(held: Held) -> None:
     limit = (await store.settings(held.tx, held.id)).removals_per_hour
-    for admin in await organizations.admins(held.tx, held.id):
-        await held.tx.emit(
-            MailRequested(
-                about=held.id,
-                org_id=held.id,
-                to=admin.email,
-                template="removals_held",
-                values={"name": admin.name, "organization": held.facts.name, "limit": str(limit)},
-            )
-        )
+    await tell_admins(held.tx, held.facts, "removals_held", limit=str(limit))

@@ -13,11 +13,12 @@ from services.org.rules import scim
 from services.org.rules.closing import check_open
 from services.org.rules.domains import is_registered
 from services.org.rules.scim import ProvisionedUser
-from services.org.store import domains, groups, invitations, members, organizations
+from services.org.store import domains, groups, invitations, members, organizations, scim_invitations
 from services.org.store import scim as store
 from services.org.store.organizations import Person
 from services.org.store.scim import Linked
 from services.org.usecases.holding import Held, administering, holding
+from services.org.usecases.scim_awaiting import await_no_more, await_person, change_awaited
 from services.org.usecases.scim_facts import Facts, facts_of
 from services.org.usecases.scim_removals import take_away
 from services.org.usecases.scim_shapes import Listing, Resource, Sent, Shown, answer, check_unchanged, page, user_of
@@ -75,6 +76,7 @@ async def create_scim_user(ctx: Ctx, sent: Sent) -> Resource:
     """Makes somebody a member, in the role that new users get. Their address must be in a domain that the organization has proven.
 
     Who has no account gets one without a password: they sign in through the identity provider, or set a password by "Forgot password".
+    Who has an account of their own is invited, and answered as inactive until they accept.
     """
     wanted = scim.read(ProvisionedUser, sent.document, Context.RESOURCE_CREATION_REQUEST)
     facts = facts_of(wanted)
@@ -95,11 +97,16 @@ async def create_scim_user(ctx: Ctx, sent: Sent) -> Resource:
             check_open(held.facts.closed_at)
             await _check_new(ctx, tx, facts)
             if await members.find(tx, held.id, person.user_id) is not None:
-                raise Problem("already_exists", "This person is a member already.")
-            await _join(held, person, facts)
-            await store.link(
-                tx, held.id, person.user_id, facts.user_name, facts.external_id, scim.kept_of(wanted), ctx.now
-            )
+                raise Problem("already_exists", "This person is a member already.", meta={"because": "member"})
+            if await scim_invitations.find(tx, held.id, person.user_id) is not None:
+                raise Problem("already_exists", "This person is invited already.", meta={"because": "invited"})
+            if account["of_organization"]:
+                await _join(held, person, facts)
+                await store.link(
+                    tx, held.id, person.user_id, facts.user_name, facts.external_id, scim.kept_of(wanted), ctx.now
+                )
+            else:
+                await await_person(ctx, held, person, facts, scim.kept_of(wanted))
             linked = await store.one(tx, held.id, person.user_id)
             return answer(await _resource(ctx, tx, linked), sent, 201)
 
@@ -110,7 +117,7 @@ async def _take_back(ctx: Ctx, sent: Sent, wanted: Any, user_id: str) -> Resourc
         await store.let_go(held.tx, held.id, [user_id])
         await held.tx.emit(RemovalsDecided(org_id=held.id, user_ids=[user_id], decision="taken_back"))
         linked = await store.one(held.tx, held.id, user_id)
-        await _apply(held, linked, await _resource(ctx, held.tx, linked), wanted)
+        await _apply(ctx, held, linked, await _resource(ctx, held.tx, linked), wanted)
         return answer(await _resource(ctx, held.tx, await store.one(held.tx, held.id, user_id)), sent, 201)
 
 
@@ -130,7 +137,10 @@ async def delete_scim_user(ctx: Ctx, which: WhichScimUser) -> None:
     async with administering(ctx, "scim.write") as held:
         linked = await store.one(held.tx, held.id, which.user_id)
         check_unchanged(ctx, await _resource(ctx, held.tx, linked))
-        await take_away(held, linked, "deletion")
+        if linked.awaited:
+            await await_no_more(held, linked)
+        else:
+            await take_away(held, linked, "deletion")
 
 
 async def _change(ctx: Ctx, sent: SentUser, change: Callable[[Any], Any]) -> Resource:
@@ -138,19 +148,22 @@ async def _change(ctx: Ctx, sent: SentUser, change: Callable[[Any], Any]) -> Res
         linked = await store.one(held.tx, held.id, sent.user_id)
         present = await _resource(ctx, held.tx, linked)
         check_unchanged(ctx, present)
-        await _apply(held, linked, present, change(present))
+        await _apply(ctx, held, linked, present, change(present))
         after = await store.one(held.tx, held.id, sent.user_id)
         return answer(await _resource(ctx, held.tx, after), sent)
 
 
-async def _apply(held: Held, linked: Linked, present: Any, wanted: Any) -> None:
+async def _apply(ctx: Ctx, held: Held, linked: Linked, present: Any, wanted: Any) -> None:
     """Makes the member what is wanted; what is so already is no change."""
     before, facts = facts_of(present), facts_of(wanted)
     user_id = linked.member.user_id
     same_name = await store.look_up(held.tx, held.id, "username", facts.user_name)
     if same_name is not None and same_name.member.user_id != user_id:
-        raise Problem("already_exists", f"{facts.user_name} is another user's userName.")
+        raise scim.name_taken(facts.user_name)
     kept = scim.kept_of(wanted)
+    if linked.awaited:
+        await change_awaited(ctx, held, linked, facts, kept)
+        return
     if linked.resource is None or kept != scim.kept_of(present):
         await store.link(held.tx, held.id, user_id, facts.user_name, facts.external_id, kept, held.now)
     if facts.name != before.name:
@@ -173,13 +186,28 @@ async def _check_new(ctx: Ctx, read: Read, facts: Facts) -> None:
     """Refuses who can't become a member, before anybody is asked for an account."""
     org_id, email_key = ctx.actor.org(), canonical_email(facts.email)
     if await store.look_up(read, org_id, "username", facts.user_name) is not None:
-        raise Problem("already_exists", f"There is a user {facts.user_name} already.")
-    if await members.known_addresses(read, org_id, [email_key]):
-        raise Problem("already_exists", f"A user has the address {facts.email} already.")
+        raise Problem(
+            "already_exists",
+            f"There is a user {facts.user_name} already.",
+            meta={"because": "user_name", "user_name": facts.user_name},
+        )
+    if await members.known_addresses(read, org_id, [email_key]) or await scim_invitations.is_taken(
+        read, org_id, email_key
+    ):
+        raise Problem(
+            "already_exists",
+            f"A user has the address {facts.email} already.",
+            meta={"because": "address", "address": facts.email},
+        )
     plan = await organizations.plan(read, org_id)
     proven = {one.name for one in await domains.every(read, org_id) if one.proven and is_registered(one, plan)}
     if (domain := email_key.rpartition("@")[2]) not in proven:
-        raise scim.refused("invalidValue", f"{domain} isn't a domain that this organization has proven.")
+        raise scim.refused(
+            "invalidValue",
+            f"{domain} isn't a domain that this organization has proven.",
+            "domain_not_proven",
+            domain=domain,
+        )
     if facts.active is not False:
         role = (await store.settings(read, org_id)).default_role
         used = await members.slots_used(read, org_id, ctx.now)
@@ -209,6 +237,7 @@ async def _join(held: Held, person: Person, facts: Facts) -> None:
             about=held.id,
             org_id=held.id,
             to=person.email,
+            reader=person.user_id,
             template="account_provisioned",
             values={"name": person.name, "organization": held.facts.name},
         )
@@ -219,7 +248,9 @@ async def _matching(ctx: Ctx, read: Read, fits: Callable[[Any], bool], needle: s
     """All users that fit. Looking at one takes most of a millisecond, so a thread does it, and others are answered meanwhile."""
     if await store.counted(read, ctx.actor.org(), needle) > MOST_LOOKED_AT:
         raise scim.refused(
-            "tooMany", "This filter looks at too many users: compare userName, externalId or emails.value."
+            "tooMany",
+            "This filter looks at too many users: compare userName, externalId or emails.value.",
+            "filter_too_wide",
         )
     matches: list[Any] = []
     offset = 0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from services.org.store import security_policies
 from services.org.store.security_policies import Policy
 from services.org.usecases.holding import administering
 from shared.errors import Problem, invalid
 from shared.events.org import SecurityPolicyChanged
-from shared.fields import Message, Nothing, Versioned
+from shared.fields import Message, Moment, Nothing, Versioned
 from shared.service import Ctx
 
 FARTHEST = timedelta(days=180)
@@ -30,7 +30,7 @@ class ChangeSecurityPolicy(Message):
     """A merge patch: what isn't named stays as it is. Required without a deadline is required at once."""
 
     two_factor_required: bool = Field(default_factory=bool)
-    two_factor_deadline: AwareDatetime | None = None
+    two_factor_deadline: Moment | None = None
 
 
 async def read_security_policy(ctx: Ctx, _: Nothing) -> SecurityPolicyView:
@@ -51,7 +51,11 @@ async def change_security_policy(ctx: Ctx, wanted: ChangeSecurityPolicy) -> Secu
         if (required, deadline) == (before.two_factor_required, before.two_factor_deadline):
             return _view(before)
         if required and "mfa" not in ctx.actor.amr:
-            raise Problem("conflict", "Sign in with a second factor of your own before you require one of others.")
+            raise Problem(
+                "conflict",
+                "Sign in with a second factor of your own before you require one of others.",
+                meta={"because": "no_own_factor"},
+            )
         after = Policy(required, deadline, before.version + 1, held.by_person, ctx.now)
         await security_policies.keep(held.tx, held.id, after)
         await held.tx.emit(SecurityPolicyChanged(org_id=held.id, policy=after.state(), previous=before.state()))
@@ -69,7 +73,9 @@ def _decided(before: Policy, wanted: ChangeSecurityPolicy, now: datetime) -> tup
         return True, before.two_factor_deadline or now
     deadline = wanted.two_factor_deadline or now
     if deadline != before.two_factor_deadline and not now <= deadline <= now + FARTHEST:
-        raise invalid("/two_factor_deadline", "not_soon", f"must lie within the next {FARTHEST.days} days")
+        raise invalid(
+            "/two_factor_deadline", "not_soon", f"must lie within the next {FARTHEST.days} days", days=FARTHEST.days
+        )
     return True, deadline
 
 

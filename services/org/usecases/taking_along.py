@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.org.rules.closing import CONFIRMING
 from services.org.store import organizations
-from shared.archives import Entry, directory, packed
+from shared.archives import MANIFEST, Entry, directory, packed
 from shared.auth import private_key
+from shared.events.org import ExportBegun
 from shared.fields import Nothing
 from shared.operations import Accepted, Operation, Piece, Progress, begin
 from shared.records import RecordsPage, WhoseRecords, count_records, read_records
@@ -22,7 +23,6 @@ from shared.service import Ctx
 from shared.spreadsheets import csv_lines
 
 PAGE = 1000
-PURPOSE = b"tenantry export manifest\n"  # the key signs other things too, and none of them begins like this
 WORDS = b"""Everything that this organization had in Tenantry.
 
 One folder a service; each set of records as JSON and as CSV (UTF-8; a cell that begins like a formula has an apostrophe
@@ -44,7 +44,9 @@ async def export_organization(ctx: Ctx, _: Nothing) -> Accepted:
         counted = await ctx.env.internal.call(service, "GET", "/internal/organization-records", query=query)
         sets += [{"service": service, **one} for one in counted]
     async with ctx.tx() as tx:
-        return await begin(ctx, tx, TAKING_ALONG, {"sets": sets}, sum(one["rows"] for one in sets))
+        begun = await begin(ctx, tx, TAKING_ALONG, {"sets": sets}, sum(one["rows"] for one in sets))
+        await tx.emit(ExportBegun(org_id=ctx.actor.org(), operation_id=begun.body.id, of="organization"))
+        return begun
 
 
 async def pack_a_page(ctx: Ctx, piece: Piece) -> Progress:
@@ -124,7 +126,7 @@ async def _close(ctx: Ctx, piece: Piece, archive: _Archive) -> None:
     }
     content = orjson.dumps(manifest, option=orjson.OPT_INDENT_2)
     archive.add("manifest.json", content)
-    archive.add("manifest.sig", _text(key.sign(PURPOSE + content)).encode())
+    archive.add("manifest.sig", _text(key.sign(MANIFEST + content)).encode())
     archive.close()
 
 

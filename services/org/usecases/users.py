@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -15,6 +15,7 @@ from services.org.store import groups, members, organizations
 from services.org.store.members import Sort, Wanted
 from services.org.usecases.holding import Held, administering
 from services.org.usecases.own import own
+from services.org.usecases.user_filters import LastActive, TwoFactor, narrowed
 from shared.db import Read
 from shared.errors import Problem
 from shared.events.org import (
@@ -27,7 +28,7 @@ from shared.events.org import (
 )
 from shared.fields import Composed, Message, View
 from shared.ids import GroupId, UserId
-from shared.paging import TOTAL_CAP, ListQuery, Page
+from shared.paging import FOUND_CAP, TOTAL_CAP, ListQuery, Page
 from shared.service import Ctx
 
 Search = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
@@ -42,7 +43,8 @@ class GroupRef(View):
 class User(View):
     """`effective_role` is lower than `role` while the plan has no author slot for them. `groups` begins with the built-in ones.
 
-    `last_active_at` is when they last signed in here, or came here from another of their organizations.
+    `last_active_at` is when they last signed in here, or came here from another of their organizations; null for who never did.
+    `two_factor`: whether they have a second factor.
     """
 
     id: str
@@ -54,6 +56,7 @@ class User(View):
     joined_at: datetime
     deactivated_at: datetime | None
     last_active_at: datetime | None
+    two_factor: bool
     groups: list[GroupRef]
 
 
@@ -62,12 +65,18 @@ class OneUser(User, Composed):
 
 
 class ListUsers(ListQuery):
-    """`q` looks in names and addresses. `group_id` needs a plan with custom groups. A `-` before `sort` turns the order round."""
+    """`q` looks in names and addresses; what it finds is counted up to 1,000. `group_id` needs a plan with custom groups. A `-` before `sort` turns the order round.
+
+    `two_factor=missing`: without a second factor though the organization requires one. `last_active`: within the last day, 1 to 7, 7 to 30 or 30 to 90
+    days ago, longer ago, or never.
+    """
 
     status: Literal["active", "inactive"] = "active"
     q: Search | None = None
     role: Role | None = None
     group_id: GroupId | None = None
+    two_factor: TwoFactor | None = None
+    last_active: LastActive | None = None
     sort: Literal[
         "name",
         "-name",
@@ -118,11 +127,22 @@ async def list_users(ctx: Ctx, query: ListUsers) -> Page[User]:
             sort=cast(Sort, query.sort.removeprefix("-")),
             descending=query.sort.startswith("-"),
         )
-        found = await members.listed(read, org_id, wanted, after, query.limit + 1)
-        is_all = after is None and len(found) <= query.limit
-        total = len(found) if is_all else await members.counted(read, org_id, wanted, TOTAL_CAP)
-        page = cursors.page(found, query, lambda last: members.position(wanted, last), total)
+        wanted = await narrowed(read, org_id, wanted, query.two_factor, query.last_active, ctx.now)
+        found, total, cap = await members_of(read, org_id, wanted, after, query.limit)
+        page = cursors.page(found, query, lambda last: members.position(wanted, last), total, cap)
         return Page(data=await views(read, org_id, overlay, list(page.data)), page=page.page)
+
+
+async def members_of(
+    read: Read, org_id: str, wanted: Wanted, after: Sequence[Any] | None, limit: int
+) -> tuple[list[rules.Member], int, int]:
+    """A page and one more, how many there are in all, and up to how many that was counted: a search that finds many stops early."""
+    wanted = await members.narrowed(read, org_id, wanted)
+    found = await members.listed(read, org_id, wanted, after, limit + 1)
+    cap = FOUND_CAP if wanted.q else TOTAL_CAP
+    if after is None and len(found) <= limit:
+        return found, len(found), cap
+    return found, await members.counted(read, org_id, wanted, cap, found if after is None else ()), cap
 
 
 async def read_user(ctx: Ctx, which: WhichUser) -> OneUser:
@@ -299,7 +319,8 @@ def _view(
         status=member.status,
         joined_at=member.joined_at,
         deactivated_at=member.deactivated_at,
-        last_active_at=member.last_active_at,
+        last_active_at=member.last_active_at if member.seen else None,
+        two_factor=member.two_factor,
         groups=[_ref(known, group) for group in (*derived, *custom)],
     )
 

@@ -50,7 +50,9 @@ def check_room(secrets: Iterable[Secret], now: datetime) -> None:
     alive = sum(is_alive(one, now) for one in secrets)
     if alive >= MOST_ALIVE:
         raise Problem(
-            "conflict", f"{alive} secrets are valid at the same time. Revoke one first.", meta={"limit": MOST_ALIVE}
+            "conflict",
+            f"{alive} secrets are valid at the same time. Revoke one first.",
+            meta={"because": "too_many_embed_secrets", "limit": MOST_ALIVE},
         )
 
 

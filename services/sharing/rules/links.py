@@ -9,13 +9,16 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
 
+from pydantic_core import PydanticCustomError
+
 from services.sharing.rules.access import Board, Person, Plan
+from services.sharing.rules.link_policy import LinkPolicy
 from services.sharing.rules.sharing import check_author, check_owns, plan_required
 from shared.errors import FieldError, Problem, invalid
 
 Network = IPv4Network | IPv6Network
 Filters = Mapping[str, str | Sequence[str]]
-State = Literal["open", "paused", "expired", "suspended", "switched_off"]
+State = Literal["open", "paused", "expired", "suspended", "not_allowed", "switched_off"]
 
 MOST_LINKS = 200
 ORIGIN = re.compile(
@@ -59,15 +62,20 @@ class Link:
     switches_seen: int
 
 
-def state(link: Link, plan: Plan | None, switched_off: int, now: datetime) -> State:
+def state(
+    link: Link, plan: Plan | None, switched_off: int, policy: LinkPolicy, token_at: datetime, now: datetime
+) -> State:
     """Whether a link opens now, and why not: the widest cause first. Nothing that isn't known opens it."""
     if link.switches_seen < switched_off:
         return "switched_off"
     if lacking(link.terms, plan) is not None:
         return "suspended"
+    if not policy.allows(link.terms.has_password):
+        return "not_allowed"
     if link.terms.paused:
         return "paused"
-    if link.terms.expires_at is not None and now >= link.terms.expires_at:
+    ends_at = policy.ends_at(link.terms.expires_at, token_at)
+    if ends_at is not None and now >= ends_at:
         return "expired"
     return "open"
 
@@ -81,12 +89,12 @@ def lacking(terms: Terms, plan: Plan | None) -> str | None:
     return None
 
 
-def widening(before: Terms, after: Terms) -> list[str]:
-    """The fields whose change lets in somebody, or shows something, that wasn't before."""
+def widening(before: Terms, after: Terms, *, another_password: bool = False) -> list[str]:
+    """The fields whose change lets in somebody, or shows something, that wasn't before. Another password lets in whoever chose it."""
     opened = {
         "expires_at": before.expires_at is not None
         and (after.expires_at is None or after.expires_at > before.expires_at),
-        "password": before.has_password and not after.has_password,
+        "password": before.has_password and (another_password or not after.has_password),
         "networks": bool(before.networks) and not _within(after.networks, before.networks),
         "origins": not set(after.origins) <= set(before.origins),
         "requires_secret": before.requires_secret and not after.requires_secret,
@@ -116,15 +124,17 @@ def changed(before: Terms, after: Terms) -> list[str]:
     return [field.name for field in fields(Terms) if getattr(before, field.name) != getattr(after, field.name)]
 
 
-def check_terms(terms: Terms, parameters: Collection[str], now: datetime | None) -> None:
-    """Everything about a link that can be wrong, at once; `now` unless its expiry isn't being set."""
+def check_terms(terms: Terms, parameters: Collection[str], now: datetime, before: Terms | None = None) -> None:
+    """Everything about a link that can be wrong, at once. What it had before stays whatever became of it: closing mustn't wait for a repair."""
     faults: list[FieldError] = []
     if terms.allow_parameters and not terms.requires_secret:
         faults.append(FieldError("/allow_parameters", "needs_secret", "only goes with `requires_secret`"))
-    if now is not None and terms.expires_at is not None and terms.expires_at <= now:
+    is_new_expiry = before is None or terms.expires_at != before.expires_at
+    if is_new_expiry and terms.expires_at is not None and terms.expires_at <= now:
         faults.append(FieldError("/expires_at", "in_the_past", "must be in the future"))
+    had = (before.frozen_filters or {}) if before is not None else {}
     for name, values in (terms.frozen_filters or {}).items():
-        if problem := _filter_fault(name, values, parameters):
+        if had.get(name) != values and (problem := _filter_fault(name, values, parameters)):
             faults.append(FieldError(f"/frozen_filters/{_pointed(name)}", *problem))
     if faults:
         raise Problem("invalid", errors=faults)
@@ -143,9 +153,11 @@ def check_plan(terms: Terms, plan: Plan | None) -> None:
         raise plan_required(feature, what, plan)
 
 
-def check_may_change(person: Person, board: Board, plan: Plan | None, before: Terms, after: Terms) -> None:
+def check_may_change(
+    person: Person, board: Board, plan: Plan | None, before: Terms, after: Terms, *, another_password: bool = False
+) -> None:
     """The owner may do everything that the plan includes. Closing is the owner's and every Admin's, whatever the plan."""
-    if widening(before, after):
+    if widening(before, after, another_password=another_password):
         check_owns(person, board)
         check_plan(after, plan)
     else:
@@ -157,9 +169,11 @@ def check_may_close(person: Person, board: Board) -> None:
         raise Problem("forbidden", "Only its owner and Admins may do this.", meta={"because": "ownership"})
 
 
-def check_may_rotate(person: Person, board: Board, plan: Plan | None, link: Link, switched_off: int) -> None:
-    """A new token ends the old one, which is closing; of a link that was switched off it revives, which is widening."""
-    if link.switches_seen < switched_off:
+def check_may_rotate(
+    person: Person, board: Board, plan: Plan | None, link: Link, switched_off: int, *, lengthens: bool
+) -> None:
+    """A new token ends the old one, which is closing; where it revives a link or begins its longest time anew, it is widening."""
+    if link.switches_seen < switched_off or lengthens:
         check_owns(person, board)
         check_plan(link.terms, plan)
     else:
@@ -187,20 +201,19 @@ def is_admin(person: Person) -> bool:
 
 def check_room(count: int) -> None:
     if count >= MOST_LINKS:
-        raise invalid("/dashboard_id", "too_many", f"has {MOST_LINKS} links already")
+        raise invalid("/dashboard_id", "too_many", f"has {MOST_LINKS} links already", limit=MOST_LINKS)
 
 
 def network(text: str) -> str:
     """A network in its one spelling; IPv4 inside IPv6 as IPv4. `ValueError` in words for a person."""
-    try:
-        found = ip_network(text, strict=True)
-    except ValueError:
-        raise ValueError(
-            "must be an address or a network like 203.0.113.0/24 or 2001:db8::/32, without host bits"
-        ) from None
+    found = _network(text)
+    if found is None:
+        raise PydanticCustomError(
+            "not_a_network", "must be an address or a network like 203.0.113.0/24 or 2001:db8::/32, without host bits"
+        )
     if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped is not None:
         if found.prefixlen < 96:
-            raise ValueError("mixes IPv4 and IPv6")
+            raise PydanticCustomError("not_a_network", "mixes IPv4 and IPv6")
         found = ip_network((found.network_address.ipv4_mapped, found.prefixlen - 96))
     return str(found)
 
@@ -216,8 +229,18 @@ def lets_in(networks: Sequence[str], source: str | None) -> bool:
 def origin(text: str) -> str:
     """An origin that may show a link in a frame: https, or a machine's own http for trying it out."""
     if not ORIGIN.fullmatch(text.lower()):
-        raise ValueError("must be an origin like https://app.example.com or https://*.example.com, without a path")
+        raise PydanticCustomError(
+            "not_an_origin", "must be an origin like https://app.example.com or https://*.example.com, without a path"
+        )
     return text.lower()
+
+
+def _network(text: str) -> Network | None:
+    """None for what is none; and an interface (`%eth0`) is known to one machine alone."""
+    try:
+        return None if "%" in text else ip_network(text, strict=True)
+    except ValueError:
+        return None
 
 
 def _within(inner: Sequence[str], outer: Sequence[str]) -> bool:

@@ -154,6 +154,8 @@ def _check_added(added: Sequence[Group], board: Board, plan: Plan | None) -> Non
             "suspended",
             f"Nothing can be shared with {names}: custom groups are suspended by the plan {_named(plan)}.",
             meta={
+                "because": "sharing",
+                "names": [group.name for group in suspended],
                 "cause": "plan",
                 "plan": plan.plan if plan else None,
                 "plan_required": SMALLEST_PLAN["custom_groups"],

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from services.sharing.rules.access import Board, Person, Plan, Reach
 from shared.db import Read, Row
@@ -42,17 +41,10 @@ cross join lateral (
 ) shared
 order by asked.place
 """
-# Each branch walks its own index in the order of the list and stops after a page. What groups bring is looked up row by row (`offset 0`),
+# Each branch, and each group, is walked by its own index in the order of the list and no further than a page; `offset 0` keeps that so,
 # whatever the planner thinks of an organization that it knows nothing of.
 VISIBLE = """
-with brought as materialized (
-    select distinct dg.dashboard_id
-    from (select group_id from group_members where org_id = $1 and user_id = $2 and present and $6 offset 0) gm
-    cross join lateral (
-        select group_id from groups where org_id = $1 and group_id = gm.group_id and kind = 'custom' and deleted_at is null offset 0
-    ) g
-    cross join lateral (select dashboard_id from dashboard_groups where org_id = $1 and group_id = g.group_id offset 0) dg
-), seen as (
+with seen as (
     (select title_key, dashboard_id from dashboards
      where org_id = $1 and owner_id = $2 and owner_id <> '' and $3 and (title_key, dashboard_id) > ($7, $8) and ($9 = '' or title_key like $9)
      order by title_key, dashboard_id limit $10)
@@ -65,12 +57,17 @@ with brought as materialized (
      where org_id = $1 and all_analysts and $5 and (title_key, dashboard_id) > ($7, $8) and ($9 = '' or title_key like $9)
      order by title_key, dashboard_id limit $10)
     union
-    (select d.title_key, d.dashboard_id from brought
+    (select dg.title_key, dg.dashboard_id
+     from (select group_id from group_members where org_id = $1 and user_id = $2 and present and $6 offset 0) gm
      cross join lateral (
-        select * from dashboards where org_id = $1 and dashboard_id = brought.dashboard_id offset 0
-     ) d
-     where (d.title_key, d.dashboard_id) > ($7, $8) and ($9 = '' or d.title_key like $9)
-     order by d.title_key, d.dashboard_id limit $10)
+        select group_id from groups where org_id = $1 and group_id = gm.group_id and kind = 'custom' and deleted_at is null offset 0
+     ) g
+     cross join lateral (
+        select title_key, dashboard_id from dashboard_groups
+        where org_id = $1 and group_id = g.group_id and title_key <> '' and (title_key, dashboard_id) > ($7, $8)
+            and ($9 = '' or title_key like $9)
+        order by title_key, dashboard_id limit $10
+     ) dg)
 )
 select title_key, dashboard_id from seen order by title_key, dashboard_id limit $10
 """
@@ -103,6 +100,34 @@ with brought as materialized (
 )
 select name_key, user_id from seeing order by name_key, user_id limit $9
 """
+# The same by id, for programs that want all of them: of a group too no more people are looked at than a page holds.
+VIEWERS_BY_ID = """
+with seeing as (
+    (select m.user_id from (select * from members where org_id = $1 and user_id = $3 offset 0) m where m.status = 'active' and m.user_id > $7)
+    union
+    (select user_id from members where org_id = $1 and status = 'active' and $4 and user_id > $7 order by user_id limit $8)
+    union
+    (select user_id from members
+     where org_id = $1 and status = 'active' and role <> 'viewer' and effective_role <> 'viewer' and $5 and user_id > $7
+     order by user_id limit $8)
+    union
+    (select page.user_id
+     from (select group_id from dashboard_groups where org_id = $1 and dashboard_id = $2 and $6 offset 0) dg
+     cross join lateral (
+        select group_id from groups where org_id = $1 and group_id = dg.group_id and kind = 'custom' and deleted_at is null offset 0
+     ) g
+     cross join lateral (
+        select gm.user_id
+        from (
+            select user_id from group_members where org_id = $1 and group_id = g.group_id and present and user_id > $7
+            order by user_id offset 0
+        ) gm
+        cross join lateral (select status from members where org_id = $1 and user_id = gm.user_id offset 0) m
+        where m.status = 'active' order by gm.user_id limit $8
+     ) page)
+)
+select user_id from seeing order by user_id limit $8
+"""
 
 
 @dataclass(frozen=True)
@@ -125,7 +150,8 @@ async def standing(read: Read, org_id: str, user_id: str) -> tuple[Person | None
 async def facts(read: Read, org_id: str, asked: Sequence[tuple[str, str]]) -> list[Facts]:
     """For each (user, dashboard) what its decision needs, in one statement."""
     rows = await read.rows(FACTS, org_id, [user_id for user_id, _ in asked], [board for _, board in asked])
-    return [Facts(person_of(row), plan_of(row), board_of(row), row["in_selected_group"]) for row in rows]
+    plan = plan_of(rows[0]) if rows else None
+    return [Facts(person_of(row), plan, board_of(row), row["in_selected_group"]) for row in rows]
 
 
 async def board_exists(read: Read, org_id: str, dashboard_id: str) -> bool:
@@ -170,24 +196,33 @@ async def viewers(
     read: Read, org_id: str, board: Board, audience: Reach, *, after: Sequence[str], limit: int
 ) -> list[tuple[str, str]]:
     """The next (name key, user id) of those who see this dashboard, by name."""
-    rows = await read.rows(
-        VIEWERS,
+    rows = await read.rows(VIEWERS, *_asked_about(org_id, board, audience), *after, limit)
+    return [(row["name_key"], row["user_id"]) for row in rows]
+
+
+async def viewers_by_id(read: Read, org_id: str, board: Board, audience: Reach, *, after: str, limit: int) -> list[str]:
+    """The next of those who see this dashboard, by id."""
+    rows = await read.rows(VIEWERS_BY_ID, *_asked_about(org_id, board, audience), after, limit)
+    return [row["user_id"] for row in rows]
+
+
+def _asked_about(org_id: str, board: Board, audience: Reach) -> tuple[object, ...]:
+    """Whom All Users reaches, no other path need look for."""
+    others = not audience.all_users
+    return (
         org_id,
         board.dashboard_id,
         board.owner_id,
         audience.all_users,
-        audience.all_analysts and not audience.all_users,
-        audience.group and not audience.all_users,
-        *after,
-        limit,
+        audience.all_analysts and others,
+        audience.group and others,
     )
-    return [(row["name_key"], row["user_id"]) for row in rows]
 
 
 def person_of(row: Row) -> Person | None:
     if row["user_id"] is None:
         return None
-    return Person(**{name: row[name] for name in ("user_id", "name", "email", "role", "effective_role", "status")})
+    return Person(row["user_id"], row["name"], row["email"], row["role"], row["effective_role"], row["status"])
 
 
 def plan_of(row: Row) -> Plan | None:
@@ -207,10 +242,7 @@ def plan_of(row: Row) -> Plan | None:
 def board_of(row: Row) -> Board | None:
     if row["dashboard_id"] is None:
         return None
-    values: dict[str, Any] = {
-        name: row[name] for name in ("dashboard_id", "title", "owner_id", "mode", "all_users", "all_analysts")
-    }
-    return Board(**values)
+    return Board(row["dashboard_id"], row["title"], row["owner_id"], row["mode"], row["all_users"], row["all_analysts"])
 
 
 def order_key(text: str) -> str:

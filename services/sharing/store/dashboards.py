@@ -50,7 +50,7 @@ with gone as (
     delete from dashboard_groups where org_id = $1 and dashboard_id = $2 and group_id <> all($3::text[]) returning *
 )
 insert into past (org_id, kind, one, other, since, until, was)
-select org_id, 'dashboard_groups', dashboard_id, group_id, since, $4, to_jsonb(gone) from gone where since < $4
+select org_id, 'dashboard_groups', dashboard_id, group_id, since, $4, to_jsonb(gone) - 'title_key' from gone where since < $4
 """
 REMOVE = """
 with gone as (delete from dashboards where org_id = $1 and dashboard_id = $2 returning *)
@@ -155,7 +155,9 @@ async def add_dashboard(
             order_key(board.title),
         )
     except asyncpg.UniqueViolationError:
-        raise Problem("already_exists", "A dashboard with this id is registered already.") from None
+        raise Problem(
+            "already_exists", "A dashboard with this id is registered already.", meta={"because": "dashboard"}
+        ) from None
 
 
 async def dashboard(read: Read, org_id: str, dashboard_id: str) -> Kept | None:

@@ -15,8 +15,10 @@ on conflict (org_id, link_id, reason, hour) do update set count = known.count + 
 returning count = 1
 """
 LISTED = """
-select r.refusal_id, r.link_id, l.name as link_name, r.dashboard_id, r.reason, r.detail, r.secret_id, r.source_ip, r.count, r.first_at, r.last_at
+select r.refusal_id, r.link_id, l.name as link_name, r.dashboard_id, d.title as dashboard_title, r.reason, r.detail, r.secret_id,
+    r.source_ip, r.count, r.first_at, r.last_at
 from embed_refusals r left join links l on l.org_id = r.org_id and l.link_id = r.link_id
+left join dashboards d on d.org_id = r.org_id and d.dashboard_id = r.dashboard_id
 where r.org_id = $1 and ($2::text is null or r.link_id = $2) and ($3 = '' or r.refusal_id < $3)
 order by r.refusal_id desc limit $4
 """
@@ -26,6 +28,13 @@ on conflict (org_id, link_id, source) do update set
     guesses = case when known.since <= $5 then 1 else known.guesses + 1 end,
     since = case when known.since <= $5 then excluded.since else known.since end
 returning guesses, since
+"""
+COUNT_OPENING = """
+with counted as (
+    update links set opens = opens + 1, last_opened_at = greatest(last_opened_at, $3) where org_id = $1 and link_id = $2 returning org_id, link_id
+)
+insert into link_days as known (org_id, link_id, day, opens) select org_id, link_id, $4, 1 from counted
+on conflict (org_id, link_id, day) do update set opens = known.opens + 1
 """
 
 
@@ -37,6 +46,7 @@ class Refusal:
     link_id: str
     link_name: str | None
     dashboard_id: str
+    dashboard_title: str | None
     reason: str
     detail: str
     secret_id: str | None
@@ -52,12 +62,7 @@ async def org_of_link(read: Read, link_id: str) -> str | None:
 
 
 async def count_opening(tx: Tx, org_id: str, link_id: str, at: datetime) -> None:
-    await tx.run(
-        "update links set opens = opens + 1, last_opened_at = greatest(last_opened_at, $3) where org_id = $1 and link_id = $2",
-        org_id,
-        link_id,
-        at,
-    )
+    await tx.run(COUNT_OPENING, org_id, link_id, at, at.date())
 
 
 async def keep_refusal(
@@ -93,8 +98,13 @@ async def count_guess(
     return row["guesses"], row["since"]
 
 
-async def forget_guesses(tx: Tx, org_id: str, link_id: str, source: str) -> None:
-    await tx.run("delete from link_guesses where org_id = $1 and link_id = $2 and source = $3", org_id, link_id, source)
+async def give_back_guess(tx: Tx, org_id: str, link_id: str, source: str) -> None:
+    await tx.run(
+        "update link_guesses set guesses = greatest(guesses - 1, 0) where org_id = $1 and link_id = $2 and source = $3",
+        org_id,
+        link_id,
+        source,
+    )
 
 
 async def purge(tx: Tx, refusals_before: datetime, guesses_before: datetime) -> None:

@@ -77,6 +77,7 @@ from (
 join groups g on g.org_id = $1 and g.group_id = near.group_id
 left join dashboard_groups dg on dg.org_id = $1 and dg.dashboard_id = $3 and dg.group_id = near.group_id
 left join group_members gm on gm.org_id = $1 and gm.group_id = near.group_id and gm.user_id = $2
+where dg.group_id is not null or g.deleted_event is null
 order by dg.group_id is not null and coalesce(gm.present, false) desc, g.kind <> 'custom' desc, dg.group_id is not null desc, g.name, g.group_id
 limit $4
 """

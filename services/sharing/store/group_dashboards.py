@@ -15,10 +15,14 @@ OWNER = "left join members owner on owner.org_id = d.org_id and owner.user_id = 
 # By kind of group; each walks an index and stops after a page.
 LISTED = {
     "custom": f"""
-select {COLUMNS}, dg.at as shared_at from dashboard_groups dg
+select {COLUMNS}, dg.at as shared_at
+from (
+    select dashboard_id, at from dashboard_groups
+    where org_id = $1 and group_id = $2 and title_key <> '' and (title_key, dashboard_id) > ($3, $4)
+    order by title_key, dashboard_id limit $5
+) dg
 join dashboards d on d.org_id = $1 and d.dashboard_id = dg.dashboard_id {OWNER}
-where dg.org_id = $1 and dg.group_id = $2 and (d.title_key, d.dashboard_id) > ($3, $4)
-order by d.title_key, d.dashboard_id limit $5
+order by d.title_key, d.dashboard_id
 """,
     "all_users": f"""
 select {COLUMNS}, d.shared_at from dashboards d {OWNER}

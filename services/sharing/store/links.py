@@ -10,8 +10,9 @@ from typing import Any
 
 import orjson
 
-from services.sharing.rules.access import Board
-from services.sharing.rules.links import Link, Terms
+from services.sharing.rules.access import Board, Plan
+from services.sharing.rules.link_policy import LinkPolicy
+from services.sharing.rules.links import Link, State, Terms
 from services.sharing.store.access import BOARD, board_of, order_key
 from shared.db import Read, Row, Tx
 from shared.errors import Problem
@@ -22,19 +23,37 @@ TERMS = (
 )  # fmt: skip
 FOUND = f"""
 select l.*, {BOARD}, d.parameters, creator.name as creator_name, coalesce(creator.status = 'active', false) as creator_active,
-    coalesce(s.switched_off, 0) as switched_off, coalesce(s.on_since is not null, false) as switch_on
+    coalesce(s.switched_off, 0) as switched_off, coalesce(s.on_since is not null, false) as switch_on,
+    coalesce(p.links_allowed, true) as links_allowed, coalesce(p.password_required, false) as password_required, p.longest_days
 from links l join dashboards d on d.org_id = l.org_id and d.dashboard_id = l.dashboard_id
 left join members creator on creator.org_id = l.org_id and creator.user_id = l.created_by
 left join link_switches s on s.org_id = l.org_id
+left join link_policies p on p.org_id = l.org_id
 """
+# `rules.links.state`, said once more, to find links by it
+STATE = """case
+        when l.switches_seen < coalesce(s.switched_off, 0) then 'switched_off'
+        when not {links} or (l.allow_parameters and not {interactive}) then 'suspended'
+        when not {allowed} or ({password} and l.password_hash is null) then 'not_allowed'
+        when l.paused then 'paused'
+        when least(l.expires_at, l.token_at + {days} * interval '24 hours') <= {now} then 'expired'
+        else 'open' end"""
+BY_POLICY = {
+    "allowed": "coalesce(p.links_allowed, true)",
+    "password": "coalesce(p.password_required, false)",
+    "days": "p.longest_days",
+}
 ONE = f"{FOUND} where l.org_id = $1 and l.link_id = $2"
 OF_DASHBOARD = f"{FOUND} where l.org_id = $1 and l.dashboard_id = $2 order by l.link_id desc"
 LISTED = f"""
 {FOUND}
 where l.org_id = $1 and ($2::text is null or d.owner_id = $2) and ($3::text is null or l.dashboard_id = $3)
-    and ($4 = '' or l.name_key like $4) and ($5 = '' or l.link_id < $5)
+    and ($4 = '' or l.name_key like $4 or d.title_key like $4) and ($5 = '' or l.link_id < $5)
     and (not $6 or coalesce(creator.status, '') <> 'active')
-order by l.link_id desc limit $7
+    and (not $7 or (l.password_hash is null and l.networks = '{{}}' and not l.requires_secret))
+    and ($8::timestamptz is null or coalesce(l.last_opened_at, l.created_at) < $8)
+    and ($9::text is null or $9 = {STATE.format(links="$10", interactive="$11", now="$12", **BY_POLICY)})
+order by l.link_id desc limit $13
 """
 INSERT = f"""
 insert into links (org_id, link_id, dashboard_id, report_id, name_key, password_hash, token_at, switches_seen, created_by, created_at,
@@ -51,6 +70,19 @@ where org_id = $1 and link_id = $2
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which links are listed. `state` as `rules.links.state` says it."""
+
+    owner_id: str | None
+    dashboard_id: str | None
+    like: str
+    creator_left: bool
+    unrestricted: bool
+    unused_since: datetime | None
+    state: State | None
+
+
+@dataclass(frozen=True)
 class Kept:
     """A link as stored, with the dashboard that it opens and who made it. `switched_off` is how often all links were turned off."""
 
@@ -61,6 +93,7 @@ class Kept:
     creator_active: bool
     switched_off: int
     switch_on: bool
+    policy: LinkPolicy
     password_hash: str | None
     password_version: int
     token_at: datetime
@@ -105,18 +138,25 @@ async def links_of_dashboard(read: Read, org_id: str, dashboard_id: str) -> list
 
 
 async def links(
-    read: Read,
-    org_id: str,
-    *,
-    owner_id: str | None,
-    dashboard_id: str | None,
-    like: str,
-    creator_left: bool,
-    after: str,
-    limit: int,
+    read: Read, org_id: str, wanted: Wanted, plan: Plan | None, now: datetime, *, after: str, limit: int
 ) -> list[Kept]:
-    """The organization's links, or those on one person's dashboards, the newest first."""
-    rows = await read.rows(LISTED, org_id, owner_id, dashboard_id, like, after, creator_left, limit)
+    """The links that are wanted, the newest first."""
+    rows = await read.rows(
+        LISTED,
+        org_id,
+        wanted.owner_id,
+        wanted.dashboard_id,
+        wanted.like,
+        after,
+        wanted.creator_left,
+        wanted.unrestricted,
+        wanted.unused_since,
+        wanted.state,
+        plan is not None and plan.sharing_links,
+        plan is not None and plan.interactive_embedding,
+        now,
+        limit,
+    )
     return [_kept(row) for row in rows]
 
 
@@ -217,4 +257,5 @@ def _kept(row: Row) -> Kept:
         "creator_name", "creator_active", "switched_off", "switch_on", "password_hash", "password_version", "token_at",
         "opens", "last_opened_at", "version", "created_at", "updated_by", "updated_at",
     )  # fmt: skip
-    return Kept(made, board, tuple(row["parameters"]), **{name: row[name] for name in same})
+    policy = LinkPolicy(row["links_allowed"], row["password_required"], row["longest_days"])
+    return Kept(made, board, tuple(row["parameters"]), policy=policy, **{name: row[name] for name in same})

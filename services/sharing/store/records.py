@@ -17,6 +17,13 @@ RECORDS = (
     Records("dashboards", "dashboards", DASHBOARD, ("dashboard_id",)),
     Records("dashboard_groups", "dashboard_groups", ("at",), ("dashboard_id", "group_id")),
     Records("links", "links", LINK, ("link_id",)),
+    Records("link_days", "link_days", ("opens",), ("link_id", "day"), {"day": "date"}),
+    Records(
+        "link_policies",
+        "link_policies",
+        ("links_allowed", "password_required", "longest_days", "changed_by", "changed_at"),
+        ("org_id",),
+    ),
     Records("link_switches", "link_switches", ("switched_off", "on_since", "on_by"), ("org_id",)),
     Records(
         "embed_secrets",

@@ -9,7 +9,7 @@ from datetime import datetime
 from services.sharing.rules.access import Board, Path, Reach
 from shared.db import Read
 
-# `$3` and so on are the paths that the dashboard and the plan open; `$7` is the one person who is asked for, if any.
+# `$3` and so on are the paths that the dashboard and the plan open; `$7` are those who are asked for, if not everybody is.
 WAYS = """
 with ways as (
     select d.owner_id as user_id, 'ownership' as path, '' as group_id, null as group_name, d.owner_event as event_id, d.owner_at as since
@@ -37,7 +37,7 @@ with ways as (
 )
 select w.*, m.name, m.email, m.role, m.effective_role
 from ways w cross join lateral (select * from members where org_id = $1 and user_id = w.user_id offset 0) m
-where m.status = 'active' and ($7 = '' or w.user_id = $7) and (w.user_id, w.path, w.group_id) > ($8, $9, $10)
+where m.status = 'active' and ($7::text[] is null or w.user_id = any($7)) and (w.user_id, w.path, w.group_id) > ($8, $9, $10)
 order by w.user_id, w.path, w.group_id limit $11
 """
 
@@ -63,11 +63,17 @@ class OpenWay:
 
 
 async def ways(
-    read: Read, org_id: str, board: Board, audience: Reach, user_id: str, after: Sequence[str], limit: int
+    read: Read,
+    org_id: str,
+    board: Board,
+    audience: Reach,
+    user_ids: Sequence[str] | None,
+    after: Sequence[str] = ("", "", ""),
+    limit: int | None = None,
 ) -> list[OpenWay]:
-    """The next open paths after a place; of one person, if one is named."""
+    """The next open paths after a place; of these people, if any are named."""
     opened = (audience.ownership, audience.all_users, audience.all_analysts, audience.group)
-    rows = await read.rows(WAYS, org_id, board.dashboard_id, *opened, user_id, *after, limit)
+    rows = await read.rows(WAYS, org_id, board.dashboard_id, *opened, user_ids, *after, limit)
     return [OpenWay(**dict(row)) for row in rows]
 
 

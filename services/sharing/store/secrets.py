@@ -10,6 +10,7 @@ from datetime import datetime
 from services.sharing.rules.embed_secrets import Secret
 from shared.db import Read, Row, Tx
 from shared.errors import Problem
+from shared.sealed_columns import SealedColumn
 
 TABLE = "embed_secrets"
 
@@ -34,7 +35,7 @@ where u.org_id = $1 and u.secret_id = $2 order by u.last_at desc, u.link_id limi
 """
 SEALED_WITH_OTHERS = """
 select org_id, secret_id, sealed, sealing from embed_secrets
-where position(convert_to($1 || '.', 'UTF8') in sealed) <> 1
+where position(convert_to($1 || '.', 'UTF8') in sealed) <> 1 and (org_id, secret_id) > ($3, $4)
 order by org_id, secret_id limit $2 for update skip locked
 """
 
@@ -82,6 +83,17 @@ class User:
 def place_of(org_id: str, secret_id: str, sealing: int) -> tuple[str, ...]:
     """Table, row, organization, and which sealing it is: an older ciphertext that is put back doesn't open."""
     return (TABLE, secret_id, org_id, *([str(sealing)] if sealing else []))
+
+
+# Its own job counts the sealings.
+SEALED = (
+    SealedColumn(
+        TABLE,
+        "sealed",
+        ("org_id", "secret_id", "sealing"),
+        lambda row: place_of(row["org_id"], row["secret_id"], row["sealing"]),
+    ),
+)
 
 
 async def secret_exists(read: Read, org_id: str, secret_id: str) -> bool:
@@ -189,9 +201,11 @@ async def mark_warned(tx: Tx, org_id: str, secret_id: str, at: datetime) -> None
     await tx.run("update embed_secrets set warned_at = $3 where org_id = $1 and secret_id = $2", org_id, secret_id, at)
 
 
-async def sealed_with_other_keys(tx: Tx, key_id: str, limit: int) -> list[SealedSecret]:
-    """Secrets of whatever organization that another master key than this one has sealed."""
-    rows = await tx.rows(SEALED_WITH_OTHERS, key_id, limit)
+async def sealed_with_other_keys(
+    tx: Tx, key_id: str, limit: int, after: tuple[str, str] = ("", "")
+) -> list[SealedSecret]:
+    """Secrets of whatever organization that another master key than this one has sealed, from behind one of them on."""
+    rows = await tx.rows(SEALED_WITH_OTHERS, key_id, limit, *after)
     return [SealedSecret(**dict(row)) for row in rows]
 
 

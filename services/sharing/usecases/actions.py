@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.sharing.rules.access import AUTHOR_ACTIONS, OWNER_ACTIONS, VIEW
 from services.sharing.store import access as store
 from services.sharing.usecases.decisions import (
     Action,
     AuthzenContext,
     Entity,
-    Evaluation,
     FoundPage,
     PageWanted,
+    Question,
     check_may_ask,
     judge,
 )
@@ -43,7 +41,7 @@ class FoundAction(View):
 
 class ActionSearchResult(View):
     page: FoundPage
-    results: Sequence[FoundAction]
+    results: tuple[FoundAction, ...]
 
 
 async def search_actions(ctx: Ctx, asked: SearchAction) -> ActionSearchResult:
@@ -64,8 +62,6 @@ async def _actions(ctx: Ctx, org_id: str, asked: SearchAction) -> ActionSearchRe
     allowed = [
         FoundAction(name=name)
         for name in ACTIONS
-        if judge(
-            org_id, Evaluation(subject=asked.subject, action=Action(name=name), resource=asked.resource), facts
-        ).allowed
+        if judge(org_id, Question(asked.subject, Action(name=name), asked.resource), facts).allowed
     ]
     return ActionSearchResult(page=FoundPage(next_token="", count=len(allowed)), results=allowed)

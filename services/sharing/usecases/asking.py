@@ -52,7 +52,12 @@ async def asker(ctx: Ctx, read: Read) -> Asker:
     org_id = ctx.actor.org()
     person, plan = await reading.standing(read, org_id, ctx.actor.person())
     if person is None:
-        raise Problem("not_yet_consistent", "Your membership hasn't arrived here yet.", retry_after=1)
+        raise Problem(
+            "not_yet_consistent",
+            "Your membership hasn't arrived here yet.",
+            retry_after=1,
+            meta={"because": "membership"},
+        )
     if not person.active:
         raise Problem("forbidden", "You are no longer an active member.", meta={"because": "state"})
     return Asker(org_id, person, plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -13,7 +13,7 @@ from services.sharing.rules import access, sharing
 from services.sharing.rules.access import Board, Mode, Path, Person, Plan
 from services.sharing.store import access as reading
 from services.sharing.store import dashboards as store
-from services.sharing.usecases.asking import Anybody, anybody, may_know_of, owner_of, registrar
+from services.sharing.usecases.asking import Anybody, anybody, asker, may_know_of, owner_of, registrar
 from shared.db import Read
 from shared.errors import Problem, invalid
 from shared.events import sharing as said
@@ -36,16 +36,16 @@ class Owner(View):
 class Dashboard(Composed):
     """A dashboard, and by which paths I see it (`group_names`: my groups among those it is shared with).
 
-    `shared_with` is the mode of its sharing, for its owner alone.
+    `shared_with` is the mode of its sharing, for its owner, and for an Admin who asks for all of the organization.
     """
 
     id: str
     title: str
     owner: Owner
-    parameters: Sequence[str]
+    parameters: tuple[str, ...]
     thumbnail_url: str | None
-    my_access: Sequence[Path]
-    group_names: Sequence[str]
+    my_access: tuple[Path, ...]
+    group_names: tuple[str, ...]
     shared_with: Mode | None
     created_at: datetime
     updated_at: datetime
@@ -67,6 +67,11 @@ class WhichDashboard(Message):
 
 class ListDashboards(ListQuery):
     q: Annotated[str | None, Field(max_length=200, description="Part of the title, regardless of case.")] = None
+    id: Annotated[ForeignId | None, Field(description="This one alone.")] = None
+    scope: Annotated[
+        Literal["visible", "organization"],
+        Field(description="Those that I see, or, for an Admin, all that are registered, whoever sees them."),
+    ] = "visible"
 
 
 class ChangeDashboard(Message):
@@ -104,16 +109,28 @@ async def list_dashboards(ctx: Ctx, query: ListDashboards) -> Page[Dashboard]:
     cursors = Cursors(ctx.env.settings.secrets.bytes("cursors"))
     after = cursors.read(query) or ["", ""]
     async with ctx.read() as read:
-        org_id, user_id, like = ctx.actor.org(), ctx.actor.user_id or "", reading.containing(query.q)
+        org_id, user_id = ctx.actor.org(), ctx.actor.user_id or ""
         person, plan = await reading.standing(read, org_id, user_id)
-        if ctx.actor.kind == "key":
-            places = await reading.registered(read, org_id, after=after, like=like, limit=query.limit + 1)
-        else:
-            reach = access.reach(person, plan)
-            places = await reading.visible(read, org_id, user_id, reach, after=after, like=like, limit=query.limit + 1)
+        places = await _places(ctx, read, query, access.reach(person, plan), after)
         shown = await store.dashboards(read, org_id, [dashboard_id for _, dashboard_id in places], user_id)
     page = cursors.page(shown, query, lambda kept: (kept.title_key, kept.board.dashboard_id))
-    return Page(data=[view(kept, person, plan) for kept in page.data], page=page.page)
+    tells = query.scope == "organization"
+    return Page(data=[view(kept, person, plan, tells_sharing=tells) for kept in page.data], page=page.page)
+
+
+async def _places(
+    ctx: Ctx, read: Read, query: ListDashboards, reach: access.Reach, after: Sequence[str]
+) -> Sequence[tuple[str, str]]:
+    org_id, like, limit = ctx.actor.org(), reading.containing(query.q), query.limit + 1
+    every = query.scope == "organization"
+    if every and ctx.actor.kind != "key":
+        sharing.check_admin((await asker(ctx, read)).person)
+    if query.id is not None:
+        known = reading.board_exists(read, org_id, query.id) if every else may_know_of(read, ctx.actor, query.id)
+        return [("", query.id)] if await known else []
+    if every or ctx.actor.kind == "key":
+        return await reading.registered(read, org_id, after=after, like=like, limit=limit)
+    return await reading.visible(read, org_id, ctx.actor.person(), reach, after=after, like=like, limit=limit)
 
 
 async def read_dashboard(ctx: Ctx, which: WhichDashboard) -> Dashboard:
@@ -193,7 +210,7 @@ def state(board: Board, parameters: Sequence[str]) -> said.Dashboard:
     )
 
 
-def view(kept: store.Kept, person: Person | None, plan: Plan | None) -> Dashboard:
+def view(kept: store.Kept, person: Person | None, plan: Plan | None, *, tells_sharing: bool = False) -> Dashboard:
     """A dashboard as this person gets to see it."""
     board = kept.board
     ways = access.paths(person, plan, board, bool(kept.my_groups))
@@ -204,10 +221,10 @@ def view(kept: store.Kept, person: Person | None, plan: Plan | None) -> Dashboar
         title=board.title,
         owner=Owner(user_id=board.owner_id, name=kept.owner_name),
         parameters=kept.parameters,
-        thumbnail_url=kept.thumbnail_url,
+        thumbnail_url=kept.thumbnail_url if ways or is_owner or person is None else None,
         my_access=ways,
         group_names=kept.my_groups if "group" in ways else (),
-        shared_with=board.mode if is_owner else None,
+        shared_with=board.mode if is_owner or tells_sharing else None,
         created_at=kept.created_at,
         updated_at=kept.updated_at,
     )

@@ -6,7 +6,8 @@ A person asks about themselves, an Admin about anybody in the organization, anot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -65,6 +66,14 @@ class PartialEvaluation(Message):
     context: AuthzenContext = None
 
 
+class Question(NamedTuple):
+    """Whole, whatever was left out."""
+
+    subject: Entity
+    action: Action
+    resource: Entity
+
+
 class Options(Message):
     evaluations_semantic: Literal["execute_all", "deny_on_first_deny", "permit_on_first_permit"] = "execute_all"
 
@@ -115,7 +124,7 @@ class SearchSubjectOf(SearchSubject):
 class Paths(View):
     """The paths by which a dashboard is reached: ownership, all_users, all_analysts, group."""
 
-    paths: Sequence[Path]
+    paths: tuple[Path, ...]
 
 
 class Verdict(View):
@@ -124,7 +133,7 @@ class Verdict(View):
 
 
 class Verdicts(View):
-    evaluations: Sequence[Verdict]
+    evaluations: tuple[Verdict, ...]
 
 
 class Found(View):
@@ -141,7 +150,7 @@ class FoundPage(View):
 
 class SearchResult(View):
     page: FoundPage
-    results: Sequence[Found]
+    results: tuple[Found, ...]
 
 
 class Check(Message):
@@ -162,14 +171,16 @@ class Decided(View):
 
 
 class Decisions(View):
-    decisions: Sequence[Decided]
+    decisions: tuple[Decided, ...]
 
 
 async def evaluate(ctx: Ctx, asked: Evaluation) -> Verdict:
     """May this user do this? One question."""
     check_may_ask(ctx, asked.subject)
-    (verdict,) = await _verdicts(ctx, ctx.actor.org(), [asked])
-    return verdict
+    org_id = ctx.actor.org()
+    await opened(ctx).freshness.check(ctx, org_id)
+    facts = await opened(ctx).facts.ask(org_id, (asked.subject.id, asked.resource.id))
+    return _verdict(judge(org_id, Question(asked.subject, asked.action, asked.resource), facts))
 
 
 async def evaluate_many(ctx: Ctx, asked: Evaluations) -> Verdicts | Verdict:
@@ -187,13 +198,15 @@ async def search_resources(ctx: Ctx, asked: SearchResource) -> SearchResult:
 
 
 async def search_subjects(ctx: Ctx, asked: SearchSubject) -> SearchResult:
-    """Everybody who can see (or edit, or share) this dashboard: for its owner and for Admins."""
+    """Everybody who can see (or edit, or share) this dashboard, by id: for its owner and for Admins."""
     org_id = ctx.actor.org()
     if not asks_about_anybody(ctx):
         async with ctx.read() as read:
             (facts,) = await store.facts(read, org_id, [(ctx.actor.person(), asked.resource.id)])
         if facts.board is None or facts.board.owner_id != ctx.actor.user_id:
-            raise Problem("forbidden", "Only its owner and Admins may ask who sees a dashboard.")
+            raise Problem(
+                "forbidden", "Only its owner and Admins may ask who sees a dashboard.", meta={"because": "ownership"}
+            )
     return await _subjects(ctx, org_id, asked)
 
 
@@ -231,7 +244,7 @@ def check_may_ask(ctx: Ctx, subject: Entity) -> None:
         raise Problem("forbidden", "Only an Admin may ask about others.", meta={"because": "role", "roles": ["admin"]})
 
 
-def _questions(asked: Evaluations) -> list[Evaluation]:
+def _questions(asked: Evaluations) -> list[Question]:
     questions = []
     for place, one in enumerate(asked.evaluations or [PartialEvaluation()]):
         subject, action, resource = (
@@ -245,11 +258,11 @@ def _questions(asked: Evaluations) -> list[Evaluation]:
             )
             pointer = f"/evaluations/{place}/{missing}" if asked.evaluations else f"/{missing}"
             raise invalid(pointer, "missing", f"{missing} is needed here or around")
-        questions.append(Evaluation(subject=subject, action=action, resource=resource))
+        questions.append(Question(subject, action, resource))
     return questions
 
 
-async def _answers(ctx: Ctx, org_id: str, asked: Evaluations, questions: Sequence[Evaluation]) -> Verdicts | Verdict:
+async def _answers(ctx: Ctx, org_id: str, asked: Evaluations, questions: Sequence[Question]) -> Verdicts | Verdict:
     verdicts = await _verdicts(ctx, org_id, questions)
     if not asked.evaluations:
         return verdicts[0]
@@ -258,15 +271,19 @@ async def _answers(ctx: Ctx, org_id: str, asked: Evaluations, questions: Sequenc
     return Verdicts(evaluations=verdicts[: last + 1])
 
 
-async def _verdicts(ctx: Ctx, org_id: str, questions: Sequence[Evaluation]) -> list[Verdict]:
+async def _verdicts(ctx: Ctx, org_id: str, questions: Sequence[Question]) -> list[Verdict]:
     await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read(org_id) as read:
         facts = await store.facts(read, org_id, [(one.subject.id, one.resource.id) for one in questions])
-    decided = [judge(org_id, question, one) for question, one in zip(questions, facts, strict=True)]
-    return [Verdict(decision=one.allowed, context=Paths(paths=one.paths)) for one in decided]
+    return [_verdict(judge(org_id, question, one)) for question, one in zip(questions, facts, strict=True)]
 
 
-def judge(org_id: str, question: Evaluation, facts: store.Facts) -> Decision:
+@cache
+def _verdict(decided: Decision) -> Verdict:
+    return Verdict(decision=decided.allowed, context=Paths(paths=decided.paths))
+
+
+def judge(org_id: str, question: Question, facts: store.Facts) -> Decision:
     """The answer from the facts. What isn't about a user, or an action on something that it isn't for, is a no."""
     about_organization = question.action.name in access.AUTHOR_ACTIONS
     resource = question.resource
@@ -299,21 +316,21 @@ async def _resources(ctx: Ctx, org_id: str, asked: SearchResource) -> SearchResu
 
 
 async def _subjects(ctx: Ctx, org_id: str, asked: SearchSubject) -> SearchResult:
-    after, mark = _pages(ctx, asked.page, "subject", asked.resource.id, asked.action.name)
-    places: list[tuple[str, str]] = []
+    after, mark = _pages(ctx, asked.page, "subject by id", asked.resource.id, asked.action.name)
+    people: list[str] = []
     await opened(ctx).freshness.check(ctx, org_id)
     async with ctx.read(org_id) as read:
         (facts,) = await store.facts(read, org_id, [("", asked.resource.id)])
         if facts.board is not None and (asked.subject.type, asked.resource.type) == ("user", "dashboard"):
             if asked.action.name == VIEW:
                 audience = access.audience(facts.board, facts.plan)
-                places = await store.viewers(
-                    read, org_id, facts.board, audience, after=after, limit=asked.page.limit + 1
+                people = await store.viewers_by_id(
+                    read, org_id, facts.board, audience, after=after[-1], limit=asked.page.limit + 1
                 )
             elif asked.action.name in OWNER_ACTIONS and asked.page.token == "":
                 owner, _ = await store.standing(read, org_id, facts.board.owner_id)
-                places = [("", owner.user_id)] if owner is not None and owner.author else []
-    return _result("user", places, asked.page, mark)
+                people = [owner.user_id] if owner is not None and owner.author else []
+    return _result("user", [("", user_id) for user_id in people], asked.page, mark)
 
 
 class _Search(ListQuery):

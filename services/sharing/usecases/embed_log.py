@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -30,12 +30,13 @@ SHOWN_HEADER = ("alg", "typ", "kid")
 
 
 class EmbedRefusal(View):
-    """Refusals for one reason at one link within an hour; detail, secret and address are those of the last."""
+    """Refusals for one reason at one link within an hour; detail, secret and address are those of the last. Name and title are null of what is gone."""
 
     id: str
     link_id: str
     link_name: str | None
     dashboard_id: str
+    dashboard_title: str | None
     reason: str
     detail: str
     secret_id: str | None
@@ -73,10 +74,10 @@ class EmbedTokenInspection(View):
 
     accepted: bool
     reason: str | None
-    steps: Sequence[InspectedStep]
+    steps: tuple[InspectedStep, ...]
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
-    other_claims: Sequence[str]
+    other_claims: tuple[str, ...]
     secret_id: str | None
     link: InspectedLink | None
 
@@ -146,7 +147,7 @@ async def _door(ctx: Ctx, read: Read, claimed: Any) -> Door | None:
 
 def _link(ctx: Ctx, door: Door) -> InspectedLink:
     link = door.kept.link
-    state = rules.state(link, door.plan, door.kept.switched_off, ctx.now)
+    state = rules.state(link, door.plan, door.kept.switched_off, door.kept.policy, door.kept.token_at, ctx.now)
     return InspectedLink(id=link.link_id, name=link.terms.name, dashboard_id=link.dashboard_id, state=state)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -61,7 +60,7 @@ class SecretUser(View):
 class EmbedSecretInUse(EmbedSecret):
     """A secret and who uses it, the last one first."""
 
-    used_by: Sequence[SecretUser]
+    used_by: tuple[SecretUser, ...]
 
 
 class RevealedSecret(View):
@@ -143,20 +142,29 @@ async def reveal_embed_secret(ctx: Ctx, which: WhichSecret) -> RevealedSecret:
         asking = await _admin(ctx, tx)
         kept = await store.secret(tx, asking.org_id, which.secret_id)
         if not rules.is_alive(kept.life, ctx.now):
-            raise Problem("gone", "This secret is no longer valid.")
+            raise Problem("gone", "This secret is no longer valid.", meta={"because": "secret"})
         secret = opened_secret(ctx, kept)
         await tx.emit(EmbedSecretRevealed(org_id=asking.org_id, secret_id=which.secret_id))
     return RevealedSecret(id=which.secret_id, secret=secret)
 
 
 async def create_secret(
-    ctx: Ctx, tx: Tx, org_id: str, *, by: str | None = None, expiring: dict[str, datetime] | None = None
+    ctx: Ctx,
+    tx: Tx,
+    org_id: str,
+    *,
+    by: str | None = None,
+    expiring: dict[str, datetime] | None = None,
+    first: bool = False,
 ) -> str:
     """Makes a new secret: text that embedders use as it is, sealed and bound to its row."""
     secret_id = new_id("sec", now=ctx.now.timestamp())
     sealed = _sealer(ctx).seal(secrets.token_urlsafe(SECRET_BYTES), *store.place_of(org_id, secret_id, 1))
     await store.add_secret(tx, org_id, secret_id, sealed, 1, ctx.now, by)
-    await tx.emit(EmbedSecretReset(org_id=org_id, secret_id=secret_id, created_at=ctx.now, expiring=expiring or {}))
+    told = EmbedSecretReset(
+        org_id=org_id, secret_id=secret_id, created_at=ctx.now, expiring=expiring or {}, first=first
+    )
+    await tx.emit(told)
     return secret_id
 
 
@@ -165,8 +173,10 @@ def opened_secret(ctx: Ctx, kept: store.KeptSecret) -> str:
     try:
         return _sealer(ctx).open(kept.sealed, *kept.place)
     except (LostKey, InvalidTag):
-        log.error("an embed secret can't be opened", secret_id=kept.life.secret_id)
-        raise Problem("unavailable", "This secret can't be read here at present.", retry_after=60) from None
+        log.error("an embed secret can't be opened", org_id=kept.org_id, id=kept.life.secret_id)
+        raise Problem(
+            "unavailable", "This secret can't be read here at present.", retry_after=60, meta={"because": "secret"}
+        ) from None
 
 
 async def tell_expired_secrets(ctx: Ctx) -> None:
@@ -188,18 +198,29 @@ async def warn_of_expiring_secrets(ctx: Ctx) -> None:
 
 
 async def seal_secrets_anew(ctx: Ctx) -> None:
-    """After a new master key: seals with it what others have sealed, so that they can be taken away."""
+    """After a new master key: seals with it what others have sealed, so that they can be taken away. What doesn't open is passed over."""
     sealer = _sealer(ctx)
+    done, after = 0, ("", "")
     async with ctx.tx() as tx:
-        for one in await store.sealed_with_other_keys(tx, sealer.first, AT_ONCE):
-            try:
-                plain = sealer.open(one.sealed, *store.place_of(one.org_id, one.secret_id, one.sealing))
-            except (LostKey, InvalidTag):
-                log.error("an embed secret can't be opened", secret_id=one.secret_id)
-                continue
-            again = one.sealing + 1
-            sealed = sealer.seal(plain, *store.place_of(one.org_id, one.secret_id, again))
-            await store.seal_anew(tx, one.org_id, one.secret_id, sealed, again)
+        while done < AT_ONCE:
+            found = await store.sealed_with_other_keys(tx, sealer.first, AT_ONCE, after)
+            for one in found:
+                done += await _seal_anew(tx, sealer, one)
+            if len(found) < AT_ONCE:
+                return
+            after = (found[-1].org_id, found[-1].secret_id)
+
+
+async def _seal_anew(tx: Tx, sealer: Sealer, one: store.SealedSecret) -> bool:
+    try:
+        plain = sealer.open(one.sealed, *store.place_of(one.org_id, one.secret_id, one.sealing))
+    except (LostKey, InvalidTag):
+        log.error("an embed secret can't be opened", org_id=one.org_id, id=one.secret_id)
+        return False
+    again = one.sealing + 1
+    sealed = sealer.seal(plain, *store.place_of(one.org_id, one.secret_id, again))
+    await store.seal_anew(tx, one.org_id, one.secret_id, sealed, again)
+    return True
 
 
 async def _admin(ctx: Ctx, read: Read) -> Asker:

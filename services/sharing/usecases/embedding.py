@@ -49,7 +49,7 @@ class ResolveLink(Message):
     model_config = ConfigDict(extra="allow")
 
     shared_dashboard_id: ForeignId
-    sharingToken: Annotated[str | list[str], Field(description="The link's token.")]
+    sharingToken: Annotated[Given, Field(description="The link's token.")] = None
     sharingSecret: Annotated[Given, Field(description="An embed token, when the link requires one.")] = None
     unlock: Annotated[Given, Field(description="From `POST …/unlocks`, when the link has a password.")] = None
 
@@ -79,7 +79,7 @@ class SharedDashboard(View):
     dashboard_id: str
     report_id: str | None
     filters: Mapping[str, str | Sequence[str]]
-    locked: Sequence[str]
+    locked: tuple[str, ...]
     interactive: bool
     display: Display
     frame_ancestors: str
@@ -153,7 +153,7 @@ async def unlock_link(ctx: Ctx, asked: UnlockLink) -> Unlocked | Problem:
         if why is not None:
             return await _refuse(ctx, tx, door, why)
         for source in _sources(ctx):
-            await store.forget_guesses(tx, org_id, door.kept.link.link_id, source)
+            await store.give_back_guess(tx, org_id, door.kept.link.link_id, source)
     until = ctx.now + UNLOCKED_FOR
     claims = _unlocking(door) | {"exp": int(until.timestamp())}
     return Unlocked(unlock=jwt.encode(claims, _unlock_key(ctx), algorithm="HS256"), expires_at=until)
@@ -220,7 +220,7 @@ def _check_door(ctx: Ctx, door: Door, dashboard_id: str, version: int) -> None:
         raise Refused("other_dashboard", "link", "The link belongs to another dashboard.")
     if version != link.token_version:
         raise Refused("old_token", "link", "The link has a new token since.")
-    state = rules.state(link, door.plan, kept.switched_off, ctx.now)
+    state = rules.state(link, door.plan, kept.switched_off, kept.policy, kept.token_at, ctx.now)
     if kept.switch_on or state != "open":
         state = "switched_off" if kept.switch_on else state
         raise Refused(f"link_{state}", "link", f"The link is {state.replace('_', ' ')}.")
@@ -274,7 +274,8 @@ def _shown(
 ) -> SharedDashboard:
     link, terms = door.kept.link, door.kept.link.terms
     applied, locked = embed_tokens.filters(terms, fixed, asked, door.kept.parameters)
-    moments = [moment for moment in (ends, terms.expires_at) if moment is not None]
+    link_ends = door.kept.policy.ends_at(terms.expires_at, door.kept.token_at)
+    moments = [moment for moment in (ends, link_ends) if moment is not None]
     return SharedDashboard(
         dashboard_id=link.dashboard_id,
         report_id=link.report_id,
@@ -311,7 +312,10 @@ def _unlock_key(ctx: Ctx) -> bytes:
 
 
 async def _pay(ctx: Ctx, door: Door) -> None:
-    """Counts a guess before it is looked at, in a transaction of its own: per address, and per link from everywhere."""
+    """Counts a guess before it is looked at, in a transaction of its own: per address, and per link from everywhere.
+
+    Who knows the password gets back their own and no more: else every viewer would open the door anew to whoever guesses.
+    """
     async with ctx.env.database.tx(door.org_id, ctx.say) as tx:
         for source, (most, window) in zip(_sources(ctx), GUESSES, strict=True):
             guesses, since = await store.count_guess(tx, door.org_id, door.kept.link.link_id, source, ctx.now, window)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -43,7 +42,7 @@ class Dashboards(View):
     """All counted, the first 500 by title."""
 
     count: int
-    dashboards: Sequence[NamedDashboard]
+    dashboards: tuple[NamedDashboard, ...]
 
 
 class NamedLink(View):
@@ -56,7 +55,7 @@ class Links(View):
     """All counted, the first 500 by name."""
 
     count: int
-    links: Sequence[NamedLink]
+    links: tuple[NamedLink, ...]
 
 
 class MemberEffects(View):
@@ -78,7 +77,7 @@ class LosingDashboard(View):
 
     dashboard_id: str
     title: str
-    losing: Sequence[Somebody]
+    losing: tuple[Somebody, ...]
     losing_count: int
 
 
@@ -87,7 +86,7 @@ class GroupEffects(View):
 
     people: int
     dashboards_count: int
-    dashboards: Sequence[LosingDashboard]
+    dashboards: tuple[LosingDashboard, ...]
 
 
 async def member_effects(ctx: Ctx, asked: AskMemberEffects) -> MemberEffects:

@@ -69,4 +69,4 @@ class Freshness:
 
 
 def _stale(detail: str) -> Problem:
-    return Problem("not_yet_consistent", detail, retry_after=2)
+    return Problem("not_yet_consistent", detail, retry_after=2, meta={"because": "stale"})

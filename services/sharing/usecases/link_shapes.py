@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from services.sharing.rules import links as rules
 from services.sharing.rules.access import Plan
@@ -15,7 +15,7 @@ from services.sharing.rules.links import State, Terms
 from services.sharing.store import links as store
 from shared.capabilities import Suspension
 from shared.events import sharing as said
-from shared.fields import Composed, ForeignId, Message, Name, Paragraph, Versioned, View
+from shared.fields import Composed, ForeignId, Message, Moment, Name, Paragraph, Versioned, View
 from shared.ids import LinkId
 from shared.paging import ListQuery
 
@@ -43,7 +43,7 @@ class CreateLink(Message):
     report_id: ForeignId | None = None
     name: Name
     description: Paragraph = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     password: Password | None = None
     networks: Networks = Field(default_factory=list)
     origins: Origins = Field(default_factory=list)
@@ -63,7 +63,7 @@ class ChangeLink(Message):
     link_id: LinkId
     name: Name | None = None
     description: Paragraph | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     password: Password | None = None
     networks: Networks | None = None
     origins: Origins | None = None
@@ -91,8 +91,19 @@ class WhichLink(Message):
 
 class ListLinks(ListQuery):
     dashboard_id: ForeignId | None = None
-    q: Annotated[str | None, Field(max_length=200, description="Part of the name, regardless of case.")] = None
+    q: Annotated[
+        str | None,
+        Field(max_length=200, description="Part of the name or of the dashboard's title, regardless of case."),
+    ] = None
+    state: Annotated[State | None, Field(description="Only those in this state.")] = None
     creator_left: Annotated[bool, Field(description="Only those whose maker is no longer an active member.")] = False
+    unrestricted: Annotated[
+        bool,
+        Field(description="Only those without password, networks and embed token: whoever has the address gets in."),
+    ] = False
+    unused_days: Annotated[
+        int | None, Field(ge=1, le=3650, description="Only those that nobody has opened for so many days.")
+    ] = None
 
 
 class Creator(View):
@@ -104,11 +115,15 @@ class Creator(View):
 
 
 class Link(Composed):
-    """A sharing link. `state` says whether it opens now; `suspended` since when the plan stands in the way."""
+    """A sharing link. `state` says whether it opens now; `suspended` since when the plan stands in the way. `owner_id` is whose dashboard it is.
+
+    `ends_at`: when it stops to open, by `expires_at` or the organization's link policy, whichever is first.
+    """
 
     id: str
     dashboard_id: str
     dashboard_title: str
+    owner_id: str
     report_id: str | None
     name: str
     description: str
@@ -116,9 +131,10 @@ class Link(Composed):
     suspended: Suspension | None
     creator: Creator
     expires_at: datetime | None
+    ends_at: datetime | None
     has_password: bool
-    networks: Sequence[str]
-    origins: Sequence[str]
+    networks: tuple[str, ...]
+    origins: tuple[str, ...]
     requires_secret: bool
     allow_parameters: bool
     tv_mode: bool
@@ -136,9 +152,13 @@ class Link(Composed):
 
 
 class LinkWithToken(Link):
-    """A link and its `sharingToken`, which is for the owner of the dashboard alone: null for everybody else."""
+    """A link and its `sharingToken`, which is for the owner of the dashboard alone: null for everybody else.
+
+    `url` is the address to pass on: the page of the analytics product that the operator named, with the token; null where none is named.
+    """
 
     token: str | None
+    url: str | None
 
 
 class LinksSwitch(Versioned):
@@ -170,18 +190,20 @@ def told(link: rules.Link) -> said.Link:
 def view(kept: store.Kept, plan: Plan | None, cause: Cause, now: datetime) -> dict[str, Any]:
     """The fields of a link as its owner and Admins see it."""
     link, terms = kept.link, kept.link.terms
-    state = rules.state(link, plan, kept.switched_off, now)
+    state = rules.state(link, plan, kept.switched_off, kept.policy, kept.token_at, now)
     lacking = rules.lacking(terms, plan) is not None
     return {
         "version": kept.version,
         "id": link.link_id,
         "dashboard_id": link.dashboard_id,
         "dashboard_title": kept.board.title,
+        "owner_id": kept.board.owner_id,
         "report_id": link.report_id,
         "state": state,
         "suspended": Suspension(plan=plan.plan if plan else None, since=cause.at) if lacking else None,
         "creator": Creator(user_id=link.created_by, name=kept.creator_name, active=kept.creator_active),
         **{name: getattr(terms, name) for name in Terms.__dataclass_fields__},
+        "ends_at": kept.policy.ends_at(terms.expires_at, kept.token_at),
         "token_at": kept.token_at,
         "opens": kept.opens,
         "last_opened_at": kept.last_opened_at,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+from services.sharing.rules import link_policy, sharing
 from services.sharing.rules import links as rules
-from services.sharing.rules import sharing
 from services.sharing.rules.explanation import Cause
 from services.sharing.rules.links import Terms
 from services.sharing.store import access as reading
-from services.sharing.store import dashboards, plans
+from services.sharing.store import dashboards, link_policies, plans
 from services.sharing.store import links as store
 from services.sharing.usecases.asking import Asker, asker, author
 from services.sharing.usecases.dashboards import WhichDashboard
@@ -32,7 +33,7 @@ from shared.errors import Problem
 from shared.events import sharing as said
 from shared.fields import Nothing
 from shared.ids import new_id
-from shared.links import link_token
+from shared.links import link_address, link_token
 from shared.paging import Cursors, Page
 from shared.service import Ctx
 
@@ -47,6 +48,9 @@ async def create_link(ctx: Ctx, wanted: CreateLink) -> LinkWithToken:
     password_hash = await _hashed(ctx, wanted.password)
     async with ctx.tx() as tx:
         asking = await _may_create(ctx, tx, wanted, terms)
+        policy = (await link_policies.hold(tx, asking.org_id)).policy
+        link_policy.check_allowed(policy)
+        link_policy.check_set(policy, has_password=terms.has_password, expires_at=terms.expires_at, token_at=ctx.now)
         switch = await store.hold_switch(tx, asking.org_id)
         rules.check_switch(switch.on)
         rules.check_room(len(await store.links_of_dashboard(tx, asking.org_id, wanted.dashboard_id)))
@@ -81,10 +85,17 @@ async def list_links(ctx: Ctx, query: ListLinks) -> Page[Link]:
         found = await store.links(
             read,
             asking.org_id,
-            owner_id=None if rules.is_admin(asking.person) else asking.person.user_id,
-            dashboard_id=query.dashboard_id,
-            like=reading.containing(query.q),
-            creator_left=query.creator_left,
+            store.Wanted(
+                owner_id=None if rules.is_admin(asking.person) else asking.person.user_id,
+                dashboard_id=query.dashboard_id,
+                like=reading.containing(query.q),
+                creator_left=query.creator_left,
+                unrestricted=query.unrestricted,
+                unused_since=ctx.now - timedelta(days=query.unused_days) if query.unused_days else None,
+                state=query.state,
+            ),
+            asking.plan,
+            ctx.now,
             after=after,
             limit=query.limit + 1,
         )
@@ -114,9 +125,14 @@ async def change_link(ctx: Ctx, wanted: ChangeLink) -> LinkWithToken:
         ctx.check_version(kept.version, kept.updated_by, kept.updated_at)
         before = kept.link.terms
         after = _changed(before, wanted)
-        rules.check_may_change(asking.person, kept.board, asking.plan, before, after)
-        is_new_expiry = before.expires_at != after.expires_at
-        rules.check_terms(after, kept.parameters, ctx.now if is_new_expiry else None)
+        rules.check_may_change(asking.person, kept.board, asking.plan, before, after, another_password=another_password)
+        rules.check_terms(after, kept.parameters, ctx.now, before)
+        link_policy.check_set(
+            (await link_policies.hold(tx, asking.org_id)).policy,
+            has_password=after.has_password if another_password else None,
+            expires_at=after.expires_at if after.expires_at != before.expires_at else None,
+            token_at=kept.token_at,
+        )
         changed = [name for name in rules.changed(before, after) if name != "has_password"]
         if another_password and (before.has_password or after.has_password):
             changed.append("password")
@@ -144,7 +160,10 @@ async def rotate_link_token(ctx: Ctx, which: WhichLink) -> LinkWithToken:
         asking = await asker(ctx, tx)
         switch = await store.hold_switch(tx, asking.org_id)
         kept = await store.lock_link(tx, asking.org_id, which.link_id)
-        rules.check_may_rotate(asking.person, kept.board, asking.plan, kept.link, switch.switched_off)
+        lengthens = kept.policy.ends_at(None, kept.token_at) is not None
+        rules.check_may_rotate(
+            asking.person, kept.board, asking.plan, kept.link, switch.switched_off, lengthens=lengthens
+        )
         rules.check_switch(switch.on)
         ctx.check_version(kept.version, kept.updated_by, kept.updated_at)
         await store.rotate_token(tx, asking.org_id, which.link_id, switch.switched_off, asking.person.user_id, ctx.now)
@@ -228,8 +247,17 @@ async def _answer(ctx: Ctx, read: Read, asking: Asker, link_id: str) -> LinkWith
         raise Problem("not_found")
     cause = await _cause(read, asking.org_id)
     mine = kept.board.owner_id == asking.person.user_id
-    token = link_token(opened(ctx).link_tokens, TOKEN, link_id, kept.link.token_version) if mine else None
-    return LinkWithToken(**view(kept, asking.plan, cause, ctx.now), token=token)
+    token, url = (_token(ctx, kept), address_of(ctx, kept)) if mine else (None, None)
+    return LinkWithToken(**view(kept, asking.plan, cause, ctx.now), token=token, url=url)
+
+
+def _token(ctx: Ctx, kept: store.Kept) -> str:
+    return link_token(opened(ctx).link_tokens, TOKEN, kept.link.link_id, kept.link.token_version)
+
+
+def address_of(ctx: Ctx, kept: store.Kept) -> str | None:
+    """Where the analytics product shows a link, with its token; None where the operator named no such page."""
+    return link_address(ctx.env.settings.link_url, kept.link.dashboard_id, _token(ctx, kept))
 
 
 async def _cause(read: Read, org_id: str) -> Cause:

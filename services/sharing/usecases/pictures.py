@@ -15,7 +15,7 @@ from shared.db import EVERY_ORG
 from shared.errors import Problem
 from shared.fields import Message
 from shared.links import read_link_token
-from shared.outbound import Refused, Unreachable
+from shared.outbound import NotFetched
 from shared.service import Answer, Ctx
 
 KINDS = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
@@ -33,11 +33,13 @@ async def show_picture(ctx: Ctx, which: WhichPicture) -> Answer[bytes]:
     """
     url, pictures = await _address(ctx, which.token), opened(ctx).pictures
     if pictures.locked():  # whoever has a mail could else make us ask somewhere as often as they like
-        raise Problem("overloaded", "Many pictures are asked for at this moment.", retry_after=1)
+        raise Problem(
+            "overloaded", "Many pictures are asked for at this moment.", retry_after=1, meta={"because": "pictures"}
+        )
     try:
         async with pictures:
             fetched = await opened(ctx).outbound.get(url, {"Accept": ", ".join(sorted(KINDS))})
-    except (Refused, Unreachable):
+    except NotFetched:
         raise Problem("not_found") from None
     kind = fetched.headers.get("content-type", "").partition(";")[0].strip().lower()
     if fetched.status != 200 or kind not in KINDS:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from services.sharing.rules import sharing
 from services.sharing.rules.access import AUTHORS, Person, Plan
 from services.sharing.store import access as reading
@@ -13,6 +11,7 @@ from shared.capabilities import Because, Capabilities, Capability
 from shared.events.billing import Entitlements
 from shared.fields import Message, Nothing, View
 from shared.ids import OrgId
+from shared.outbox import newest_change
 from shared.service import Ctx
 
 
@@ -28,21 +27,21 @@ class Somebody(View):
 
 
 class LosingDashboard(View):
-    """A dashboard that people lose: all counted, the first 200 by name, and the groups through which they see it now."""
+    """A dashboard that people lose: all counted, the first 50 by name, and the groups through which they see it now."""
 
     dashboard_id: str
     title: str
-    losing: Sequence[Somebody]
+    losing: tuple[Somebody, ...]
     losing_count: int
-    through: Sequence[str]
+    through: tuple[str, ...]
 
 
 class GainingDashboard(View):
     dashboard_id: str
     title: str
-    gaining: Sequence[Somebody]
+    gaining: tuple[Somebody, ...]
     gaining_count: int
-    through: Sequence[str]
+    through: tuple[str, ...]
 
 
 class AffectedLink(View):
@@ -53,16 +52,19 @@ class AffectedLink(View):
 
 
 class PlanEffects(View):
-    """`state` grows with every change here; the first 500 dashboards and links of each kind are listed."""
+    """`state` grows with every change here. Dashboards and links are all counted.
+
+    The first 50 dashboards of each kind are listed by title (fewer when very many people see them), and the first 500 links by name.
+    """
 
     state: int
-    dashboards: Sequence[LosingDashboard]
+    dashboards: tuple[LosingDashboard, ...]
     dashboards_count: int
-    gaining: Sequence[GainingDashboard]
+    gaining: tuple[GainingDashboard, ...]
     gaining_count: int
-    links_suspended: Sequence[AffectedLink]
+    links_suspended: tuple[AffectedLink, ...]
     links_suspended_count: int
-    links_resumed: Sequence[AffectedLink]
+    links_resumed: tuple[AffectedLink, ...]
     links_resumed_count: int
 
 
@@ -82,7 +84,7 @@ async def plan_effects(ctx: Ctx, asked: AskPlanEffects) -> PlanEffects:
         gaining, gaining_count = await store.lost(read, org_id, then, now)
         suspended, suspended_count = await store.lost_links(read, org_id, now, then)
         resumed, resumed_count = await store.lost_links(read, org_id, then, now)
-        state = await store.state(read, org_id)
+        state = await newest_change(read, org_id)
     return PlanEffects(
         state=state,
         dashboards=[
@@ -138,6 +140,7 @@ async def list_capabilities(ctx: Ctx, _: Nothing) -> Capabilities:
             _capability("links.create", authors or _by_plan(plan, "sharing_links")),
             _capability("links.allow_parameters", authors or _by_plan(plan, "interactive_embedding")),
             _capability("links.suspend", admins),
+            _capability("links.restrict", admins),
             _capability("access.evaluate", everybody),
             _capability("access.evaluate_others", admins),
             _capability("access.review", admins),
@@ -173,7 +176,7 @@ def _capability(action: str, because: Because | None) -> Capability:
 
 def _for_members(person: Person | None) -> Because | None:
     if person is None or not person.active:
-        return Because(kind="state", detail="You aren't an active member of an organization here.")
+        return Because(kind="state", code="not_a_member", detail="You aren't an active member of an organization here.")
     return None
 
 
@@ -181,14 +184,18 @@ def _for_authors(ctx: Ctx, person: Person | None) -> Because | None:
     if person is not None and person.author and ctx.actor.role in AUTHORS:
         return None
     if person is not None and person.waits_for_slot:
-        return Because(kind="limit", detail="The plan has no author slot for you at present: you act as Viewer.")
-    return Because(kind="role", detail="Admins and Analysts may do this.")
+        return Because(
+            kind="limit",
+            code="acts_as_viewer",
+            detail="The plan has no author slot for you at present: you act as Viewer.",
+        )
+    return Because(kind="role", roles=["admin", "analyst"], detail="Admins and Analysts may do this.")
 
 
 def _for_admins(ctx: Ctx, person: Person | None) -> Because | None:
     if person is not None and person.effective_role == "admin" and ctx.actor.role == "admin":
         return None
-    return Because(kind="role", detail="Admins may do this.")
+    return Because(kind="role", roles=["admin"], detail="Admins may do this.")
 
 
 def _by_plan(plan: Plan | None, feature: str) -> Because | None:

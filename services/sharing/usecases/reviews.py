@@ -17,6 +17,7 @@ from services.sharing.store import reviews as store
 from services.sharing.usecases.asking import asker
 from shared.db import Read
 from shared.errors import Problem, invalid
+from shared.events.sharing import ExportBegun
 from shared.fields import ForeignId, Message
 from shared.ids import UserId
 from shared.operations import Accepted, Operation, Piece, Progress, begin
@@ -57,7 +58,12 @@ async def review_access(ctx: Ctx, wanted: ReviewAccess) -> Accepted:
         if wanted.dashboard_id is not None and await boards.dashboard(tx, asking.org_id, wanted.dashboard_id) is None:
             raise invalid("/dashboard_id", "unknown_dashboard", "is no dashboard of this organization")
         kind = CSV if wanted.format == "csv" else NDJSON
-        return await begin(ctx, tx, kind, wanted.model_dump(exclude={"format"}), total)
+        begun = await begin(ctx, tx, kind, wanted.model_dump(exclude={"format"}), total)
+        narrowed = wanted.model_dump(exclude={"format"}, exclude_none=True)
+        await tx.emit(
+            ExportBegun(org_id=asking.org_id, operation_id=begun.body.id, of="access_review", filter=narrowed)
+        )
+        return begun
 
 
 async def write_csv(ctx: Ctx, piece: Piece) -> Progress:
@@ -94,7 +100,11 @@ async def _next(ctx: Ctx, piece: Piece) -> tuple[list[Mapping[str, Any]], Progre
             behind, after, done = place, START, done + 1
     written = piece.memory.get("lines", 0) + len(lines)
     if written > MOST_LINES:
-        raise Problem("conflict", f"There are more than {MOST_LINES} lines: name a dashboard or a person.")
+        raise Problem(
+            "conflict",
+            f"There are more than {MOST_LINES} lines: name a dashboard or a person.",
+            meta={"because": "too_many_lines", "limit": MOST_LINES},
+        )
     over = len(lines) < LINES and (len(found) < DASHBOARDS or piece.input["dashboard_id"] is not None)
     memory = {"behind": behind, "after": after, "lines": written}
     return lines, Progress(done, memory=memory, result={"lines": written, "dashboards": done} if over else None)
@@ -120,7 +130,7 @@ async def _lines(
     if kept is None:
         return []
     board, audience = kept.board, access.audience(kept.board, plan)
-    ways = await store.ways(read, org_id, board, audience, user_id, after, limit)
+    ways = await store.ways(read, org_id, board, audience, [user_id] if user_id else None, after, limit)
     return [(_line(board, way), way.place) for way in ways]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
@@ -44,7 +43,7 @@ class Sharing(Composed):
 
     dashboard_id: str
     mode: Mode
-    groups: Sequence[SharedGroup]
+    groups: tuple[SharedGroup, ...]
     suspended: Suspension | None
     people: int
     shared_by: str | None
@@ -72,9 +71,9 @@ class SharingPreview(View):
     people_before: int
     people_after: int
     gaining_count: int
-    gaining: Sequence[Somebody]
+    gaining: tuple[Somebody, ...]
     losing_count: int
-    losing: Sequence[Somebody]
+    losing: tuple[Somebody, ...]
     mails: int
 
 

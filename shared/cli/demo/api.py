@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,6 +21,9 @@ from shared.cli.place import Refused
 PASSWORD = "correct-horse-battery-staple-9"  # noqa: S105 the demo's people are made up
 MAIL_SECONDS = 15.0
 SETTLE_SECONDS = 10.0
+PATIENT_SECONDS = 60.0
+PAUSE_SECONDS = 0.2
+EXPIRED = "The access token has expired."
 TOKEN = re.compile(r"tms_[\w-]+")
 
 
@@ -77,7 +82,7 @@ class Gateway:
         try:
             async with self._session.request(method, self.url + path, data=content, headers=sent) as answer:
                 raw = await answer.read()
-        except aiohttp.ClientConnectionError as away:
+        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as away:
             raise Refused(f"The gateway at {self.url} can't be reached: {away}") from None
         if self.watch is not None and not quietly:
             self.watch(method, path, answer.status, (time.perf_counter() - began) * 1000)
@@ -104,6 +109,47 @@ class Gateway:
                         return found[0]
             await asyncio.sleep(0.1)
         raise Unexpected(f"No mail for {to} came within {MAIL_SECONDS:.0f} s.")
+
+
+class PatientGateway(Gateway):
+    """A client that does what the API says: what wasn't answered, or answered 503, is sent again under the same key, and who waited until their token expired signs in again. `again` counts why."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.again: Counter[str] = Counter()
+        self._signed_in: dict[str, Any] = {}  # what each access token was got by
+        self._renewed: dict[str, str] = {}
+
+    async def send(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, *, quietly: bool = False
+    ) -> Reply:
+        token = (headers or {}).get("Authorization", "").removeprefix("Bearer ")
+        while token in self._renewed:
+            token = self._renewed[token]
+        sent = {**(headers or {}), "Authorization": f"Bearer {token}"} if token else headers
+        reply = await self._sent(method, path, body, sent, quietly)
+        if path == "/v1/auth/sessions" and reply.status < 300 and "access_token" in reply.json:
+            self._signed_in[reply.json["access_token"]] = body
+        if reply.code == "unauthenticated" and reply.json["detail"] == EXPIRED and token in self._signed_in:
+            self.again[EXPIRED] += 1
+            session = await self.send("POST", "/v1/auth/sessions", self._signed_in[token], quietly=quietly)
+            self._renewed[token] = session.ok()["access_token"]
+            return await self.send(method, path, body, headers, quietly=quietly)
+        return reply
+
+    async def _sent(self, method: str, path: str, body: Any, headers: dict[str, str] | None, quietly: bool) -> Reply:
+        deadline = time.monotonic() + PATIENT_SECONDS
+        while True:
+            try:
+                reply = await super().send(method, path, body, headers, quietly=quietly)
+                if reply.status not in (502, 503, 504) and reply.code != "idempotency_running":
+                    return reply
+                why = str(reply.code)
+            except (Refused, TimeoutError) as away:
+                why = str(away) or "no answer"
+            self.again[why] += 1
+            expect(time.monotonic() < deadline, f"{method} {path} isn't answered for {PATIENT_SECONDS:.0f} s: {why}")
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 @dataclass
@@ -150,11 +196,18 @@ class Person:
 
     async def accept(self, token: str, *, quietly: bool = False) -> Reply:
         """Makes an account by an invitation's link, signs in, and accepts."""
-        account = await self.gateway.send(
-            "POST", f"/v1/invitation-tokens/{token}/account", {"name": self.name, "password": PASSWORD}, quietly=quietly
+        wanted = {"name": self.name, "password": PASSWORD}
+        path = f"/v1/invitation-tokens/{token}/account"
+        account = await until(  # a mail may be quicker than the news of its invitation
+            lambda: self.gateway.send("POST", path, wanted, quietly=quietly),
+            lambda answer: answer.code != "not_yet_consistent",
         )
-        self.user_id = account.ok()["user_id"]
+        unheard = account.code == "already_exists"  # the answer to a try before this one got lost
+        if not unheard:
+            self.user_id = account.ok()["user_id"]
         await self.sign_in(quietly=quietly)
+        if unheard:
+            self.user_id = (await self.ask("GET", "/v1/me", quietly=True)).ok()["user"]["id"]
         accepted = await self.write("POST", f"/v1/invitation-tokens/{token}/acceptance", quietly=quietly)
         accepted.ok()
         return accepted
@@ -173,13 +226,26 @@ async def sign_up(
         "accept_terms": True,
     }
     signup = (await gateway.send("POST", "/v1/signups", body, quietly=quietly)).ok()
-    token = await gateway.mailed_token(email)
-    confirmed = await gateway.send(
-        "POST", f"/v1/signups/{signup['id']}/confirmation", {"token": token}, quietly=quietly
-    )
-    person = Person(gateway, email, name, confirmed.ok()["user_id"])
-    person.last_change.append(confirmed.headers["tenantry-change"])
-    await person.sign_in(quietly=quietly)
+    person = Person(gateway, email, name)
+
+    async def confirm() -> Reply:
+        token = await gateway.mailed_token(email)
+        path = f"/v1/signups/{signup['id']}/confirmation"
+        return await gateway.send("POST", path, {"token": token}, quietly=quietly)
+
+    confirmed = await confirm()
+    # An answer got lost: that to the confirmation, or that to the sign-up, and another mail comes.
+    if confirmed.code == "gone":
+        with contextlib.suppress(Unexpected):
+            await person.sign_in(quietly=quietly)
+        if not person.token:
+            confirmed = await until(confirm, lambda answer: answer.code != "gone")
+    if person.token:
+        person.user_id = (await person.ask("GET", "/v1/me", quietly=True)).ok()["user"]["id"]
+    else:
+        person.user_id = confirmed.ok()["user_id"]
+        person.last_change.append(confirmed.headers["tenantry-change"])
+        await person.sign_in(quietly=quietly)
     await until(lambda: person.ask("GET", "/v1/subscription", quietly=True), lambda answer: answer.status == 200)
     return person
 

@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Any
 
-from shared.cli.demo.api import Gateway, Person, Reply, expect, sign_up, until
+from shared.cli.demo.api import PASSWORD, Gateway, Person, Reply, expect, sign_up, until
 from shared.cli.demo.narrator import Narrator
 
 
@@ -61,12 +61,14 @@ class Story:
     viktor: Person
 
 
-async def tell(gateway: Gateway, narrator: Narrator) -> None:
-    """Plays all chapters."""
+async def tell(gateway: Gateway, narrator: Narrator) -> Story:
+    """Plays all chapters; returns who was in it."""
     story = Story(gateway, narrator)
     for chapter in (found, sign_in, invite, share, downgrade, while_suspended, upgrade):
         await chapter(story)
+    narrator.say(f"Sign in at {gateway.url}/console as {story.ada.email}; the password is {PASSWORD}")
     narrator.end()
+    return story
 
 
 async def found(story: Story) -> None:
@@ -203,7 +205,7 @@ async def downgrade(story: Story) -> None:
     changed.ok()
     stale = await ada.write("POST", "/v1/subscription/changes", {**wanted, "fingerprint": preview["fingerprint"]})
     expect((stale.status, stale.code) == (409, "fingerprint_mismatch"), f"the old preview got {stale}")
-    preview = (await ada.ask("POST", "/v1/subscription/change-previews", wanted)).ok()
+    preview = (await ada.ask("POST", "/v1/subscription/change-previews", wanted, after=ada.last_change[-1])).ok()
     done = await ada.write("POST", "/v1/subscription/changes", {**wanted, "fingerprint": preview["fingerprint"]})
     done.ok()
     after = done.headers["tenantry-change"]
@@ -265,10 +267,10 @@ async def upgrade(story: Story) -> None:
 def tell_preview(story: Story, preview: dict[str, Any]) -> None:
     resources, money = preview["resources"], preview["money"]
     for group in resources["groups_suspended"]:
-        story.narrator.say(f"suspended: group {group['name']} ({group['members']} members)")
+        story.narrator.say(f"suspended: group {group['name']} (members: {group['members']})")
     for board in resources["dashboards_losing"]:
         story.narrator.say(
-            f"{board['title']}: {', '.join(person['name'] for person in board['losing'])} lose it (through {', '.join(board['through'])})"
+            f"{board['title']}: {', '.join(person['name'] for person in board['losing'])} no longer see it (through {', '.join(board['through'])})"
         )
     slots = resources["author_slots"]
     story.narrator.say(

@@ -14,6 +14,8 @@ await channel.assertQueue(QUEUE, {
 });
 await channel.bindQueue(QUEUE, "events", `${SOURCE}.#`); // all of the source: only then a gap shows
 await channel.bindQueue(QUEUE, "events", `probe.${SOURCE}`); // says where it stands: so a lost last event shows, too
+await channel.assertExchange("events.to", "topic", { durable: true });
+await channel.bindQueue(QUEUE, "events.to", `*.${QUEUE}`); // what is sent to this queue alone: the answers to askFrom
 
 const done = new Map(); // subject -> its last sequence. Yours belongs into your database, written with the work itself
 
@@ -29,7 +31,7 @@ function hear(event) {
 
 function askFrom(subject, last) {
   const request = { tenantry: "replay", source: SOURCE, queue: QUEUE, after: { [subject]: last } };
-  channel.sendToQueue(`${SOURCE}.events`, Buffer.from(JSON.stringify(request)));
+  channel.publish("events.to", `ledger.${SOURCE}.events`, Buffer.from(JSON.stringify(request)));
 }
 
 await channel.consume(QUEUE, (message) => {

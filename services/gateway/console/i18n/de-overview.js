@@ -73,5 +73,7 @@ export const words = {
 "today": "heute",
 "Latest": "Zuletzt",
 "Show as a picture": "Als Bild",
-"Show as a table": "Als Tabelle"
+"Show as a table": "Als Tabelle",
+"{n} person waits to be let in": "{n} Person wartet auf Einlass",
+"{n} people wait to be let in": "{n} Personen warten auf Einlass"
 };

@@ -1,12 +1,25 @@
-import { words as house } from "./de-house.js";
+import { words as access } from "./de-access.js";
+import { words as billing } from "./de-billing.js";
+import { words as closing } from "./de-closing.js";
 import { words as developers } from "./de-developers.js";
+import { words as embedding } from "./de-embedding.js";
+import { words as eventLog } from "./de-event-log.js";
 import { words as events } from "./de-events.js";
+import { words as faults } from "./de-faults.js";
+import { words as house } from "./de-house.js";
+import { words as links } from "./de-links.js";
 import { words as mine } from "./de-me.js";
 import { words as organization } from "./de-organization.js";
 import { words as overview } from "./de-overview.js";
 import { words as people } from "./de-people.js";
+import { words as provisioning } from "./de-provisioning.js";
+import { words as refusals } from "./de-refusals.js";
+import { words as sentences } from "./de-sentences.js";
 import { words as sso } from "./de-sso.js";
 import { words as ssoSetup } from "./de-sso-setup.js";
+import { words as causes } from "./de-causes.js";
+import { words as told } from "./de-told.js";
+import { words as watch } from "./de-watch.js";
 
 export const words = {
 "Set up a second factor": "Zweiten Faktor einrichten",
@@ -19,6 +32,7 @@ export const words = {
 "Type the code first": "Geben Sie zuerst den Code ein",
 "Go on": "Weiter",
 "Use a passkey": "Passkey verwenden",
+"Set up a passkey instead": "Stattdessen einen Passkey einrichten",
 "Scan this with an authenticator app, or type the key into it.": "Scannen Sie das mit einer Authenticator-App, oder geben Sie den Schlüssel dort ein.",
 "QR code of the key below": "QR-Code des Schlüssels darunter",
 "Keep your recovery codes": "Bewahren Sie Ihre Wiederherstellungscodes auf",
@@ -55,11 +69,11 @@ export const words = {
 "Menu": "Menü",
 "Tenantry can't be reached": "Tenantry ist nicht erreichbar",
 "Tenantry can't be reached.": "Tenantry ist nicht erreichbar.",
-"What you see may be old. It is tried again with your next step.": "Was Sie sehen, ist vielleicht veraltet. Beim nächsten Schritt wird es wieder versucht.",
 "Your session has ended": "Ihre Sitzung ist zu Ende",
 "Confirm that it's you": "Bestätigen Sie, dass Sie es sind",
 "Cancel": "Abbrechen",
 "Type your password first": "Geben Sie erst Ihr Passwort ein",
+"Type your password": "Geben Sie Ihr Passwort ein",
 "Confirm": "Bestätigen",
 "Sign in again as {email} to go on. What you typed is still here.": "Melden Sie sich als {email} wieder an, um weiterzumachen. Was Sie eingegeben haben, ist noch da.",
 "Password": "Passwort",
@@ -83,7 +97,7 @@ export const words = {
 "Your role doesn't allow it.": "Ihre Rolle erlaubt es nicht.",
 "acts as {role}": "wirkt als {role}",
 "Active": "Aktiv",
-"Invited": "Eingeladen",
+"Pending": "Ausstehend",
 "Inactive": "Inaktiv",
 "Invite users": "Personen einladen",
 "Users": "Personen",
@@ -274,13 +288,10 @@ export const words = {
 "The group {name} is deleted.": "Die Gruppe {name} ist gelöscht.",
 "Delete the group {name}?": "Die Gruppe {name} löschen?",
 "Delete group {name}": "Gruppe {name} löschen",
-"{n} person loses what is shared with them only through this group.": "{n} Person verliert, was für sie nur durch diese Gruppe freigegeben ist.",
-"{n} people lose what is shared with them only through this group.": "{n} Personen verlieren, was für sie nur durch diese Gruppe freigegeben ist.",
 "{n} person is added.": "{n} Person ist hinzugefügt.",
 "{n} people are added.": "{n} Personen sind hinzugefügt.",
 "Choose somebody first": "Wählen Sie erst jemanden aus",
 "Add members to {name}": "Mitglieder zu {name} hinzufügen",
-"{n} chosen": "{n} gewählt",
 "Add": "Hinzufügen",
 "is in this group": "ist in dieser Gruppe",
 "Nobody is found": "Niemand gefunden",
@@ -326,4 +337,4 @@ export const words = {
 "The dashboards stay. The group can be brought back within 30 days.": "Die Dashboards bleiben. Die Gruppe lässt sich 30 Tage lang zurückholen."
 };
 
-Object.assign(words, house, developers, events, mine, organization, overview, people, sso, ssoSetup);
+Object.assign(words, house, access, billing, causes, closing, developers, embedding, eventLog, events, faults, links, mine, organization, overview, people, provisioning, refusals, sentences, sso, ssoSetup, told, watch);

@@ -1,10 +1,14 @@
 // The only file that asks the gateway. It adds what each request needs and turns every refusal into one kind of error.
 import { signal } from "./dom.js";
+import { frames } from "./stream.js";
+import { problemTold } from "./told.js";
+import { traceparent } from "./trace.js";
 
 const READ_AFTER_MS = 20_000;
 const RETRIES = 3;
 
 export const offline = signal(false);
+addEventListener("offline", () => { offline.value = true; });
 /** A request that waits for the person to prove themselves: `{kind: "proof" | "session", done(ok)}`. */
 export const asked = signal(null);
 let csrf = null;
@@ -16,17 +20,29 @@ export class Refusal extends Error {
   constructor(status, problem, requestId) {
     super(problem.title ?? "The request failed.");
     this.status = status;
+    this.problem = problem;
     this.code = problem.code ?? "unknown";
-    this.detail = problem.detail ?? "";
     this.errors = problem.errors ?? [];
     this.meta = problem.meta ?? {};
-    this.remedy = problem.remedy ?? [];
     this.requestId = problem.instance ?? requestId;
+  }
+
+  get title() {
+    return problemTold(this.problem).title || problemTold({}).title || this.message;
+  }
+
+  /** Empty when it says no more than the title. */
+  get detail() {
+    return problemTold(this.problem).detail;
+  }
+
+  get remedy() {
+    return problemTold(this.problem).remedy;
   }
 
   /** What is wrong with one field, by its name. */
   at(name) {
-    return this.errors.find((one) => one.pointer === `/${name}` || one.pointer.startsWith(`/${name}/`))?.detail;
+    return problemTold(this.problem).at(name);
   }
 }
 
@@ -68,7 +84,7 @@ function prove(kind) {
 }
 
 async function send(method, path, body, etag, key) {
-  const headers = { Accept: "application/json" };
+  const headers = { Accept: "application/json", traceparent: traceparent() };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET") {
     headers["Idempotency-Key"] = key;
@@ -116,4 +132,32 @@ export function watch(id, tell, fail) {
     stream.close();
   }
   return stop;
+}
+
+/** Hears the events of the organization as they happen, of `types` or of all, from `after` on or from now; goes on after a break, until it is stopped. `turn` hears whether it is connected: who follows on purpose is asked to sign in again when the session has ended. */
+export function follow(types, after, tell, turn) {
+  const stopping = new AbortController();
+  const { signal: stopped } = stopping;
+  const hear = async () => {
+    const query = new URLSearchParams({ ...(types ? { types } : {}), ...(after ? { after } : {}) });
+    const answer = await fetch(`/v1/event-stream?${query}`, { headers: { Accept: "text/event-stream" }, signal: stopped });
+    if (answer.status === 401 && turn) await get("/v1/me");
+    else if (answer.status < 500 && answer.status !== 429 && !answer.ok) stopping.abort();
+    if (!answer.ok) return false;
+    turn?.(true);
+    for await (const one of frames(answer.body)) {
+      after = one.id || after;
+      tell(after, one.data ? JSON.parse(one.data) : null);
+    }
+    return true;
+  };
+  const on = async () => {
+    for (let pause = 1; !stopped.aborted; pause = Math.min(pause * 2, 30)) {
+      if (await hear().catch(() => false)) pause = 1;
+      turn?.(false);
+      if (!stopped.aborted) await new Promise((go) => setTimeout(go, pause * 1000));
+    }
+  };
+  on();
+  return () => stopping.abort();
 }

@@ -1,24 +1,25 @@
 // What every component starts from.
 import { Fragment, h, render } from "../vendor/preact.js";
-import { useEffect, useId, useMemo, useRef, useState } from "../vendor/hooks.js";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
 import { effect, signal } from "../vendor/signals.js";
 import htm from "../vendor/htm.js";
 
 export const html = htm.bind(h);
-export { Fragment, render, signal, useEffect, useId, useMemo, useRef, useState };
+export { Fragment, render, signal, useEffect, useId, useLayoutEffect, useMemo, useRef, useState };
 
 /** The value of a signal; the component is drawn again when it changes. */
 export function useSignal(source) {
   const [, again] = useState(0);
+  const shown = source.value;
   useEffect(() => {
-    let first = true;
+    let seen = shown; // it may have changed since it was drawn
     return effect(() => {
-      source.value;
-      if (!first) again((n) => n + 1);
-      first = false;
+      if (source.value === seen) return;
+      seen = source.value;
+      again((n) => n + 1);
     });
   }, [source]);
-  return source.value;
+  return shown;
 }
 
 export const base = new URL("..", import.meta.url).pathname.replace(/\/$/, "");

@@ -1,7 +1,7 @@
 // How a person with an address signs in: with a password, at their organization's identity provider, or with either.
 import { post } from "./api.js";
 import { useEffect, useState } from "./dom.js";
-import { ROOT } from "./state.js";
+import { me, ROOT } from "./state.js";
 
 const BY_PASSWORD = { method: "password", sso: null, password_works: true };
 const ADDRESS = /^[^\s@]+@[^\s@]+\.[^\s@]{2,}$/;
@@ -47,6 +47,9 @@ export function toProvider(sso, to) {
 export function pathOf(returnTo) {
   return returnTo?.startsWith(`${ROOT}/`) ? returnTo.slice(ROOT.length) : "/";
 }
+
+/** Whether this session began at an identity provider. */
+export const comesFromProvider = () => Boolean(me.value?.session.amr.includes("sso"));
 
 /** Leaves for one's provider, which asks anew; /sign-in/proof comes back to where one is now. */
 export async function proveAtProvider() {

@@ -1,58 +1,60 @@
-// Who can see what, and why: the decision, every path to it as a picture and in words, and the smallest change.
-import { get, post } from "../lib/api.js";
-import { html, useSignal } from "../lib/dom.js";
-import { t, tn } from "../lib/i18n.js";
-import { me, refine, route, useLoad, whole } from "../lib/state.js";
-import { Card, Empty, Icon, Loaded, Notice, Page } from "../ui/basics.js";
-import { Select } from "../ui/forms.js";
+// Who can see what: everything of one person, everybody of one dashboard, or both and exactly why.
+import { get } from "../lib/api.js";
+import { html, useEffect, useSignal, useState } from "../lib/dom.js";
+import { t } from "../lib/i18n.js";
+import { whyNot } from "../lib/may.js";
+import { me, refine, route, useLoad } from "../lib/state.js";
+import { Button, Card, Empty, Loaded, Page } from "../ui/basics.js";
+import { Picker } from "../ui/picker.js";
+import { Explained } from "./explained.js";
+import { Review, SeenBy, Viewers } from "./who-sees.js";
 
-const PATHS = () => ({ ownership: t("Ownership"), all_users: t("All users"), all_analysts: t("All analysts"), group: t("Group") });
+const personOption = (one) => ({ id: one.id, title: one.name, note: one.email });
+const boardOption = (one) => ({ id: one.id, title: one.title, note: one.owner.name ?? t("Somebody who left") });
+const asking = (text) => (text ? `&q=${encodeURIComponent(text)}` : "");
+const findPeople = (text) => `/v1/users?status=active${asking(text)}`;
+const findBoards = (text) => `/v1/dashboards?scope=organization${asking(text)}`;
+
+/** What an id in the address stands for. */
+function useChosen(id, load, option) {
+  const [known, set] = useState(null);
+  const found = useLoad(async () => (id && known?.id !== id ? load(id) : { data: null }), id ?? "");
+  useEffect(() => {
+    if (found.data) set(option(found.data));
+  }, [found.data]);
+  return { one: id && known?.id === id ? known : null, keep: set, found };
+}
+
+async function loadBoard(id) {
+  const { data } = await get(`/v1/dashboards?scope=organization&id=${encodeURIComponent(id)}`);
+  return { data: data.data[0] ?? { id, title: t("A dashboard that isn't there"), owner: { name: "" } } };
+}
 
 export function Access() {
   const who = useSignal(me);
   const { query } = useSignal(route);
-  const people = useLoad(() => whole("/v1/users?status=active"), "people");
-  const dashboards = useLoad(() => whole("/v1/dashboards"), "dashboards");
-  const groups = useLoad(() => whole("/v1/groups"), "groups");
+  const [dialog, open] = useState(null);
   const user = query.get("user");
   const dashboard = query.get("dashboard");
-  const ready = people.data && dashboards.data && groups.data;
-  const person = ready && people.data.find((one) => one.id === user);
-  const board = ready && dashboards.data.find((one) => one.id === dashboard);
-  return html`<${Page} title=${t("Who can see what")} org=${who.organization.name} lead=${t("Choose a person and a dashboard; see whether, and exactly why.")}>
-    <${Loaded} from=${people.error ? people : dashboards.error ? dashboards : ready ? groups : { busy: true }}>${() => html`
-      <${Card}><div class="columns"><${Select} label=${t("Person")} value=${user ?? ""} onInput=${(id) => refine({ user: id })} options=${[["", t("Choose a person")], ...people.data.map((one) => [one.id, `${one.name} · ${one.email}`])]} />
-        <${Select} label=${t("Dashboard")} value=${dashboard ?? ""} onInput=${(id) => refine({ dashboard: id })} options=${[["", t("Choose a dashboard")], ...dashboards.data.map((one) => [one.id, one.title])]} /></div><//>
-      ${person && board ? html`<${Explained} key="${user} ${dashboard}" person=${person} board=${board} groups=${groups.data} />` : html`<${Card}><${Empty} icon="eye" title=${t("Choose both to see why")}>${t("The answer names every path, those that lead nowhere, and the smallest change.")}<//><//>`}`}<//><//>`;
+  const person = useChosen(user, (id) => get(`/v1/users/${encodeURIComponent(id)}`), personOption);
+  const board = useChosen(dashboard, loadBoard, boardOption);
+  const choose = (name, { keep }) => (one) => {
+    keep(one);
+    refine({ [name]: one?.id, at: "" });
+  };
+  const failed = [person, board].map((one) => one.found).find((one) => one.error);
+  const waiting = (user && !person.one) || (dashboard && !board.one);
+  const review = () => open(html`<${Review} person=${person.one} board=${board.one} onClose=${() => open(null)} />`);
+  return html`<${Page} title=${t("Who can see what")} org=${who.organization.name} lead=${t("Choose a person, a dashboard, or both; see who sees what, and exactly why.")}
+    actions=${html`<${Button} icon="file" why=${whyNot("access.review")} onClick=${review}>${t("Access review…")}<//>`}>
+    <${Card}><div class="columns"><${Picker} label=${t("Person")} chosen=${person.one} find=${findPeople} option=${personOption} onChoose=${choose("user", person)} />
+      <${Picker} label=${t("Dashboard")} chosen=${board.one} find=${findBoards} option=${boardOption} onChoose=${choose("dashboard", board)} /></div><//>
+    ${failed ? html`<${Card} plain><${Loaded} from=${failed}>${() => null}<//><//>` : waiting ? html`<${Card} plain><${Loaded} from=${{}}>${() => null}<//><//>` : html`<${Found} person=${person.one} board=${board.one} />`}${dialog}<//>`;
 }
 
-function Explained({ person, board, groups }) {
-  const why = useLoad(() => post("/v1/access-explanations", { subject_id: person.id, dashboard_id: board.id }), `${person.id} ${board.id}`);
-  const named = (way) => (way.path === "group" ? groups.find((one) => one.id === way.group_id)?.name ?? t("Group") : PATHS()[way.path]);
-  return html`<${Loaded} from=${why}>${(found) => {
-    const ways = [...found.paths.map((way) => ({ ...way, open: true })), ...found.dead_ends.map((way) => ({ ...way, open: false }))];
-    const title = found.decision ? t("{name} sees {dashboard}", { name: person.name, dashboard: board.title }) : t("{name} doesn't see {dashboard}", { name: person.name, dashboard: board.title });
-    return html`<${Notice} kind=${found.decision ? "ok" : "warn"} icon=${found.decision ? "check" : "lock"} title=${title} role="status">
-        <p>${found.decision ? tn(found.paths.length, "{n} path leads there.", "{n} paths lead there.") : t("No path leads there.")}</p><//>
-      <${Card} title=${t("In words")} plain><ol class="lines">${ways.map((way) => html`<li><div class="stack tight"><h3 class="row"><${Icon} name=${way.open ? "check" : "close"} label=${way.open ? t("leads there") : t("leads nowhere")} />${named(way)}</h3>
-        <ul class="impact">${way.facts.map((fact) => html`<li><${Icon} name=${fact.holds ? "check" : "close"} label=${fact.holds ? t("holds") : t("doesn't hold")} />${fact.detail}</li>`)}</ul></div></li>`)}</ol>
-        ${ways.length ? null : html`<ul class="lines"><li><ul class="impact">${found.chain.map((fact) => html`<li><${Icon} name=${fact.holds ? "check" : "close"} label=${fact.holds ? t("holds") : t("doesn't hold")} />${fact.detail}</li>`)}</ul></li></ul>`}<//>
-      ${ways.length ? html`<${Card} title=${t("As a picture")}><${Graph} from=${person.name} to=${board.title} ways=${ways.map((way) => ({ open: way.open, name: named(way) }))} /><//>` : null}
-      ${found.smallest_change?.changes.length ? html`<${Card} title=${found.decision ? t("What would take it away") : t("What would give it")}><ul class="impact">${found.smallest_change.changes.map((one) => html`<li><${Icon} name="arrow" />${one.detail}</li>`)}</ul><//>` : null}`;
-  }}<//>`;
-}
-
-const short = (text) => (text.length > 22 ? `${text.slice(0, 21)}…` : text);
-
-function Graph({ from, to, ways }) {
-  const height = Math.max(1, ways.length) * 52 + 12;
-  const middle = height / 2;
-  const words = ways.map((way) => `${way.name}: ${way.open ? t("leads there") : t("leads nowhere")}`).join("; ");
-  const box = (x, y, text, kind) => html`<g class=${kind}><rect x=${x} y=${y - 18} width="180" height="36" rx="9" /><text x=${x + 90} y=${y + 5} text-anchor="middle">${short(text)}</text></g>`;
-  return html`<figure class="graph"><svg viewBox="0 0 720 ${height}" role="img" aria-label="${from} → ${to}. ${words}">
-    ${ways.map((way, n) => {
-      const y = 32 + n * 52;
-      const kind = way.open ? "open" : "shut";
-      return html`<g key=${n}><path class=${kind} d="M190 ${middle} C 230 ${middle} 230 ${y} 270 ${y}" /><path class=${kind} d="M450 ${y} C 490 ${y} 490 ${middle} 530 ${middle}" />${box(270, y, way.name, kind)}</g>`;
-    })}${box(10, middle, from, "end")}${box(530, middle, to, "end")}</svg></figure>`;
+function Found({ person, board }) {
+  if (person && board) return html`<${Explained} key="${person.id} ${board.id}" person=${person} board=${board} />`;
+  if (person) return html`<${SeenBy} key=${person.id} person=${person} />`;
+  if (board) return html`<${Viewers} key=${board.id} board=${board} />`;
+  return html`<${Card}><${Empty} icon="eye" title=${t("Choose whom or what it is about")}>${t("A person alone shows everything that they see; a dashboard alone everybody who sees it. Both together show every path, those that lead nowhere, and the smallest change.")}<//><//>`;
 }

@@ -46,8 +46,10 @@ function ofTheTexts({ documents = [], dpa }) {
   return found;
 }
 
-function ofThePeople({ pending = [], without, policy, mine }) {
+function ofThePeople({ pending = [], waiting, without, policy, mine, held }) {
   const found = [];
+  if (waiting) found.push({ key: "waiting", kind: "warn", icon: "users", title: tn(waiting, "{n} person waits to be let in", "{n} people wait to be let in"), why: t("They have signed in at your provider, and see nothing until an admin lets them in."), to: "/users?status=pending", verb: t("Decide") });
+  if (held) found.push({ key: "held", kind: "danger", icon: "users", title: tn(held, "{n} removal waits for you", "{n} removals wait for you"), why: t("The provider wanted more people out at once than you allow."), to: "/provisioning", verb: t("Decide") });
   if (mine === false) found.push({ key: "mine", kind: "warn", icon: "shield", title: t("You have no second factor"), why: t("Whoever learns your password is an admin here."), to: "/me/security", verb: t("Set one up") });
   if (policy?.two_factor_required && without > 0) found.push({ key: "roster", kind: "warn", icon: "shield", title: tn(without, "{n} person has no second factor yet", "{n} people have no second factor yet"), why: t("They are asked to set one up from {day} on.", { day: day(policy.two_factor_deadline) }), to: "/two-factor", verb: t("See who") });
   const asking = pending.filter((one) => one.renewal_requested_at);

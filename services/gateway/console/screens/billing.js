@@ -1,27 +1,19 @@
-// The plan: what it holds, what others would change, the change itself with its consequences by name, and invoices.
+// The plan: what stands with it, how it is paid, what others would change, slots over time, and invoices.
 import { get, post, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
-import { day, money, t, tn } from "../lib/i18n.js";
+import { ago, day, money, number, t, tn } from "../lib/i18n.js";
 import { whyNot } from "../lib/may.js";
-import { me, refreshCapabilities, say, useList, useLoad } from "../lib/state.js";
-import { Badge, Button, Card, Empty, Icon, Loaded, Meter, Notice, Page, Refused } from "../ui/basics.js";
-import { Choices, FormError, Submit, useSend } from "../ui/forms.js";
-import { Confirm, Dialog } from "../ui/overlays.js";
-import { Table } from "../ui/table.js";
+import { me, refreshCapabilities, ROOT, say, useLoad } from "../lib/state.js";
+import { Badge, Button, Loaded, Meter, Notice, Page } from "../ui/basics.js";
+import { Confirm } from "../ui/overlays.js";
+import { Invoices } from "./invoices.js";
+import { Addressed, Paying } from "./paying.js";
+import { PlanProgress } from "./plan-progress.js";
+import { ChangePlan, Plans } from "./plans.js";
+import { SlotsOverTime } from "./slots-over-time.js";
 
-const limit = (n) => (n === null ? t("Unlimited") : n.toLocaleString());
-const ROWS = () => [
-  [t("Author slots"), (e) => limit(e.author_slots)],
-  [t("Viewer slots"), (e) => limit(e.viewer_slots)],
-  [t("Sharing with all analysts"), (e) => e.share_all_analysts],
-  [t("Your own groups"), (e) => e.custom_groups],
-  [t("Single sign-on"), (e) => e.single_sign_on],
-  [t("Sharing links"), (e) => e.sharing_links],
-  [t("Embedding"), (e) => e.interactive_embedding],
-  [t("API keys"), (e) => e.api_keys],
-  [t("Audit log"), (e) => tn(e.audit_days, "{n} day", "{n} days")],
-];
-const STATUSES = () => ({ active: t("Active"), trialing: t("Trial"), past_due: t("Payment is due"), cancelled: t("Cancelled") });
+const STATUSES = () => ({ active: ["ok", t("Active")], trialing: ["accent", t("Trial")], past_due: ["danger", t("Payment is due")], cancelled: ["", t("Cancelled")] });
+const isFree = (plan) => plan.prices.month?.amount_minor === 0;
 
 export function Billing() {
   const who = useSignal(me);
@@ -35,88 +27,81 @@ export function Billing() {
     [subscription, organization].forEach((one) => one.reload());
     refreshCapabilities();
   };
+  const slots = organization.data?.slots;
   return html`<${Page} title=${t("Billing")} org=${who.organization.name} lead=${t("Your plan, what another one would change, and your invoices.")}>
-    <${Loaded} from=${subscription}>${(now) => html`<${Now} now=${now} slots=${organization.data?.slots} open=${open} close=${close} />
-      <${Loaded} from=${plans}>${(all) => html`<${Comparison} plans=${all.data.filter((one) => !one.by_contract || one.plan === now.plan)} now=${now} open=${open} close=${close} />`}<//>`}<//>
-    <${Invoices} />${dialog}<//>`;
+    <${Loaded} from=${subscription}>${(now) => html`<${Standing} now=${now} etag=${subscription.etag} open=${open} close=${close} /><${PlanProgress} key=${subscription.etag} />
+      <${Now} now=${now} slots=${slots} free=${plans.data?.data.find(isFree)} open=${open} close=${close} />
+      <div class="columns"><${Paying} /><${Addressed} /></div>
+      <${Loaded} from=${plans}>${(all) => html`<${Plans} plans=${all.data.filter((one) => !one.by_contract || one.plan === now.plan)} now=${now} slots=${slots} open=${open} close=${close} />`}<//>`}<//>
+    <${SlotsOverTime} /><${Invoices} key=${subscription.etag} />${dialog}<//>`;
 }
 
-function Now({ now, slots, open, close }) {
+/** What is out of the ordinary, and what to do about it. */
+function Standing({ now, etag, open, close }) {
+  const owed = useLoad(() => get("/v1/invoices?limit=50"), etag);
+  const overdue = (owed.data?.data ?? []).filter((one) => one.status === "overdue");
+  const undo = async (options) => {
+    await remove("/v1/subscription/changes/scheduled", options);
+    say(t("The change is called off."));
+  };
+  const calling = () => open(html`<${Confirm} title=${t("Call off the change?")} verb=${t("Keep {plan}", { plan: now.plan_name })} act=${undo} onClose=${close}><p>${t("Your plan stays as it is.")}</p><//>`);
+  const found = [];
+  if (now.test_clock) found.push(html`<${Notice} icon="clock" title=${t("This is a test organization")}><p>${t("In billing it is {day}. Its invoices are never collected.", { day: day(now.test_clock) })}</p><//>`);
+  if (now.past_due_since) found.push(html`<${Notice} kind="danger" icon="warn" title=${now.grace_ends_at ? t("A payment is due: {plan} ends {when}", { plan: now.plan_name, when: ago(now.grace_ends_at) }) : t("A payment is due")}>
+    <${Grace} now=${now} /><p>${t("Until then everything works, and nothing larger can be bought. Then the plan becomes Free: what only {plan} includes is suspended, nothing is deleted, and the invoice stays to be paid.", { plan: now.plan_name })}</p>
+    ${overdue.length ? html`<div class="row">${overdue.slice(0, 3).map((one) => html`<a class="button primary" href="${ROOT}/billing/invoices/${one.id}">${t("Pay {number}: {amount}", { number: one.number, amount: money(one.open) })}</a>`)}</div>` : null}<//>`);
+  else if (overdue.length) found.push(html`<${Notice} kind="danger" icon="warn" title=${tn(overdue.length, "{n} invoice is overdue", "{n} invoices are overdue")}><div class="row">${overdue.slice(0, 3).map((one) => html`<a class="button" href="${ROOT}/billing/invoices/${one.id}">${t("Pay {number}: {amount}", { number: one.number, amount: money(one.open) })}</a>`)}</div><//>`);
+  if (now.status === "trialing" && now.trial_ends_at) found.push(html`<${Notice} kind="accent" icon="clock" title=${t("The trial ends {when}, on {day}", { when: ago(now.trial_ends_at), day: day(now.trial_ends_at) })}><p>${now.scheduled_change ? t("{plan} follows it.", { plan: now.scheduled_change.plan_name }) : t("Choose a plan below to keep what it allows. Otherwise the plan becomes Free: what only the trial allows is suspended then; nothing is deleted.")}</p><//>`);
+  if (now.scheduled_change) found.push(html`<${Notice} kind="warn" icon="clock" title=${t("{plan} from {day}", { plan: now.scheduled_change.plan_name, day: day(now.scheduled_change.effective_at) })}><p>${t("Until then everything stays as it is.")}</p>
+    <${Button} why=${whyNot("plan.change")} onClick=${calling}>${t("Call it off…")}<//><//>`);
+  return found.length ? html`<div class="stack tight">${found}</div>` : null;
+}
+
+/** The days of grace as a line that fills up. */
+function Grace({ now }) {
+  if (!now.grace_ends_at) return null;
+  const [from, to] = [new Date(now.past_due_since), new Date(now.grace_ends_at)];
+  const here = now.test_clock ? new Date(now.test_clock) : new Date();
+  const spent = Math.min(100, Math.max(0, ((here - from) / (to - from)) * 100));
+  return html`<div class="grace"><div class="track" role="img" aria-label=${t("Due since {from}, until {to}", { from: day(from), to: day(to) })}><div class="fill" style=${{ width: `${spent}%` }}></div></div>
+    <div class="row spread small" aria-hidden="true"><span>${day(from)}</span><span>${day(to)}</span></div></div>`;
+}
+
+function Now({ now, slots, free, open, close }) {
   const trial = async (options) => {
     await post("/v1/subscription/trial", undefined, options);
     say(t("The trial has begun."));
   };
   const startTrial = () => open(html`<${Confirm} title=${t("Start the trial?")} verb=${t("Start trial")} act=${trial} onClose=${close}><p>${t("It costs nothing and ends by itself. What was only possible with it is kept, suspended, when it ends.")}</p><//>`);
-  const undo = async (options) => {
-    await remove("/v1/subscription/changes/scheduled", options);
-    say(t("The change is called off."));
-  };
+  const cancelling = () => open(html`<${ChangePlan} plan=${free} first=${now.interval} title=${t("Cancel {plan}", { plan: now.plan_name })} verb=${t("Cancel {plan}", { plan: now.plan_name })} onClose=${close} />`);
+  const [kind, label] = STATUSES()[now.status];
   const facts = [
-    [t("Price"), now.price ? `${money(now.price)} / ${now.interval === "year" ? t("year") : t("month")}` : t("Free of charge")],
-    [t("Period ends"), now.period_end ? day(now.period_end) : "–"],
-    [t("Next invoice"), now.next_invoice ? `${money(now.next_invoice.amount)} · ${day(now.next_invoice.at)}` : "–"],
+    [t("Price without tax"), now.price?.amount_minor ? `${money(now.price)} / ${now.interval === "year" ? t("year") : t("month")}` : t("Free of charge")],
+    [now.status === "trialing" ? t("Trial ends on") : now.scheduled_change ? t("Ends on") : t("Renews on"), now.period_end ? day(now.period_end) : "–"],
     [t("Credit"), money(now.credit)],
   ];
-  return html`${now.scheduled_change ? html`<${Notice} kind="warn" icon="clock" title=${t("{plan} from {day}", { plan: now.scheduled_change.plan_name, day: day(now.scheduled_change.effective_at) })}><p>${t("Until then everything stays as it is.")}</p>
-      <${Button} why=${whyNot("plan.change")} onClick=${() => open(html`<${Confirm} title=${t("Call off the change?")} verb=${t("Keep {plan}", { plan: now.plan_name })} act=${undo} onClose=${close}><p>${t("Your plan stays as it is.")}</p><//>`)}>${t("Call it off…")}<//><//>` : null}
-    <section class="card"><div class="body stack"><div class="row spread"><div class="row"><h2>${now.plan_name}</h2><${Badge} kind=${now.status === "past_due" ? "danger" : now.status === "trialing" ? "accent" : "ok"}>${STATUSES()[now.status]}${now.trial_ends_at && now.status === "trialing" ? ` · ${t("until {day}", { day: day(now.trial_ends_at) })}` : ""}<//></div>
-      ${now.trial_available ? html`<${Button} kind="primary" why=${whyNot("trial.start")} onClick=${startTrial}>${t("Start trial…")}<//>` : null}</div>
+  const can = free && now.plan !== free.plan && now.status !== "trialing" && now.scheduled_change?.plan !== free.plan;
+  return html`<section class="card"><div class="body stack"><div class="row spread"><div class="row"><h2 data-name>${now.plan_name}</h2><${Badge} kind=${kind}>${label}<//></div>
+      <div class="row">${now.trial_available ? html`<${Button} kind="primary" why=${whyNot("trial.start")} onClick=${startTrial}>${t("Start trial…")}<//>` : null}
+      ${can ? html`<${Button} kind="danger" why=${whyNot("plan.change")} onClick=${cancelling}>${t("Cancel the plan…")}<//>` : null}</div></div>
       <dl class="facts">${facts.map(([name, value]) => html`<div><dt>${name}</dt><dd class="number">${value}</dd></div>`)}</dl>
+      ${now.next_invoice?.amount ? html`<${NextInvoice} now=${now} />` : null}
       ${slots ? html`<div class="columns"><${Meter} label=${t("Author slots")} ...${slots.author} /><${Meter} label=${t("Viewer slots")} ...${slots.viewer} /></div>` : null}</div></section>`;
 }
 
-function Comparison({ plans, now, open, close }) {
-  const why = whyNot("plan.change");
-  const value = (one) => (one === true ? html`<${Icon} name="check" label=${t("included")} />` : one === false ? html`<span class="quiet" aria-label=${t("not included")} role="img">–</span>` : one);
-  const rows = ROWS().map(([name, read]) => ({ name, values: plans.map((plan) => read(plan.entitlements)) }));
-  return html`<${Card} title=${t("Compare plans")} plain><div class="scroll" role="region" aria-label=${t("Compare plans")} tabindex="0"><table><thead><tr><td></td>${plans.map((plan) => html`<th scope="col"><b>${plan.name}</b><div class="small">${plan.prices.month ? `${money(plan.prices.month)} / ${t("month")}` : plan.by_contract ? t("By contract") : t("Free of charge")}</div></th>`)}</tr></thead>
-    <tbody>${rows.map((row) => html`<tr><th scope="row">${row.name}</th>${row.values.map((one) => html`<td>${value(one)}</td>`)}</tr>`)}
-      <tr><td></td>${plans.map((plan) => html`<td>${plan.plan === now.plan && now.status !== "trialing" ? html`<${Badge} kind="accent" icon="check">${t("Your plan")}<//>` : html`<${Button} why=${plan.by_contract ? t("By contract") : why} aria-label=${t("Change to {plan}", { plan: plan.name })} onClick=${() => open(html`<${ChangePlan} plan=${plan} onClose=${close} />`)}>${t("Choose…")}<//>`}</td>`)}</tr></tbody></table></div><//>`;
-}
-
-function ChangePlan({ plan, onClose }) {
-  const [interval, setInterval] = useState("month");
-  const preview = useLoad(() => post("/v1/subscription/change-previews", { plan: plan.plan, interval }), interval);
-  const sending = useSend(async (fingerprint, options) => {
-    const { data } = await post("/v1/subscription/changes", { plan: plan.plan, interval, fingerprint }, options);
-    say(data.scheduled_change ? t("The change is set for {day}.", { day: day(data.scheduled_change.effective_at) }) : t("{plan} is your plan now.", { plan: data.plan_name }));
-    onClose(true);
-  });
-  const stale = sending.error?.code === "fingerprint_mismatch";
-  const why = preview.data && !preview.busy && !preview.error ? "" : t("The consequences are being worked out");
-  const both = plan.prices.month?.amount_minor && plan.prices.year?.amount_minor;
-  return html`<${Dialog} large title=${t("Change to {plan}", { plan: plan.name })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run(preview.data.fingerprint)}
-    footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Change to {plan}", { plan: plan.name })}<//>`}>
-    ${stale ? html`<${Notice} kind="warn" icon="warn" title=${t("Something changed since you looked")} role="alert"><${Button} onClick=${preview.reload}>${t("Show what is there now")}<//><//>` : html`<${FormError} sending=${sending} />`}
-    ${both ? html`<${Choices} legend=${t("Paid")} value=${interval} onInput=${setInterval} options=${[["month", t("Monthly"), money(plan.prices.month)], ["year", t("Yearly"), money(plan.prices.year)]]} />` : null}
-    <${Loaded} from=${preview} lines=${4}>${(found) => html`<${Consequences} preview=${found} />`}<//><//>`;
-}
-
-function Consequences({ preview }) {
-  const { resources, money: amounts } = preview;
-  const lines = [];
-  const add = (icon, count, one, many, names) => count && lines.push([icon, tn(count, one, many), names]);
-  add("groups", resources.groups_suspended.length, "{n} group gives no access any more", "{n} groups give no access any more", resources.groups_suspended.map((one) => one.name));
-  add("groups", resources.groups_resumed.length, "{n} group gives access again", "{n} groups give access again", resources.groups_resumed.map((one) => one.name));
-  add("share", resources.dashboards_losing_count, "{n} dashboard is seen by fewer people", "{n} dashboards are seen by fewer people", resources.dashboards_losing.map((one) => `${one.title} (−${one.losing_count})`));
-  add("share", resources.dashboards_gaining_count, "{n} dashboard is seen by more people", "{n} dashboards are seen by more people", resources.dashboards_gaining.map((one) => `${one.title} (+${one.gaining_count})`));
-  add("users", resources.losing_author_slot.length, "{n} person acts as a viewer from then on", "{n} people act as viewers from then on", resources.losing_author_slot.map((one) => one.name));
-  return html`<div class="stack"><dl class="facts"><div><dt>${t("Takes effect")}</dt><dd>${preview.effective === "now" ? t("At once") : day(preview.effective_at)}</dd></div>
-      <div><dt>${t("Due now")}</dt><dd class="number">${money(amounts.due_now)}</dd></div><div><dt>${t("Next invoice")}</dt><dd class="number">${amounts.next_invoice ? `${money(amounts.next_invoice.amount)} · ${day(amounts.next_invoice.at)}` : "–"}</dd></div></dl>
-    ${lines.length ? html`<${Notice} kind=${preview.direction === "downgrade" ? "warn" : "accent"} icon="info" title=${t("What changes")}><ul class="impact">${lines.map(([icon, text, names]) => html`<li><${Icon} name=${icon} /><span><b>${text}</b>${names.length ? html`<br /><span class="small">${names.slice(0, 8).join(", ")}${names.length > 8 ? " …" : ""}</span>` : null}</span></li>`)}</ul>
-      ${preview.direction === "downgrade" ? html`<p class="small">${t("Nothing is deleted. Everything comes back exactly with a plan that includes it.")}</p>` : null}<//>` : html`<p class="quiet">${t("Nobody gains or loses access.")}</p>`}</div>`;
-}
-
-const PAID = () => ({ open: t("Open"), overdue: t("Overdue"), paid: t("Paid"), credited: t("Credited"), issued: t("Issued") });
-
-function Invoices() {
-  const list = useList("/v1/invoices");
-  const columns = [
-    { key: "number", label: t("Number"), cell: (one) => html`<b class="number">${one.number}</b>` },
-    { key: "day", label: t("Issued"), cell: (one) => day(one.issued_at) },
-    { key: "total", label: t("Total"), cell: (one) => html`<span class="number">${money(one.total)}</span>` },
-    { key: "status", label: t("State"), secondary: true, cell: (one) => html`<${Badge} kind=${{ paid: "ok", overdue: "danger", open: "warn" }[one.status] ?? ""}>${PAID()[one.status]}<//>` },
-    { key: "act", label: t("Actions"), act: true, cell: (one) => html`<a class="button" href="/v1/invoices/${one.id}/pdf" download aria-label=${t("PDF of {name}", { name: one.number })}>PDF</a>` },
-  ];
-  return html`<${Card} title=${t("Invoices")} plain><${Table} label=${t("Invoices")} list=${list} columns=${columns} empty=${html`<${Empty} icon="file" title=${t("No invoices yet")} />`} /><//>`;
+/** What the next invoice is made of, as a bar and in words: the plan, what credit pays of it, and the tax. */
+function NextInvoice({ now }) {
+  const details = useLoad(() => get("/v1/billing-details"), "details");
+  const { amount_minor: net, currency } = now.next_invoice.amount;
+  const credit = net ? now.credit.amount_minor : Math.min(now.credit.amount_minor, now.price?.amount_minor ?? 0);
+  const rate = details.data?.tax_rate ?? 0;
+  const tax = Math.round((net * rate) / 10_000);
+  const plan = now.scheduled_change?.plan_name ?? now.plan_name;
+  const parts = [["plan", plan, net], ["tax", t("Tax, {rate} %", { rate: number(rate / 100) }), tax], ["credit", t("Paid by credit"), credit]].filter(([, , value]) => value);
+  const all = parts.reduce((sum, [, , value]) => sum + value, 0);
+  const said = parts.map(([, label, value]) => `${label}: ${money({ amount_minor: value, currency })}`);
+  if (!details.data || !all) return null;
+  return html`<div class="stack tight"><p class="label">${t("The next invoice: {total} on {day}", { total: money({ amount_minor: net + tax, currency }), day: day(now.next_invoice.at) })}</p>
+    <div class="shares" role="img" aria-label=${said.join(", ")}>${parts.map(([key, , value]) => html`<span class=${key} style=${{ width: `${(value / all) * 100}%` }}></span>`)}</div>
+    <ul class="row small">${parts.map(([key], n) => html`<li class="row"><span class="dot ${key}" aria-hidden="true"></span>${said[n]}</li>`)}</ul></div>`;
 }

@@ -1,14 +1,9 @@
-// One action on many people: says what it does to how many, and answers for each.
-import { post } from "../lib/api.js";
+// One action on many people.
 import { html, useState } from "../lib/dom.js";
 import { t, tn } from "../lib/i18n.js";
 import { ROLES, roleOptions, whyNot } from "../lib/may.js";
-import { say } from "../lib/state.js";
-import { Button, Icon, Notice } from "../ui/basics.js";
-import { Choices, FormError, Select, Submit, useSend } from "../ui/forms.js";
-import { Dialog } from "../ui/overlays.js";
-
-const MOST = 500;
+import { Bulk, BulkBar, Outcome } from "../ui/bulk.js";
+import { Choices, Select } from "../ui/forms.js";
 
 const KINDS = () => ({
   set_role: { label: t("Change role…"), verb: t("Change role"), title: (n) => tn(n, "Change the role of {n} person", "Change the role of {n} people") },
@@ -18,60 +13,35 @@ const KINDS = () => ({
   remove: { label: t("Remove for good…"), verb: t("Remove for good"), danger: true, title: (n) => tn(n, "Remove {n} person for good?", "Remove {n} people for good?"), says: t("Memberships and groups are gone; only new invitations bring them back.") },
 });
 
+const couldnt = (n) => tn(n, "{n} person couldn't be changed", "{n} people couldn't be changed");
+const changed = (n) => tn(n, "{n} person is changed.", "{n} people are changed.");
+
 /** The bar below the list, once somebody is chosen. `chosen` is a map of users by id. */
-export function BulkBar({ chosen, status, groups, open, close, clear }) {
-  const people = [...chosen.values()];
-  if (!people.length) return null;
-  const manage = whyNot("users.manage") || (people.length > MOST ? t("At most {n} at once.", { n: MOST }) : "");
-  const kinds = status === "active" ? ["set_role", "add_to_group", "deactivate"] : ["reactivate", "remove"];
+export function PeopleBar({ chosen, status, groups, open, close, clear }) {
+  const manage = whyNot("users.manage");
   const locked = { add_to_group: whyNot("groups.manage") || (groups.length ? "" : t("There are no groups yet.")) };
-  return html`<div class="bulk" role="region" aria-label=${t("Chosen people")}><b role="status">${tn(people.length, "{n} chosen", "{n} chosen")}</b>
-    ${kinds.map((kind) => html`<${Button} key=${kind} kind=${KINDS()[kind].danger ? "danger" : ""} why=${manage || locked[kind]} onClick=${() => open(html`<${Bulk} kind=${kind} people=${people} groups=${groups} onClose=${(done) => { if (done) clear(); close(done); }} />`)}>${KINDS()[kind].label}<//>`)}
-    <${Button} kind="plain" onClick=${clear}>${t("Choose nobody")}<//></div>`;
+  const keys = status === "active" ? ["set_role", "add_to_group", "deactivate"] : ["reactivate", "remove"];
+  const kinds = keys.map((key) => ({ key, ...KINDS()[key], why: manage || locked[key] }));
+  const done = (ok) => {
+    if (ok) clear();
+    close(ok);
+  };
+  return html`<${BulkBar} label=${t("Chosen people")} count=${chosen.size} kinds=${kinds} none=${t("Choose nobody")} clear=${clear} ask=${(kind) => open(html`<${PeopleBulk} kind=${kind} people=${[...chosen.values()]} groups=${groups} onClose=${done} />`)} />`;
 }
 
-/** The box of one row, and of all that are shown. */
-export function pickColumn(rows, chosen, setChosen) {
-  const flip = (users, on) => {
-    const next = new Map(chosen);
-    for (const user of users) on ? next.set(user.id, user) : next.delete(user.id);
-    setChosen(next);
-  };
-  const all = rows.length > 0 && rows.every((one) => chosen.has(one.id));
-  return {
-    key: "pick",
-    pick: true,
-    label: html`<label class="pick"><input type="checkbox" aria-label=${t("Choose everybody shown")} checked=${all} onChange=${(event) => flip(rows, event.target.checked)} /></label>`,
-    cell: (user) => html`<label class="pick"><input type="checkbox" aria-label=${t("Choose {name}", { name: user.name })} checked=${chosen.has(user.id)} onChange=${(event) => flip([user], event.target.checked)} /></label>`,
-  };
-}
-
-function Bulk({ kind, people, groups, onClose }) {
+function PeopleBulk({ kind, people, groups, onClose }) {
   const { verb, title, says, danger } = KINDS()[kind];
   const [role, setRole] = useState("viewer");
   const [group, setGroup] = useState(groups[0]?.id ?? "");
-  const [outcome, setOutcome] = useState(null);
-  const sending = useSend(async (body, options) => {
-    const { data } = await post("/v1/users/bulk-actions", body, options);
-    say(tn(data.changed, "{n} person is changed.", "{n} people are changed."));
-    if (data.refused) setOutcome(data);
-    else onClose(true);
-  });
-  const body = { action: kind, user_ids: people.map((one) => one.id), ...(kind === "set_role" ? { role } : {}), ...(kind === "add_to_group" ? { group_id: group } : {}) };
-  if (outcome) return html`<${Outcome} outcome=${outcome} people=${people} onClose=${() => onClose(true)} />`;
-  return html`<${Dialog} title=${title(people.length)} onClose=${() => onClose(false)} onSubmit=${() => sending.run(body)}
-    footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} kind="primary ${danger ? "danger" : ""}">${verb}<//>`}>
-    ${says ? html`<p>${says}</p>` : null}
-    ${kind === "set_role" ? html`<${Choices} hidden legend=${t("Role")} value=${role} onInput=${setRole} options=${roleOptions()} />` : null}
-    ${kind === "add_to_group" ? html`<${Select} label=${t("Group")} value=${group} onInput=${setGroup} options=${groups.map((one) => [one.id, one.name])} />` : null}
-    <ul class="plain-list boxed">${people.map((one) => html`<li>${one.name} <span class="quiet">${ROLES()[one.role]}</span></li>`)}</ul>
-    <p class="small quiet">${t("Each is judged alone: who can't be changed doesn't hold up the others.")}</p><${FormError} sending=${sending} /><//>`;
+  const fields = { set_role: { role }, add_to_group: { group_id: group } }[kind];
+  const rows = people.map((one) => ({ id: one.id, name: one.name, note: ROLES()[one.role] }));
+  return html`<${Bulk} title=${title(people.length)} verb=${verb} danger=${danger} says=${says} path="/v1/users/bulk-actions" body=${{ action: kind, user_ids: people.map((one) => one.id) }} fields=${fields}
+    label=${t("Chosen people")} rows=${rows} told=${changed} refused=${couldnt} caution=${t("Each is judged alone: who can't be changed doesn't hold up the others.")} onClose=${onClose}>
+    ${(sending) => kind === "set_role" ? html`<${Choices} hidden legend=${t("Role")} wrong=${sending.wrong("role")} value=${role} onInput=${setRole} options=${roleOptions()} />`
+      : kind === "add_to_group" ? html`<${Select} label=${t("Group")} wrong=${sending.wrong("group_id")} value=${group} onInput=${setGroup} options=${groups.map((one) => [one.id, one.name])} />` : null}<//>`;
 }
 
-function Outcome({ outcome, people, onClose }) {
-  const named = Object.fromEntries(people.map((one) => [one.id, one.name]));
-  const refused = outcome.results.filter((one) => one.problem);
-  return html`<${Dialog} title=${tn(outcome.refused, "{n} person couldn't be changed", "{n} people couldn't be changed")} onClose=${onClose} footer=${html`<${Button} kind="primary" onClick=${onClose}>${t("Close")}<//>`}>
-    ${outcome.changed ? html`<${Notice} kind="ok" icon="check" title=${tn(outcome.changed, "{n} person is changed.", "{n} people are changed.")} />` : null}
-    <ul class="impact">${refused.map((one) => html`<li><${Icon} name="warn" /><span><b>${named[one.user_id]}</b><br />${one.problem.detail}</span></li>`)}</ul><//>`;
+/** Who couldn't be changed, and why; `people` are those who were asked about. */
+export function PeopleOutcome({ outcome, people, onClose }) {
+  return html`<${Outcome} outcome=${outcome} rows=${people} title=${couldnt(outcome.refused)} done=${changed(outcome.changed)} onClose=${onClose} />`;
 }

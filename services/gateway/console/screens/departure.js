@@ -27,9 +27,9 @@ async function heirs(except) {
   return { data: found.flatMap((one) => one.data).filter((one) => one.id !== except && one.effective_role !== "viewer") };
 }
 
-function Heir({ user, value, onInput, keep }) {
+function Heir({ user, value, onInput, keep, sending }) {
   const found = useLoad(() => heirs(user.id), user.id);
-  return html`<${Loaded} from=${found} lines=${1}>${(people) => html`<${Select} label=${t("Hand the dashboards over to")} value=${value} onInput=${onInput} options=${[["", keep ?? t("Choose a person")], ...people.map((one) => [one.id, `${one.name} (${one.email})`])]} />`}<//>`;
+  return html`<${Loaded} from=${found} lines=${1}>${(people) => html`<${Select} label=${t("Hand the dashboards over to")} wrong=${sending.wrong("owner_id")} value=${value} onInput=${onInput} options=${[["", keep ?? t("Choose a person")], ...people.map((one) => [one.id, `${one.name} (${one.email})`])]} />`}<//>`;
 }
 
 function Boards({ title, of }) {
@@ -58,9 +58,9 @@ export function Departure({ user, kind, onClose }) {
       ${found.last_admin ? html`<${Notice} kind="warn" icon="warn" title=${t("{name} is the last admin.", { name })}>${t("Make somebody else an admin first.")}<//>` : null}
       <${Impact} lines=${consequences(user, found, removing)} />
       ${found.owns.count ? html`<${Boards} title=${tn(found.owns.count, "{name} owns {n} dashboard", "{name} owns {n} dashboards", { name })} of=${found.owns} />
-        <${Heir} user=${user} value=${heir} onInput=${setHeir} keep=${removing ? t("Nobody: it can be done later") : t("Nobody: {name} keeps them", { name })} />` : null}
+        <${Heir} user=${user} sending=${sending} value=${heir} onInput=${setHeir} keep=${removing ? t("Nobody: it can be done later") : t("Nobody: {name} keeps them", { name })} />` : null}
       <${Lost} name=${name} found=${found} />`}<//>
-    <${FormError} sending=${sending} /><//>`;
+    <${FormError} sending=${sending} fields=${["owner_id"]} /><//>`;
 }
 
 /** What they see of others' and won't; their own is said already. */
@@ -71,6 +71,13 @@ function Lost({ name, found: { owns, loses } }) {
   return count > 0 ? html`<${Boards} title=${tn(count, "{name} no longer sees {n} dashboard", "{name} no longer sees {n} dashboards", { name })} of=${{ count, dashboards }} />` : null;
 }
 
+/** The first by name, and how many more. */
+function named(keys) {
+  const names = keys.slice(0, SHOWN).map((one) => one.name);
+  const more = keys.length - names.length;
+  return [...names, ...(more ? [tn(more, "and {n} more", "and {n} more")] : [])].join(", ");
+}
+
 function consequences({ name, status }, found, removing) {
   const custom = found.groups.filter((one) => one.kind === "custom");
   return [
@@ -78,6 +85,8 @@ function consequences({ name, status }, found, removing) {
     found.slot ? ["card", found.slot === "author" ? t("An author slot is free for somebody else.") : t("A viewer slot is free for somebody else.")] : null,
     removing ? ["groups", custom.length ? t("The place in {groups} is gone; only a new invitation brings {name} back.", { name, groups: custom.map((one) => one.name).join(", ") }) : t("Only a new invitation brings {name} back.", { name })]
       : ["groups", t("Role, groups and dashboards stay, and come back on reactivation.")],
+    found.links.count ? ["link", tn(found.links.count, "{n} sharing link made by {name} goes on opening.", "{n} sharing links made by {name} go on opening.", { name })] : null,
+    found.keys.length ? ["key", tn(found.keys.length, "A key made by {name} goes on working: {keys}. Rotate or revoke it if {name} may have kept it.", "{n} keys made by {name} go on working: {keys}. Rotate or revoke those that {name} may have kept.", { name, keys: named(found.keys) })] : null,
     found.open_invitations ? ["mail", tn(found.open_invitations, "{n} invitation sent by {name} stays open.", "{n} invitations sent by {name} stay open.", { name })] : null,
     removing ? ["log", t("The audit log keeps what {name} did.", { name })] : null,
   ];
@@ -95,6 +104,6 @@ export function HandOver({ user, onClose }) {
   const why = !owns ? t("Loading…") : !owns.count ? t("There is nothing to hand over.") : heir ? "" : t("Choose a person first");
   return html`<${Dialog} title=${t("Hand over the dashboards of {name}", { name: user.name })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run()}
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Hand over")}<//>`}>
-    <${Loaded} from=${preview} lines=${3}>${(found) => (found.owns.count ? html`<${Boards} title=${tn(found.owns.count, "{name} owns {n} dashboard", "{name} owns {n} dashboards", { name: user.name })} of=${found.owns} /><${Heir} user=${user} value=${heir} onInput=${setHeir} />
-      <p class="small quiet">${t("With whom they are shared stays as it is. The audit log tells it of each.")}</p>` : html`<p>${t("{name} owns no dashboard.", { name: user.name })}</p>`)}<//><${FormError} sending=${sending} /><//>`;
+    <${Loaded} from=${preview} lines=${3}>${(found) => (found.owns.count ? html`<${Boards} title=${tn(found.owns.count, "{name} owns {n} dashboard", "{name} owns {n} dashboards", { name: user.name })} of=${found.owns} /><${Heir} user=${user} sending=${sending} value=${heir} onInput=${setHeir} />
+      <p class="small quiet">${t("With whom they are shared stays as it is. The audit log tells it of each.")}</p>` : html`<p>${t("{name} owns no dashboard.", { name: user.name })}</p>`)}<//><${FormError} sending=${sending} fields=${["owner_id"]} /><//>`;
 }

@@ -3,9 +3,9 @@ import { post, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { ago, t } from "../lib/i18n.js";
 import { whyNot } from "../lib/may.js";
-import { can, me, say, useList } from "../lib/state.js";
+import { can, me, ROOT, say, useList } from "../lib/state.js";
 import { Badge, Button, Card, Empty, Page, When } from "../ui/basics.js";
-import { Check, Choices, Field, FormError, Select, Submit, useSend } from "../ui/forms.js";
+import { Check, Choices, Field, FormError, Select, Submit, useSend, Wrong } from "../ui/forms.js";
 import { Confirm, Dialog, Menu } from "../ui/overlays.js";
 import { PlanLock } from "../ui/plan-lock.js";
 import { ShownOnce } from "../ui/shown-once.js";
@@ -62,9 +62,15 @@ export function Developers() {
     ]} />` },
   ];
   const locked = can("api_keys.create").because?.kind === "plan";
-  return html`<${Page} title=${t("Developers")} org=${who.organization.name} lead=${t("What your programs act with. A key is the organization's, and stays when whoever made it leaves.")} actions=${creating}>
+  return html`<${Page} title=${t("Developers")} org=${who.organization.name} lead=${t("What your programs act with. A key is the organization's, and stays when whoever made it leaves.")} actions=${html`<a class="button" href="${ROOT}/developers/events">${t("Event log")}</a>${creating}`}>
     <${PlanLock} action="api_keys.create" title=${t("API keys aren't in your plan")}><p>${list.rows?.length ? t("The keys below are refused until it includes them; they stay as they are.") : t("With one, a program invites people, keeps groups up to date or reads the audit log.")}</p><//>
-    <${Card} plain title=${t("API keys")}><${Table} label=${t("API keys")} list=${list} columns=${columns} fresh=${fresh} empty=${html`<${Empty} icon="key" title=${t("No API keys yet")} action=${locked ? null : creating}>${t("A program that acts for your organization needs one.")}<//>`} /><//><${Webhooks} />${dialog}<//>`;
+    <${Card} plain title=${t("API keys")}><${Table} label=${t("API keys")} list=${list} columns=${columns} fresh=${fresh} empty=${html`<${Empty} icon="key" title=${t("No API keys yet")} action=${locked ? null : creating}>${t("A program that acts for your organization needs one.")}<//>`} /><//><${Webhooks} /><${Documents} />${dialog}<//>`;
+}
+
+/** What there is to read for who writes programs. */
+function Documents() {
+  const all = [["/docs", t("The API, endpoint by endpoint")], ["/openapi.json", "OpenAPI"], ["/docs/events", t("Events and their fields")], ["/asyncapi.json", "AsyncAPI"]];
+  return html`<${Card} title=${t("To read")}><ul class="plain-list">${all.map(([path, label]) => html`<li><a href=${path}>${label}</a></li>`)}</ul><//>`;
 }
 
 function Create({ shown, onClose }) {
@@ -83,11 +89,11 @@ function Create({ shown, onClose }) {
   return html`<${Dialog} large title=${t("Create an API key")} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run({ ...given, name: given.name.trim() })}
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Create and show the token")}<//>`}>
     <div class="columns"><${Field} label=${t("Name")} name="name" maxlength="80" value=${given.name} onInput=${change("name")} wrong=${sending.wrong("name")} hint=${t("What it is for, such as Nightly sync.")} />
-      <${Select} label=${t("Ends after")} value=${given.life} onInput=${change("life")} options=${lives} hint=${given.life === "never" ? t("A key without end is forgotten easily.") : t("All admins get a mail a week before.")} /></div>
-    <${Choices} legend=${t("What it may")} value=${given.access} onInput=${change("access")} options=${[["view", t("View"), t("Looks, and changes nothing.")], ["manage", t("Manage"), t("Looks and changes.")]]} />
-    <div class="stack tight"><p class="label small">${t("Where")}</p><div class="choices list" role="group" aria-label=${t("Where")}>${AREAS().map(([key, label, text]) => html`<${Check} key=${key} flat label=${label} note=${note(key, text)} checked=${given.areas.includes(key)} onChange=${flip(key)} />`)}</div></div>
+      <${Select} label=${t("Ends after")} wrong=${sending.wrong("expires_at")} value=${given.life} onInput=${change("life")} options=${lives} hint=${given.life === "never" ? t("A key without end is forgotten easily.") : t("All admins get a mail a week before.")} /></div>
+    <${Choices} legend=${t("What it may")} wrong=${sending.wrong("access")} value=${given.access} onInput=${change("access")} options=${[["view", t("View"), t("Looks, and changes nothing.")], ["manage", t("Manage"), t("Looks and changes.")]]} />
+    <div class="stack tight"><p class="label small">${t("Where")}</p><div class="choices list" role="group" aria-label=${t("Where")}>${AREAS().map(([key, label, text]) => html`<${Check} key=${key} flat label=${label} note=${note(key, text)} checked=${given.areas.includes(key)} onChange=${flip(key)} />`)}</div><${Wrong}>${sending.wrong("areas")}<//></div>
     <p class="small quiet">${t("It can never be changed afterwards: for more, make another key.")}</p>
-    <${FormError} sending=${sending} fields=${["name"]} /><//>`;
+    <${FormError} sending=${sending} fields=${["name", "access", "areas", "expires_at"]} /><//>`;
 }
 
 function Token({ apiKey, onClose }) {
@@ -110,7 +116,7 @@ function Rotate({ apiKey, shown, onClose }) {
   ];
   return html`<${Dialog} title=${t("Rotate the token of {name}", { name: apiKey.name })} onClose=${() => onClose(false)} onSubmit=${() => sending.run({ overlap_hours: Number(overlap) })}
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} kind=${overlap === "0" ? "primary danger" : "primary"}>${t("Rotate and show the token")}<//>`}>
-    <${LastUse} apiKey=${apiKey} /><${Choices} legend=${t("How long the present one still works")} value=${overlap} onInput=${setOverlap} options=${options} /><${FormError} sending=${sending} /><//>`;
+    <${LastUse} apiKey=${apiKey} /><${Choices} legend=${t("How long the present one still works")} wrong=${sending.wrong("overlap_hours")} value=${overlap} onInput=${setOverlap} options=${options} /><${FormError} sending=${sending} fields=${["overlap_hours"]} /><//>`;
 }
 
 function LastUse({ apiKey }) {

@@ -2,8 +2,9 @@
 import { get, post, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { ago, day, t } from "../lib/i18n.js";
+import { useLive } from "../lib/live.js";
 import { whyNot } from "../lib/may.js";
-import { go, me, ROOT, say, useList, useLoad } from "../lib/state.js";
+import { can, go, me, ROOT, say, useList, useLoad } from "../lib/state.js";
 import { Badge, Button, Card, Copy, Empty, Loaded, Notice, Page, When } from "../ui/basics.js";
 import { Choices, Field, FormError, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog } from "../ui/overlays.js";
@@ -19,8 +20,8 @@ function stateOf(one) {
   if (one.status === "at_risk") return ["danger", "warn", t("At risk"), t("The record is missing in DNS. Unless it comes back, the domain lapses on {day}.", { day: day(one.lapses_at) })];
   if (one.status === "lapsed") return ["warn", "warn", t("Lapsed"), t("The record stayed away. Nobody new can be invited there until it is proven again.")];
   if (one.status === "claimed" && one.expires_at) return ["accent", "clock", t("Waits for its proof"), t("Until it is proven it counts for nothing. The claim ends {when}.", { when: ago(one.expires_at) })];
-  if (one.origin === "affirmed") return ["", "check", t("Affirmed"), t("On your word, without a proof. Whoever proves it in DNS gets it.")];
-  return ["", "check", t("From your sign-up"), t("By the confirmed address of your sign-up. Whoever proves it in DNS gets it.")];
+  if (one.origin === "affirmed") return ["accent", "clock", t("Not proven"), t("On your word alone, people can be invited there. Whoever proves it in DNS gets it: prove it with the record below, and it is yours alone.")];
+  return ["accent", "clock", t("Not proven"), t("People can be invited there, by the confirmed address of your sign-up. Whoever proves it in DNS gets it: prove it with the record below, and it is yours alone.")];
 }
 
 function State({ domain }) {
@@ -31,14 +32,15 @@ function State({ domain }) {
 export function Domains() {
   const who = useSignal(me);
   const [dialog, open] = useState(null);
-  const list = useList("/v1/domains");
+  const list = useLive(useList("/v1/domains"), "org.domain");
   const claim = html`<${Button} kind="primary" icon="plus" why=${whyNot("domains.manage")} onClick=${() => open(html`<${Claim} onClose=${() => open(null)} />`)}>${t("Add domain")}<//>`;
   const columns = [
     { key: "name", label: t("Domain"), cell: (one) => html`<a class="name-link" href="${ROOT}/domains/${one.id}">${one.display_name}</a>` },
     { key: "state", label: t("State"), cell: (one) => html`<${State} domain=${one} />` },
     { key: "invite", label: t("Invitations"), secondary: true, cell: (one) => one.registered ? t("possible") : html`<span class="quiet">${t("not possible")}</span>` },
-    { key: "next", label: t("Looked at"), secondary: true, cell: (one) => html`<${When} at=${one.checked_at} />` },
+    { key: "next", label: t("Last checked"), secondary: true, cell: (one) => html`<${When} at=${one.checked_at} />` },
     { key: "since", label: t("Added"), secondary: true, cell: (one) => day(one.created_at) },
+    { key: "act", label: t("Actions"), act: true, secondary: true, cell: (one) => (proven(one) ? null : html`<a class="button" href="${ROOT}/domains/${one.id}" aria-label=${t("Prove {domain}", { domain: one.display_name })}>${t("Prove…")}</a>`) },
   ];
   return html`<${Page} title=${t("Domains")} org=${who.organization.name} lead=${t("Whose addresses can be invited. A proof in DNS makes a domain yours alone.")} actions=${claim}>
     <${PlanLock} action="domains.manage" title=${t("More domains aren't in your plan")} />
@@ -91,7 +93,7 @@ export function DomainPage({ id }) {
   return html`<${Page} title=${one?.display_name ?? t("Domain")} org=${who.organization.name} crumbs=${html`<a href="${ROOT}/domains">${t("Domains")}</a>`}>
     <${Loaded} from=${found}>${(domain) => html`<${Standing} domain=${domain} />
       <${Record} domain=${domain} seen=${seen} looking=${looking} />
-      <${Card} title=${t("Dates")}><dl class="facts"><${Fact} name=${t("Added")} at=${domain.created_at} /><${Fact} name=${t("Proven")} at=${domain.verified_at} /><${Fact} name=${t("Looked at")} at=${domain.checked_at} /><${Fact} name=${t("Next look")} at=${domain.next_check_at} /></dl><//>
+      <${Card} title=${t("Dates")}><dl class="facts"><${Fact} name=${t("Added")} at=${domain.created_at} /><${Fact} name=${t("Proven")} at=${domain.verified_at} /><${Fact} name=${t("Last checked")} at=${domain.checked_at} /><${Fact} name=${t("Next look")} at=${domain.next_check_at} /></dl><//>
       <${Card} kind="danger" title=${t("Danger zone")}><div class="row spread"><p class="quiet">${t("Nobody new can be invited there. Who is a member stays one.")}</p><${Button} kind="danger" why=${whyNot("domains.remove")} onClick=${() => open(html`<${RemoveDomain} domain=${domain} onClose=${gone} />`)}>${t("Remove the domain…")}<//></div><//>`}<//>${dialog}<//>`;
 }
 
@@ -106,7 +108,8 @@ function Standing({ domain }) {
 
 function Record({ domain, seen, looking }) {
   const { record } = domain;
-  const footer = html`${domain.checked_at ? html`<span class="small quiet">${t("Looked at")} <${When} at=${domain.checked_at} /></span>` : null}<${Button} kind=${proven(domain) ? "" : "primary"} busy=${looking.busy} why=${whyNot("domains.manage") && !proven(domain) ? whyNot("domains.manage") : ""} onClick=${() => looking.run()}>${t("Check now")}<//>`;
+  const why = proven(domain) || (domain.origin === "sign_up" && can("domains.manage").because?.kind === "plan") ? "" : whyNot("domains.manage");
+  const footer = html`${domain.checked_at ? html`<span class="small quiet">${t("Last checked")} <${When} at=${domain.checked_at} /></span>` : null}<${Button} kind=${proven(domain) ? "" : "primary"} busy=${looking.busy} why=${why} onClick=${() => looking.run()}>${t("Check now")}<//>`;
   return html`<${Card} title=${proven(domain) ? t("The record that proves it") : t("Prove it in DNS")} lead=${proven(domain) ? t("Leave it where it is: it is looked at again.") : t("Add this record where your domain's DNS is kept. It may take minutes, sometimes hours, until everybody sees it.")} footer=${footer}>
     <div class="stack"><dl class="record"><dt>${t("Type")}</dt><dd><code>${record.type}</code></dd><dd></dd>
       <dt>${t("Name")}</dt><dd><code>${record.name}</code></dd><dd><${Copy} text=${record.name} label=${t("Copy the name")} /></dd>

@@ -1,10 +1,10 @@
 // Before signing in: sign in, sign up, confirm, accept an invitation, set a new password.
 import { get, post, put } from "../lib/api.js";
-import { html, useEffect, useSignal, useState } from "../lib/dom.js";
+import { html, useLayoutEffect, useSignal, useState } from "../lib/dom.js";
 import { day, language, t } from "../lib/i18n.js";
 import { ROLES } from "../lib/may.js";
 import { passkeysWork, showPasskey } from "../lib/passkeys.js";
-import { go, me, recognize, ROOT, say, signOut, useLoad } from "../lib/state.js";
+import { elsewhere, go, me, recognize, ROOT, say, signOut, useLoad } from "../lib/state.js";
 import { toProvider, useWayIn, wayIn } from "../lib/way-in.js";
 import { Badge, Button, Notice, Refused, Skeleton } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Password, Submit, useSend } from "../ui/forms.js";
@@ -34,14 +34,16 @@ export function SignIn() {
   const [password, setPassword] = useState("");
   const [challenge, setChallenge] = useState(null);
   const way = useWayIn(email);
+  const there = useSignal(elsewhere);
   const atProvider = way.sso && !way.password_works;
-  useEffect(() => {
+  useLayoutEffect(() => {
     // The password's field is gone, and what was focused may have gone with it.
     if (atProvider && document.activeElement === document.body) document.querySelector("form .primary")?.focus();
   }, [atProvider]);
   const sending = useSend(async ({ key }) => {
     const known = await wayIn(email);
     if (known.sso && !known.password_works) return location.assign(toProvider(known.sso, afterwards()));
+    if (!password) throw { code: "invalid", errors: [{ pointer: "/password" }], at: (name) => (name === "password" ? t("Type your password") : undefined) };
     const asked = await enter(email, password, key);
     if (asked) setChallenge(asked);
     else go(afterwards(), { replace: true });
@@ -54,6 +56,7 @@ export function SignIn() {
   });
   if (challenge) return html`<${SecondStep} challenge=${challenge} back=${() => setChallenge(null)} done=${() => go(afterwards(), { replace: true })} />`;
   return html`<${Doorway} title=${t("Sign in")} aside=${html`${t("New here?")} <a href="${ROOT}/sign-up">${t("Create an organization")}</a>`}>
+    ${there ? html`<${Notice} kind="accent" icon="key" role="status" title=${t("You are signed out here")}><p>${t("At {provider} you still are signed in: whoever uses this browser gets in again from there.", { provider: there.name })}</p><a class="button wide" href=${there.url}>${t("Also sign out at {provider}", { provider: there.name })}</a><//>` : null}
     <form class="stack" novalidate onSubmit=${form(sending)}>
       <${FormError} sending=${sending} fields=${["email", "password"]} />
       <${Field} label=${t("Work e-mail")} name="email" type="email" autocomplete="username" value=${email} onInput=${setEmail} wrong=${sending.wrong("email")} />
@@ -95,7 +98,7 @@ export function SignUp() {
       <${Field} label=${t("Work e-mail")} name="email" type="email" autocomplete="email" value=${given.email} onInput=${change("email")} wrong=${sending.wrong("email")} />
       <${Password} label=${t("Password")} name="password" autocomplete="new-password" value=${given.password} onInput=${change("password")} wrong=${sending.wrong("password")}
         hint=${t("At least 12 characters. A few unrelated words make a good one.")} />
-      <${Choices} legend=${t("Where your data is kept")} value=${given.location} onInput=${change("location")} options=${PLACES()} />
+      <${Choices} legend=${t("Where your data is kept")} wrong=${sending.wrong("location")} value=${given.location} onInput=${change("location")} options=${PLACES()} />
       <p class="small quiet">${t("Everything of your organization is stored and processed there. It can't be changed later.")}</p>
       <div class="choices">
         <${Check} flat name="accept_terms" label=${t("I accept the terms of service and the privacy policy")} checked=${given.accept_terms} onChange=${change("accept_terms")} wrong=${sending.wrong("accept_terms")} />
@@ -113,7 +116,7 @@ function Look({ email, again, busy, back }) {
 
 /** The id of what a mailed token belongs to stands in front of its version. */
 export function idOf(token) {
-  const found = /^tms_([a-z]{2,4}?)([0-9a-hjkmnp-tv-z]{26})[0-9]{1,6}-/.exec(token);
+  const found = /^tms_([a-z]{2,4})([0-7][0-9a-hjkmnp-tv-z]{25})[0-9]{1,6}-/.exec(token);
   return found ? `${found[1]}_${found[2]}` : "-";
 }
 
@@ -132,19 +135,37 @@ const CLOSED = () => ({
   accepted: [t("This invitation was accepted"), t("You can sign in now.")],
 });
 
+/** Whoever has a link that doesn't work any more may ask for another; nobody is told whether it ever was one. */
+function AskAgain({ token }) {
+  const [asked, setAsked] = useState(false);
+  const sending = useSend(async (options) => {
+    await post(`/v1/invitation-tokens/${token}/renewal-request`, undefined, options);
+    setAsked(true);
+  });
+  if (asked) return html`<${Notice} kind="accent" icon="mail" role="status" title=${t("If it was an invitation, its admins are asked")}><p>${t("When one of them sends it again, a new mail comes to you.")}</p><//>`;
+  return html`<p class="quiet">${t("Has your invitation expired? Ask for another; its admins are told.")}</p><${FormError} sending=${sending} /><${Button} kind="wide" busy=${sending.busy} onClick=${() => sending.run()}>${t("Ask for a new invitation")}<//>`;
+}
+
 export function Invitation({ id: token }) {
   const shown = useLoad(() => get(`/v1/invitation-tokens/${token}`), token);
-  if (shown.error) return html`<${Doorway} title=${t("This link no longer works")} aside=${html`<a href="${ROOT}/sign-in">${t("Sign in")}</a>`}><${Refused} error=${shown.error} /><//>`;
+  if (shown.error) return html`<${Doorway} title=${t("This link no longer works")} aside=${html`<a href="${ROOT}/sign-in">${t("Sign in")}</a>`}><${Refused} error=${shown.error} />${shown.error.code === "gone" ? html`<${AskAgain} token=${token} />` : null}<//>`;
   if (!shown.data) return html`<${Doorway} title=${t("Your invitation")}><${Skeleton} lines=${4} /><//>`;
   if (shown.data.status !== "open") {
     const [title, lead] = CLOSED()[shown.data.status];
-    return html`<${Doorway} title=${title} lead=${lead}><a class="button wide" href="${ROOT}/sign-in">${t("Sign in")}</a><//>`;
+    return html`<${Doorway} title=${title} lead=${lead}>${shown.data.status === "expired" ? html`<${AskAgain} token=${token} />` : null}<a class="button wide" href="${ROOT}/sign-in">${t("Sign in")}</a><//>`;
   }
   return html`<${Open} token=${token} invitation=${shown.data} />`;
 }
 
+/** Somebody whose domain signs in at a provider goes there: who comes back from it is taken in by their invitation. */
+function ByProvider({ sso, children }) {
+  return html`<div class="stack tight"><a class="button primary wide" href=${toProvider(sso, "/")}>${t("Go to {provider}", { provider: sso.name })}</a>
+    <p class="small quiet">${children}</p></div>`;
+}
+
 function Open({ token, invitation }) {
   const who = useSignal(me);
+  const way = useWayIn(invitation.email);
   const [given, set] = useState({ name: "", password: "" });
   const [known, setKnown] = useState(false);
   const [challenge, setChallenge] = useState(null);
@@ -176,18 +197,19 @@ function Open({ token, invitation }) {
   const lead = invitation.invited_by ? t("{person} invited you.", { person: invitation.invited_by }) : t("You were invited.");
   const other = who && who.user.email.toLowerCase() !== invitation.email.toLowerCase();
   return html`<${Doorway} roomy title=${t("Join {organization}", { organization: invitation.organization })} lead=${lead}
-    aside=${who ? null : html`<${Button} kind="plain" onClick=${() => setKnown(!known)}>${known ? t("I have no account yet") : t("I have an account already")}<//>`}>
+    aside=${who || !way.password_works ? null : html`<${Button} kind="plain" onClick=${() => setKnown(!known)}>${known ? t("I have no account yet") : t("I have an account already")}<//>`}>
     <div class="stack">
       <div class="row"><${Badge} kind="accent">${ROLES()[invitation.role]}<//>${invitation.groups.map((one) => html`<${Badge}>${one}<//>`)}<span class="small quiet">${t("valid until {day}", { day: day(invitation.expires_at) })}</span></div>
       ${other ? html`<${Notice} kind="warn" icon="warn" title=${t("You are signed in as somebody else")}><p>${t("This invitation is for {email}.", { email: invitation.email })}</p><${Button} onClick=${signOut}>${t("Sign out")}<//><//>` : html`
-      <form class="stack" novalidate onSubmit=${send}>
+      ${!who && way.sso ? html`<${ByProvider} sso=${way.sso}>${way.password_works ? t("You go there, and come back as a member. Or accept with a password below.") : t("Your organization signs in there. You come back as a member.")}<//>` : null}
+      ${!who && !way.password_works ? null : html`<form class="stack" novalidate onSubmit=${send}>
         <${FormError} sending=${sending} fields=${["name", "password"]} />
         ${who ? null : html`<${Field} label=${t("Work e-mail")} type="email" autocomplete="username" value=${invitation.email} readonly onInput=${() => undefined} />
           ${known ? null : html`<${Field} label=${t("Your name")} name="name" maxlength="200" autocomplete="name" value=${given.name} onInput=${change("name")} wrong=${sending.wrong("name")} />`}
           <${Password} label=${t("Password")} name="password" autocomplete=${known ? "current-password" : "new-password"} value=${given.password} onInput=${change("password")} wrong=${sending.wrong("password")}
             hint=${known ? undefined : t("At least 12 characters. A few unrelated words make a good one.")} />`}
-        <${Submit} sending=${sending} kind="primary wide">${t("Accept invitation")}<//>
-      </form>`}
+        <${Submit} sending=${sending} kind="${way.sso && !who ? "" : "primary"} wide">${t("Accept invitation")}<//>
+      </form>`}`}
     </div><//>`;
 }
 

@@ -1,13 +1,18 @@
-// Embed secrets: the one in force, older ones that count down, and who would feel it if one ended.
+// Embed secrets: the one in force, older ones that count down, who uses which; beside them the inspector, code, and what was refused.
 import { get, post } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
-import { ago, exactly, language, remaining, t, tn } from "../lib/i18n.js";
+import { ago, exactly, number, remaining, t, tn } from "../lib/i18n.js";
+import { useLive } from "../lib/live.js";
 import { whyNot } from "../lib/may.js";
-import { me, say, useLoad } from "../lib/state.js";
-import { Badge, Button, Card, Copy, Empty, Icon, Loaded, Notice, Page, When } from "../ui/basics.js";
+import { me, ROOT, route, say, useLoad } from "../lib/state.js";
+import { Badge, Button, Card, Copy, Empty, Loaded, Notice, Page, When } from "../ui/basics.js";
+import { Ring } from "../ui/charts.js";
+import { CodeTabs } from "../ui/code.js";
 import { Choices, FormError, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog } from "../ui/overlays.js";
 import { Table } from "../ui/table.js";
+import { Inspector } from "./embed-inspector.js";
+import { Refusals } from "./embed-refusals.js";
 
 const HOUR = 3600;
 const USUAL_OVERLAP = String(24 * HOUR);
@@ -15,8 +20,11 @@ const TICK_MS = 20_000;
 
 export function EmbedSecret() {
   const who = useSignal(me);
+  const { query } = useSignal(route);
+  const tabs = [["secrets", t("Secrets")], ["inspect", t("Inspect a token")], ["code", t("Code")], ["refusals", t("Refusals")]];
+  const at = tabs.some(([key]) => key === query.get("show")) ? query.get("show") : "secrets";
   const [dialog, open] = useState(null);
-  const list = useLoad(() => get("/v1/embed-secrets"), "secrets");
+  const list = useLive(useLoad(() => get("/v1/embed-secrets"), "secrets"), "sharing.embed_secret", { atOnce: true });
   const secrets = list.data?.data ?? [];
   const current = secrets.find((one) => one.state === "current");
   useCountdown(secrets.filter((one) => one.state === "expiring"), list.reload);
@@ -34,10 +42,20 @@ export function EmbedSecret() {
   const given = { showing, revoking };
   return html`<${Page} title=${t("Embed secret")} org=${who.organization.name} lead=${t("What your servers sign embed tokens with. Whoever has it can show your dashboards to anybody.")}
       actions=${html`<${Button} kind="primary" icon="key" why=${whyNot("embed_secrets.reset")} onClick=${resetting}>${t("Reset the secret…")}<//>`}>
-    <${FormError} sending=${showing} />
+    <nav class="tabs" aria-label=${t("Embed secret")}>${tabs.map(([key, label]) => html`<a key=${key} href="${ROOT}/embed-secret${key === "secrets" ? "" : `?show=${key}`}" aria-current=${key === at ? "page" : undefined}>${label}</a>`)}</nav>
+    ${at === "inspect" ? html`<${Inspector} />` : at === "code" ? html`<${Samples} />` : at === "refusals" ? html`<${Refusals} />` : html`<${FormError} sending=${showing} />
     <${Loaded} from=${list} lines=${5}>${() => html`<${InForce} secret=${current} ...${given} />
       <${Older} secrets=${secrets.filter((one) => one.state === "expiring")} newest=${current} ...${given} />
-      <${Ended} secrets=${secrets.filter((one) => ["expired", "revoked"].includes(one.state))} />`}<//>${dialog}<//>`;
+      <${WhoUses} key=${secrets.map((one) => one.id + one.state).join()} secrets=${secrets.filter((one) => ["current", "expiring"].includes(one.state))} />
+      <${Ended} secrets=${secrets.filter((one) => ["expired", "revoked"].includes(one.state))} />`}<//>`}${dialog}<//>`;
+}
+
+function Samples() {
+  const samples = useLoad(() => get("/v1/embed-samples"), "samples");
+  return html`<${Card} title=${t("A token for each viewer")} lead=${t("One program per language; each prints a token that is good for ten minutes.")}>
+    <div class="stack"><p>${t("Your server runs it each time the page is shown, and never the browser. It reads two environment variables: SHARING_TOKEN, the token of a sharing link that needs an embed token, and EMBED_SECRET, the secret in force.")}</p>
+      <${Loaded} from=${samples} lines=${8}>${({ data }) => html`<${CodeTabs} samples=${data} label=${t("Languages")} />`}<//>
+      <p class="small quiet">${t("Replace the fixed parameters with what this viewer may see; leave them out where the link takes none.")}</p></div><//>`;
 }
 
 /** Paints anew as time goes by, and asks again when a moment has come. */
@@ -62,18 +80,18 @@ function Used({ secret }) {
 
 function InForce({ secret, ...given }) {
   if (!secret) return html`<${Card} plain><${Empty} icon="key" title=${t("No secret is in force")}>${t("Reset the secret to make one.")}<//><//>`;
-  return html`<${Card} title=${t("In force")} lead=${t("Embed tokens that are signed with it are accepted.")} footer=${html`<${Actions} secret=${secret} ...${given} />`}>
-    <dl class="facts"><div><dt>${t("Id")}</dt><dd><code>${secret.id}</code></dd></div>
-      <div><dt>${t("Created")}</dt><dd><${When} at=${secret.created_at} /></dd></div>
+  return html`<${Card} title=${t("In force")} lead=${t("Embed tokens that are signed with it are accepted.")} footer=${html`<code class="quiet small">${secret.id}</code><${Actions} secret=${secret} ...${given} />`}>
+    <dl class="facts"><div><dt>${t("Created")}</dt><dd><${When} at=${secret.created_at} /></dd></div>
       <div><dt>${t("Last used")}</dt><dd>${secret.last_used_at ? html`<${When} at=${secret.last_used_at} />` : t("never")}</dd></div>
-      <div><dt>${t("Uses")}</dt><dd class="number">${secret.uses.toLocaleString(language.value)}</dd></div></dl><//>`;
+      <div><dt>${t("Uses")}</dt><dd class="number">${number(secret.uses)}</dd></div></dl><//>`;
 }
 
 function Older({ secrets, newest, ...given }) {
   if (!secrets.length) return null;
+  const left = (one) => Math.max(0, Math.min(1, (new Date(one.expires_at) - Date.now()) / Math.max(24 * HOUR * 1000, new Date(one.expires_at) - new Date(newest?.created_at ?? Date.now()))));
   const inUse = (one) => one.last_used_at && newest && new Date(one.last_used_at) > new Date(newest.created_at);
   return html`<${Card} plain title=${t("Older, and still valid")} lead=${t("They are accepted beside the one in force until their time is over.")}><ul class="lines">
-    ${secrets.map((one) => html`<li key=${one.id}><span class="person"><span class="avatar ${inUse(one) ? "warn" : ""}" aria-hidden="true"><${Icon} name="clock" /></span>
+    ${secrets.map((one) => html`<li key=${one.id}><span class="person"><${Ring} done=${left(one)} of=${1} />
       <span><span class="row"><b><time datetime=${one.expires_at} title=${exactly(one.expires_at)}>${t("{time} left", { time: remaining(one.expires_at) })}</time></b>${inUse(one) ? html`<${Badge} kind="warn" icon="warn">${t("Still used")}<//>` : html`<${Badge}>${t("No longer used")}<//>`}</span>
       <small><code>${one.id}</code> · ${t("created")} <${When} at=${one.created_at} /> · <${Used} secret=${one} /></small></span></span>
       <span class="row"><${Actions} secret=${one} ...${given} /></span></li>`)}</ul><//>`;
@@ -85,10 +103,25 @@ function Ended({ secrets }) {
     { key: "id", label: t("Id"), cell: (one) => html`<code>${one.id}</code>` },
     { key: "state", label: t("State"), cell: (one) => (one.state === "revoked" ? html`<${Badge} kind="danger">${t("Revoked")}<//>` : html`<${Badge}>${t("Expired")}<//>`) },
     { key: "ended", label: t("Ended"), cell: (one) => html`<${When} at=${one.revoked_at ?? one.expires_at} />` },
-    { key: "uses", label: t("Uses"), secondary: true, cell: (one) => html`<span class="number">${one.uses.toLocaleString(language.value)}</span>` },
+    { key: "uses", label: t("Uses"), secondary: true, cell: (one) => html`<span class="number">${number(one.uses)}</span>` },
     { key: "last", label: t("Last used"), secondary: true, cell: (one) => html`<${When} at=${one.last_used_at} />` },
   ];
   return html`<${Card} plain title=${t("Ended")}><${Table} label=${t("Ended secrets")} list=${{ rows: secrets, total: null }} columns=${columns} /><//>`;
+}
+
+/** Every link that is opened with tokens of a valid secret, those first that have to change over. */
+function WhoUses({ secrets }) {
+  const known = useLoad(async () => ({ data: await Promise.all(secrets.map(async (one) => (await get(`/v1/embed-secrets/${one.id}`)).data)) }), "who");
+  const rows = (known.data ?? []).flatMap((secret) => secret.used_by.map((one) => ({ ...one, id: `${secret.id} ${one.link_id}`, secret })));
+  rows.sort((a, b) => (a.secret.state === "current") - (b.secret.state === "current") || b.last_used_at.localeCompare(a.last_used_at));
+  const columns = [
+    { key: "link", label: t("Link"), cell: (one) => html`${one.link_name ? html`<a class="name-link" href="${ROOT}/links?q=${encodeURIComponent(one.link_name)}" data-name>${one.link_name}</a>` : html`<span class="quiet">${t("A link that is gone")}</span>`}<div class="small quiet" data-name>${one.dashboard_title ?? one.dashboard_id}</div>` },
+    { key: "secret", label: t("Signed with"), cell: ({ secret }) => html`${secret.state === "current" ? html`<${Badge} kind="ok" icon="check">${t("In force")}<//>` : html`<${Badge} kind="warn" icon="clock">${t("{time} left", { time: remaining(secret.expires_at) })}<//>`}<div class="small quiet"><code>${secret.id}</code></div>` },
+    { key: "uses", label: t("Uses"), secondary: true, cell: (one) => html`<span class="number">${number(one.uses)}</span>` },
+    { key: "last", label: t("Last used"), secondary: true, cell: (one) => html`<${When} at=${one.last_used_at} />` },
+  ];
+  return html`<${Card} plain title=${t("Who uses which")} lead=${t("Links that were opened with tokens of a valid secret. What is signed with an older one has to change over before its time is over.")}>
+    <${Table} label=${t("Who uses which")} list=${{ ...known, rows: known.data ? rows : null, total: null }} columns=${columns} empty=${html`<${Empty} icon="key" title=${t("Nobody has signed with them yet")} action=${html`<a class="button" href="${ROOT}/embed-secret?show=code">${t("Show me the code")}</a>`}>${t("A link that needs an embed token appears here once it is opened with one.")}<//>`} /><//>`;
 }
 
 /** Where tokens of a secret were shown, those of the last 24 hours first. */
@@ -117,9 +150,9 @@ function Reset({ current, show, onClose }) {
   return html`<${Dialog} title=${t("Reset the embed secret")} onClose=${() => onClose(false)} onSubmit=${() => sending.run({ overlap_seconds: Number(overlap) })}
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} kind=${overlap === "0" ? "primary danger" : "primary"}>${t("Reset and show the new one")}<//>`}>
     <p class="quiet">${t("A new secret is in force at once. Put it into your servers before the present one ends.")}</p>
-    <${Choices} legend=${t("How long the present one still works")} value=${overlap} onInput=${setOverlap} options=${options} />
+    <${Choices} legend=${t("How long the present one still works")} wrong=${sending.wrong("overlap_seconds")} value=${overlap} onInput=${setOverlap} options=${options} />
     <div role="status" aria-live="polite"><${Loaded} from=${known} lines=${1}>${(one) => html`<${UsedBy} users=${one.used_by} none=${t("No sharing link used it in the last 24 hours.")} />`}<//></div>
-    <${FormError} sending=${sending} /><//>`;
+    <${FormError} sending=${sending} fields=${["overlap_seconds"]} /><//>`;
 }
 
 function Revoke({ secret, onClose }) {

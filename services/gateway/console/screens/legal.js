@@ -7,7 +7,7 @@ import { me, say, useList, useLoad, whole } from "../lib/state.js";
 import { Badge, Button, Card, Empty, Icon, Loaded, Notice, Page, When } from "../ui/basics.js";
 import { Check, Field, FormError, Submit, useSend } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
-import { Table } from "../ui/table.js";
+import { Act, Table } from "../ui/table.js";
 import { Text } from "../ui/text.js";
 
 const KINDS = () => ({ terms: t("Terms & Conditions"), privacy: t("Privacy Policy"), dpa: t("Data Processing Amendment") });
@@ -71,7 +71,7 @@ function Record({ list, open }) {
     { key: "decision", label: t("Decision"), secondary: true, cell: (one) => (one.decision === "accepted" ? html`<${Badge} kind="ok" icon="check">${t("Accepted")}<//>` : html`<${Badge}>${t("Doesn't apply")}<//>`) },
     { key: "who", label: t("By whom"), secondary: true, cell: (one) => one.name || one.email },
     { key: "when", label: t("When"), secondary: true, cell: (one) => html`<${When} at=${one.accepted_at} />` },
-    { key: "act", label: t("Actions"), act: true, cell: (one) => html`<span class="row"><${Button} aria-label=${t("Check {title}", { title: KINDS()[one.document] })} onClick=${() => open(html`<${Verified} entry=${one} onClose=${() => open(null)} />`)}>${t("Check")}<//><a class="button square" href=${receipt(one.id)} download aria-label=${t("Receipt of {title} (PDF)", { title: KINDS()[one.document] })}><${Icon} name="file" /></a></span>` },
+    { key: "act", label: t("Actions"), act: true, cell: (one) => html`<span class="row"><${Act} icon="check" name=${t("Check {title}", { title: KINDS()[one.document] })} onClick=${() => open(html`<${Verified} entry=${one} onClose=${() => open(null)} />`)}>${t("Check")}<//><a class="button square" href=${receipt(one.id)} download aria-label=${t("Receipt of {title} (PDF)", { title: KINDS()[one.document] })}><${Icon} name="file" /></a></span>` },
   ];
   return html`<${Card} plain title=${t("The record")} lead=${t("It is only ever added to. Every entry has a receipt.")}><${Table} label=${t("The record")} list=${list} columns=${columns} empty=${html`<${Empty} icon="scale" title=${t("Nothing is on the record yet")} />`} /><//>`;
 }

@@ -7,7 +7,8 @@ export const SECTIONS = [
       { path: "/organization", title: "General", icon: "building", action: "organization.read" },
       { path: "/legal", title: "Legal & compliance", icon: "scale", action: "legal.read" },
       { path: "/domains", title: "Domains", icon: "globe", action: "domains.read" },
-      { path: "/sso", title: "Single sign-on", icon: "key", action: "sso.read" },
+      { path: "/sso", title: "Single sign-on", icon: "in", action: "sso.read" },
+      { path: "/provisioning", title: "Provisioning", icon: "arrow", action: "provisioning.read" },
       { path: "/embed-secret", title: "Embed secret", icon: "key", action: "embed_secrets.read" },
     ],
   },
@@ -17,6 +18,7 @@ export const SECTIONS = [
       { path: "/users", title: "Users", icon: "users", action: "users.read" },
       { path: "/groups", title: "User groups", icon: "groups", action: "groups.read" },
       { path: "/sharing", title: "Sharing", icon: "share", action: "dashboards.read" },
+      { path: "/links", title: "Sharing links", icon: "link", action: "links.create" },
       { path: "/two-factor", title: "Two-factor", icon: "shield", action: "two_factor.roster" },
       { path: "/access", title: "Who can see what", icon: "eye", action: "users.read" },
     ],
@@ -26,7 +28,7 @@ export const SECTIONS = [
     title: "Oversight",
     pages: [
       { path: "/audit", title: "Audit log", icon: "log", action: "audit.read" },
-      { path: "/developers", title: "Developers", icon: "link", action: "api_keys.read" },
+      { path: "/developers", title: "Developers", icon: "code", action: "api_keys.read" },
     ],
   },
   {

@@ -1,11 +1,11 @@
 // The overview: what wants attention, how full the plan is, what happened lately, and what is still to be set up.
 import { get } from "../lib/api.js";
 import { html, useSignal } from "../lib/dom.js";
-import { inWords } from "../lib/events.js";
 import { day, t, tn } from "../lib/i18n.js";
 import { me, ROOT, useLoad } from "../lib/state.js";
-import { Badge, Button, Card, Empty, Icon, Loaded, Meter, Notice, Page, When } from "../ui/basics.js";
+import { Badge, Button, Card, Empty, Icon, Loaded, Meter, Notice, Page } from "../ui/basics.js";
 import { Area, Bars, Figure, Ring } from "../ui/charts.js";
+import { Happenings } from "../ui/happening.js";
 import { attention, steps } from "./attention.js";
 
 const DAY_MS = 86_400_000;
@@ -21,8 +21,10 @@ const ASKED = {
   policy: ["/v1/security-policy", (one) => one.data],
   without: ["/v1/security-policy/roster?two_factor=false&limit=1", (one) => one.data.page.total],
   pending: ["/v1/invitations?status=pending&limit=100", rows],
+  waiting: ["/v1/users/approvals?limit=1", (one) => one.data.page.total],
   people: ["/v1/users?limit=1", (one) => one.data.page.total],
   boards: ["/v1/dashboards?limit=50", (one) => rows(one).filter((board) => board.my_access.some((way) => way !== "ownership") || !["nobody", null].includes(board.shared_with)).length],
+  held: ["/v1/provisioning", (one) => one.data.removals_held],
   app: ["/v1/me/totp", (one) => ["active", "frozen"].includes(one.data.status)],
   keys: ["/v1/me/passkeys?limit=1", (one) => one.data.data.length > 0],
 };
@@ -57,7 +59,7 @@ function SetUp({ list }) {
   const done = list.filter((one) => one.done).length;
   if (done === list.length) return null;
   return html`<${Card} plain title=${html`<span class="row"><${Ring} done=${done} of=${list.length} />${t("Setting up: {done} of {of}", { done, of: list.length })}</span>`}><ul class="lines">${list.map((one) => html`<li key=${one.key}><span class="person"><span class="avatar ${one.done ? "ok" : "open"}" aria-hidden="true">${one.done ? html`<${Icon} name="check" />` : null}</span>
-    <span>${one.done ? html`<s class="quiet">${one.title}</s><span class="visually-hidden">${t("done")}</span>` : html`<a class="name-link" href="${ROOT}${one.to}">${one.title}</a><small>${one.why}</small>`}</span></span></li>`)}</ul><//>`;
+    <span>${one.done ? html`<span class="quiet">${one.title}</span><span class="visually-hidden">${t("done")}</span>` : html`<a class="name-link" href="${ROOT}${one.to}">${one.title}</a><small>${one.why}</small>`}</span></span>${one.done ? null : html`<span class="quiet"><${Icon} name="arrow" /></span>`}</li>`)}</ul><//>`;
 }
 
 function Slots({ organization, subscription }) {
@@ -88,6 +90,6 @@ function Happened() {
 function Latest() {
   const found = useLoad(() => get("/v1/audit-entries?limit=50"), "latest");
   const told = (data) => data.filter((one) => !one.action.startsWith("identity.session.")).slice(0, 6);
-  return html`<${Card} plain title=${t("Latest")}><${Loaded} from=${found} lines=${5}>${({ data }) => told(data).length ? html`<ul class="lines">${told(data).map((one) => html`<li key=${one.id}><span><b>${inWords(one.action)}</b>${one.target_name ? html` · ${one.target_name}` : null}<br /><small class="quiet">${one.actor?.name ?? one.actor?.email ?? t("the system")}</small></span><small class="quiet"><${When} at=${one.at} /></small></li>`)}</ul>`
+  return html`<${Card} plain title=${t("Latest")}><${Loaded} from=${found} lines=${5}>${({ data }) => told(data).length ? html`<${Happenings} entries=${told(data)} />`
     : html`<${Empty} icon="log" title=${t("Nothing has happened yet")} />`}<//><//>`;
 }

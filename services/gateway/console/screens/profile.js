@@ -6,8 +6,9 @@ import { ROLES } from "../lib/may.js";
 import { go, me, recognize, ROOT, say, useLoad } from "../lib/state.js";
 import { Badge, Button, Card, Loaded, Notice, Page } from "../ui/basics.js";
 import { ByPassword } from "../ui/by-password.js";
-import { Choices, Field, FormError, Select, Submit, useSend } from "../ui/forms.js";
+import { Check, Choices, Field, FormError, Select, Submit, useSend } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
+import { keysAreOn, turnKeys } from "../ui/keys.js";
 import { paint, painted } from "../ui/theme.js";
 
 export function Profile() {
@@ -68,17 +69,23 @@ function ChangeAddress({ onClose }) {
     await put("/v1/me/email-change", { email, password }, options);
     say(t("A mail to {email} is on its way.", { email }));
   };
-  return html`<${ByPassword} danger=${false} title=${t("Change your e-mail")} verb=${t("Send the confirmation")} act=${act} onClose=${onClose} why=${email.trim() ? "" : t("Type the new address first")} fields=${{ email }}>
+  return html`<${ByPassword} passwordOnly danger=${false} title=${t("Change your e-mail")} verb=${t("Send the confirmation")} act=${act} onClose=${onClose} why=${email.trim() ? "" : t("Type the new address first")} fields=${{ email }}>
     ${(sending) => html`<p class="quiet">${t("It becomes yours when the mail to it is answered. Your present address is told, and can undo it.")}</p>
       <${Field} label=${t("New e-mail")} name="email" type="email" autocomplete="email" value=${email} onInput=${setEmail} wrong=${sending.wrong("email")} />`}<//>`;
 }
 
 function Looks() {
   const [theme, setTheme] = useState(painted());
+  const [keys, setKeys] = useState(keysAreOn());
+  const speaking = useSend(async (wanted, options) => {
+    await choose(wanted);
+    await patch("/v1/me/profile", { language: wanted }, options);
+  });
   const themes = [["", t("System theme"), t("Light or dark, as your device says.")], ["light", t("Light theme")], ["dark", t("Dark theme")]];
-  return html`<${Card} title=${t("Language and appearance")} lead=${t("Kept in this browser.")}><div class="columns">
-    <${Select} label=${t("Language")} value=${language.value} onInput=${choose} options=${Object.entries(LANGUAGES)} />
-    <${Choices} legend=${t("Theme")} value=${theme} onInput=${(wanted) => (paint(wanted), setTheme(wanted))} options=${themes} /></div><//>`;
+  return html`<${Card} title=${t("Language and appearance")} lead=${t("Kept in this browser. Mail to you is written in the language that you choose.")}><div class="columns">
+    <${Select} label=${t("Language")} value=${language.value} onInput=${speaking.run} options=${Object.entries(LANGUAGES)} />
+    <${Choices} legend=${t("Theme")} value=${theme} onInput=${(wanted) => (paint(wanted), setTheme(wanted))} options=${themes} /></div>
+    <${Check} flat label=${t("Single keys")} note=${t("j and k move through lists, g and a letter goes to a page; ? shows all. ⌘K always works.")} checked=${keys} onChange=${(on) => (turnKeys(on), setKeys(on))} /><${FormError} sending=${speaking} /><//>`;
 }
 
 function Closing() {

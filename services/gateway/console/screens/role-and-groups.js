@@ -5,7 +5,7 @@ import { t, tn } from "../lib/i18n.js";
 import { ROLES, roleOptions, whyNot } from "../lib/may.js";
 import { say, useLoad, whole } from "../lib/state.js";
 import { Button, Icon, Loaded, Notice, useResting } from "../ui/basics.js";
-import { Check, Choices, FormError, Search, Submit, useSend } from "../ui/forms.js";
+import { Check, Choices, FormError, Search, Submit, useSend, Wrong } from "../ui/forms.js";
 import { Dialog } from "../ui/overlays.js";
 
 export function GroupPicker({ groups, chosen, onChange }) {
@@ -46,9 +46,9 @@ function RoleForm({ user, etag, groups, onClose, reload }) {
   const why = changes.length ? "" : t("Nothing is changed yet");
   return html`<${Dialog} large title=${t("Role & groups of {name}", { name: user.name })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run({ role, group_ids: chosen })}
     footer=${html`<span class="note" role="status">${changes.length ? changes.join("  ·  ") : t("No change")}</span><${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Save")}<//>`}>
-    ${stale ? html`<${Notice} kind="warn" icon="warn" title=${t("Somebody else changed this meanwhile")} role="alert"><${Button} onClick=${reload}>${t("Show what is there now")}<//><//>` : html`<${FormError} sending=${sending} />`}
-    <div class="columns"><${Choices} legend=${t("Role")} value=${role} onInput=${setRole} options=${roleOptions()} />
-      <div class="stack tight"><p class="label small">${t("Groups")}</p><${GroupPicker} groups=${groups} chosen=${chosen} onChange=${setChosen} /></div></div><${Preview} found=${preview} name=${user.name} /><//>`;
+    ${stale ? html`<${Notice} kind="warn" icon="warn" title=${t("Somebody else changed this meanwhile")} role="alert"><${Button} onClick=${reload}>${t("Show what is there now")}<//><//>` : html`<${FormError} sending=${sending} fields=${["role", "group_ids"]} />`}
+    <div class="columns"><${Choices} legend=${t("Role")} wrong=${sending.wrong("role")} value=${role} onInput=${setRole} options=${roleOptions()} />
+      <div class="stack tight"><p class="label small">${t("Groups")}</p><${GroupPicker} groups=${groups} chosen=${chosen} onChange=${setChosen} /><${Wrong}>${sending.wrong("group_ids")}<//></div></div><${Preview} found=${preview} name=${user.name} /><//>`;
 }
 
 /** What the choice would change, asked once it rests; nothing while nothing is changed. */
@@ -66,7 +66,7 @@ function usePreview(user, role, chosen, changed) {
 
 function Preview({ found, name }) {
   if (!found) return null;
-  if (found.error) return html`<${Notice} kind="warn" icon="warn" title=${t("This can't be done now")}>${found.error.detail}<//>`;
+  if (found.error) return html`<${Notice} kind="warn" icon="warn" title=${t("This can't be done now")}>${found.error.detail || found.error.title}<//>`;
   const { gains, loses, slot_suspended: suspended, slot_resumed: resumed } = found.data;
   const titles = (of) => of.dashboards.slice(0, 3).map((one) => one.title).join(", ") + (of.count > 3 ? " …" : "");
   const lines = [

@@ -2,7 +2,7 @@
 import { post } from "../lib/api.js";
 import { html, useEffect, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
-import { passkeysWork, showPasskey } from "../lib/passkeys.js";
+import { makePasskey, passkeysWork, showPasskey } from "../lib/passkeys.js";
 import { recognize } from "../lib/state.js";
 import { Button, Skeleton } from "../ui/basics.js";
 import { CodeList } from "../ui/codes.js";
@@ -25,10 +25,13 @@ export function SecondStep({ challenge, back, done }) {
     return answer(APP_CODE.test(typed) ? { totp: typed } : { recovery_code: code.trim() });
   });
   const withKey = useSend(async () => {
-    await answer({ passkey: await showPasskey(challenge.passkey) });
+    if (!challenge.enrolment) return answer({ passkey: await showPasskey(challenge.passkey) });
+    const { data: begun } = await post(`/v1/auth/challenges/${challenge.id}/passkey`, { token: challenge.token });
+    const [{ deviceOf }, credential] = await Promise.all([import("./sessions.js"), makePasskey(begun.passkey)]);
+    return answer({ new_passkey: { name: deviceOf(navigator.userAgent), credential } });
   });
   if (codes) return html`<${Codes} codes=${codes} done=${done} />`;
-  const keys = challenge.factors.includes("passkey") && challenge.passkey && passkeysWork();
+  const keys = passkeysWork() && (challenge.enrolment || (challenge.factors.includes("passkey") && challenge.passkey));
   const typed = challenge.enrolment || challenge.factors.includes("totp");
   return html`<${Doorway} title=${challenge.enrolment ? t("Set up a second factor") : t("Confirm that it's you")}
     lead=${challenge.enrolment ? t("Your organization asks for one. It takes a minute.") : undefined} aside=${html`<${Button} kind="plain" onClick=${back}>${t("Back to sign-in")}<//>`}>
@@ -39,7 +42,7 @@ export function SecondStep({ challenge, back, done }) {
         hint=${challenge.enrolment ? t("Six digits.") : typed ? t("Six digits of your authenticator app, or one of your recovery codes.") : t("One of your recovery codes.")} />
       <${Submit} sending=${sending} kind="primary wide" why=${code.trim() ? "" : t("Type the code first")}>${t("Go on")}<//>
     </form>
-    ${keys ? html`<div class="stack"><${FormError} sending=${withKey} /><${Button} kind="wide" busy=${withKey.busy} onClick=${() => withKey.run()}>${t("Use a passkey")}<//></div>` : null}<//>`;
+    ${keys ? html`<div class="stack"><${FormError} sending=${withKey} /><${Button} kind="wide" busy=${withKey.busy} onClick=${() => withKey.run()}>${challenge.enrolment ? t("Set up a passkey instead") : t("Use a passkey")}<//></div>` : null}<//>`;
 }
 
 function Secret({ challenge }) {

@@ -3,14 +3,22 @@ import { put } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { me, say } from "../lib/state.js";
-import { Card, Page } from "../ui/basics.js";
+import { comesFromProvider } from "../lib/way-in.js";
+import { Button, Card, Page } from "../ui/basics.js";
 import { FormError, Password, Submit, useSend } from "../ui/forms.js";
 import { Sessions } from "./sessions.js";
 import { TwoFactor } from "./two-factor.js";
 
 export function Security() {
   const who = useSignal(me);
-  return html`<${Page} title=${t("Security")} org=${who.organization?.name} lead=${t("How you prove that it's you, and where you are signed in.")}><${TwoFactor} /><${ChangePassword} /><${Sessions} /><//>`;
+  return html`<${Page} title=${t("Security")} org=${who.organization?.name} lead=${t("How you prove that it's you, and where you are signed in.")}><${TwoFactor} />${comesFromProvider() ? html`<${AtProvider} />` : html`<${ChangePassword} />`}<${Sessions} /><//>`;
+}
+
+/** Who signs in at a provider has their password there; the one that they may have here is behind a click. */
+function AtProvider() {
+  const [here, show] = useState(false);
+  if (here) return html`<${ChangePassword} />`;
+  return html`<${Card} title=${t("Password")} footer=${html`<${Button} onClick=${() => show(true)}>${t("Change the password that I have here…")}<//>`}><p class="quiet">${t("You sign in at your organization's provider, and your password is managed there.")}</p><//>`;
 }
 
 function ChangePassword() {

@@ -1,12 +1,13 @@
 // Coming back from an identity provider, and the way in when the provider itself is broken.
 import { post } from "../lib/api.js";
 import { html, useEffect, useSignal, useState } from "../lib/dom.js";
-import { t } from "../lib/i18n.js";
+import { language, t } from "../lib/i18n.js";
 import { go, me, recognize, ROOT, route, signOut } from "../lib/state.js";
 import { pathOf, provedFrom } from "../lib/way-in.js";
 import { Button, Notice, Refused, Skeleton } from "../ui/basics.js";
 import { Field, FormError, Submit, useSend } from "../ui/forms.js";
 import { Doorway } from "../ui/shell.js";
+import { AccountProof } from "./account-proof.js";
 import { SecondStep } from "./second-step.js";
 import { stepFailed } from "./sso-steps.js";
 
@@ -23,6 +24,7 @@ function Failed({ step, trace }) {
 export function SsoSignIn() {
   const { query } = useSignal(route);
   const [challenge, setChallenge] = useState(null);
+  const [proof, setProof] = useState(null);
   const [arriving, setArriving] = useState(null);
   const failed = query.get("failed");
   const arrive = async (to, isNew) => {
@@ -30,21 +32,27 @@ export function SsoSignIn() {
     if (isNew && !who?.organization) setArriving(to);
     else go(to, { replace: true });
   };
+  const goOn = async (signedIn, to, isNew) => {
+    if (signedIn.challenge) setChallenge({ ...signedIn.challenge, to, isNew });
+    else await arrive(to, isNew);
+  };
   const sending = useSend(async () => {
-    const { data } = await post("/v1/auth/sso/sign-ins", { keep: "cookie" }, { quietly: true }).catch((refusal) => {
+    const { data } = await post("/v1/auth/sso/sign-ins", { keep: "cookie", language: language.value }, { quietly: true }).catch((refusal) => {
       // Reloaded after it had worked.
       if (refusal.code === "challenge_ended" && me.value) return { data: { return_to: `${ROOT}/` } };
       throw refusal;
     });
-    if (data.challenge) setChallenge({ ...data.challenge, to: pathOf(data.return_to), arriving: data.arriving });
-    else await arrive(pathOf(data.return_to), data.arriving);
+    const [to, isNew] = [pathOf(data.return_to), data.arriving];
+    if (data.account_proof) setProof({ ...data.account_proof, to, isNew });
+    else await goOn(data, to, isNew);
   });
   useEffect(() => {
     if (!failed) sending.run();
   }, []);
   if (failed) return html`<${Doorway} title=${t("Signing in at your provider didn't work")} aside=${emergency()}>
     <${Failed} step=${failed} trace=${query.get("trace")} /><a class="button primary wide" href="${ROOT}/sign-in">${t("Try again")}</a><//>`;
-  if (challenge) return html`<${SecondStep} challenge=${challenge} back=${() => go("/sign-in")} done=${() => arrive(challenge.to, challenge.arriving)} />`;
+  if (challenge) return html`<${SecondStep} challenge=${challenge} back=${() => go("/sign-in")} done=${() => arrive(challenge.to, challenge.isNew)} />`;
+  if (proof) return html`<${AccountProof} asked=${proof} done=${(signedIn) => goOn(signedIn, proof.to, proof.isNew)} />`;
   if (arriving) return html`<${Arriving} to=${arriving} />`;
   if (sending.error) return html`<${Doorway} title=${t("Signing in at your provider didn't work")} aside=${emergency()}>
     ${sending.error.code === "challenge_ended" ? html`<${Failed} step="browser" />` : html`<${Refused} error=${sending.error} />`}
@@ -55,8 +63,12 @@ export function SsoSignIn() {
 /** Somebody new: the organization takes them in at once, or when an Admin agrees. */
 function Arriving({ to }) {
   useEffect(() => {
-    const timer = setInterval(() => recognize().then((who) => { if (who?.organization) go(to, { replace: true }); }, () => undefined), LOOK_AGAIN_MS);
-    return () => clearInterval(timer);
+    let over = false;
+    const timer = setInterval(() => recognize().then((who) => { if (!over && who?.organization) go(to, { replace: true }); }, () => undefined), LOOK_AGAIN_MS);
+    return () => {
+      over = true;
+      clearInterval(timer);
+    };
   }, [to]);
   return html`<${Doorway} title=${t("You are almost in")} aside=${html`<${Button} kind="plain" onClick=${signOut}>${t("Sign out")}<//>`}>
     <p role="status">${t("Your organization takes you in. If one of its admins has to agree first, they were told; this page goes on by itself as soon as they do.")}</p><${Skeleton} lines=${1} /><//>`;
@@ -77,6 +89,17 @@ export function SsoProof() {
   return html`<${Doorway} title=${t("Your provider didn't confirm that it's you")}>
     ${failed ? html`<${Notice} kind="warn" icon="warn" role="alert" title=${t("Nothing was changed")}><p>${stepFailed(failed)}</p>${query.get("trace") ? html`<p class="small quiet">${t("For your admin:")} <code>${query.get("trace")}</code></p>` : null}<//>` : html`<${Refused} error=${sending.error} />`}
     <a class="button primary wide" href="${ROOT}${provedFrom()}">${t("Back to where you were")}</a><//>`;
+}
+
+/** Where the provider sends the browser that signed out there. */
+export function SignedOut() {
+  const { query } = useSignal(route);
+  const who = useSignal(me);
+  const failed = query.get("failed");
+  if (who) return html`<${Doorway} title=${t("You are still signed in here")} lead=${t("As {name}.", { name: who.user.name })} aside=${html`<a href="${ROOT}">${t("To the start")}</a>`}><${Button} kind="primary wide" onClick=${signOut}>${t("Sign out")}<//><//>`;
+  return html`<${Doorway} title=${t("You are signed out")} lead=${failed ? t("Here you are. Whether you are at your provider as well, only it can tell: look there.") : t("Here and at your provider.")}>
+    ${failed ? html`<${Notice} kind="warn" icon="warn" role="alert" title=${t("Your provider didn't say that it worked")}>${query.get("trace") ? html`<p class="small quiet">${t("For your admin:")} <code>${query.get("trace")}</code></p>` : null}<//>` : null}
+    <a class="button primary wide" href="${ROOT}/sign-in">${t("Sign in")}</a><//>`;
 }
 
 /** An Admin asks for the mailed way in. */

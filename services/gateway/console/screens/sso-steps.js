@@ -12,5 +12,8 @@ const STEPS = {
 };
 const OTHERWISE = () => t("What your provider answered can't be trusted as it is. That is for your admin to repair: they see why under Single sign-on.");
 
-/** What the step that failed means. */
-export const stepFailed = (step) => (STEPS[step] ?? OTHERWISE)();
+/** What the step that failed means for whoever can do something about it; empty where only the attempt itself says more. */
+export const toDoAbout = (step) => STEPS[step]?.() ?? "";
+
+/** The same for somebody who has to ask an admin. */
+export const stepFailed = (step) => toDoAbout(step) || OTHERWISE();

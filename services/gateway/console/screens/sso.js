@@ -2,18 +2,22 @@
 import { get, post, put, remove } from "../lib/api.js";
 import { html, useSignal, useState } from "../lib/dom.js";
 import { day, t, tn } from "../lib/i18n.js";
+import { useLive } from "../lib/live.js";
 import { whyNot } from "../lib/may.js";
 import { go, me, ROOT, route, say, useList, useLoad } from "../lib/state.js";
+import { told } from "../lib/told.js";
 import { Badge, Button, Card, Empty, Loaded, Notice, Page, When } from "../ui/basics.js";
 import { FormError, useSend } from "../ui/forms.js";
 import { Confirm } from "../ui/overlays.js";
 import { PlanLock } from "../ui/plan-lock.js";
 import { Table } from "../ui/table.js";
-import { NewConnection, SetUp } from "./sso-set-up.js";
-import { stepFailed } from "./sso-steps.js";
+import { ChangeConnection, GroupsOfNewcomers, NewConnection } from "./sso-connection-form.js";
+import { SetUp } from "./sso-set-up.js";
+import { toDoAbout } from "./sso-steps.js";
 
 const PROTOCOLS = { oidc: "OpenID Connect", saml: "SAML 2.0" };
 const SHOWN_BY_NAME = 5;
+const NEWCOMERS = () => ({ approval: t("Wait for an admin"), at_once: t("Start at once"), refused: t("Have to be invited") });
 
 /** A connection's state as a badge, and in a sentence. */
 function stateOf(one) {
@@ -44,7 +48,7 @@ function Emergency() {
 export function SingleSignOn() {
   const who = useSignal(me);
   const [dialog, open] = useState(null);
-  const list = useList("/v1/sso-connections");
+  const list = useLive(useList("/v1/sso-connections"), "identity.sso_connection");
   const columns = [
     { key: "name", label: t("Name"), cell: (one) => html`<a class="name-link" href="${ROOT}/sso/${one.id}">${one.name}</a>` },
     { key: "state", label: t("State"), cell: (one) => html`<${State} one=${one} />` },
@@ -94,13 +98,17 @@ export function ConnectionPage({ id }) {
   const failed = query.get("failed");
   return html`<${Page} title=${found.data?.name ?? t("Single sign-on")} org=${who.organization.name} crumbs=${html`<a href="${ROOT}/sso">${t("Single sign-on")}</a>`}><${Emergency} />
     ${query.get("verified") ? html`<${Notice} kind="ok" icon="check" role="status" title=${t("The configuration works")}><p>${t("You signed in there with your own address.")}</p><//>` : null}
-    ${failed ? html`<${Notice} kind="danger" icon="warn" role="alert" title=${t("The verification didn't succeed")}><p>${stepFailed(failed)}</p><p>${t("The newest of the attempts below says what exactly failed.")}</p><//>` : null}
+    ${failed ? html`<${Notice} kind="danger" icon="warn" role="alert" title=${t("The verification didn't succeed")}>${toDoAbout(failed) ? html`<p>${toDoAbout(failed)}</p>` : null}<p>${t("The newest of the attempts below says what exactly failed.")}</p><//>` : null}
     <${Loaded} from=${found}>${(one) => html`<${Standing} one=${one} verifying=${verifying} open=${open} done=${done} />
       ${one.status === "active" ? html`<${Attempts} attempts=${attempts} />` : null}
       <${SetUp} key=${found.etag} one=${one} reload=${found.reload} />
       ${one.status === "active" ? null : html`<${Attempts} attempts=${attempts} />`}
-      <${Card} title=${t("Details")}><dl class="facts"><${Fact} name=${t("Domains")}>${one.domains.join(", ") || "–"}<//><${Fact} name=${t("Protocol")}>${PROTOCOLS[one.protocol]}<//><${Fact} name=${t("Issuer")}>${one.issuer ?? "–"}<//>
+      <${Card} title=${t("Details")} footer=${html`<${Button} why=${whyNot("sso.manage")} onClick=${() => open(html`<${ChangeConnection} one=${one} onClose=${done} />`)}>${t("Change it…")}<//>`}><dl class="facts"><${Fact} name=${t("Who is new")}>${NEWCOMERS()[one.new_users]}<//>
+        ${one.new_users === "refused" ? null : html`<${Fact} name=${t("Their role")}>${one.default_role === "analyst" ? t("Analyst") : t("Viewer")}<//><${Fact} name=${t("Their groups")}><${GroupsOfNewcomers} ids=${one.group_ids} /><//>`}
+        <${Fact} name=${t("Domains")}>${one.domains.join(", ") || "–"}<//><${Fact} name=${t("Protocol")}>${PROTOCOLS[one.protocol]}<//><${Fact} name=${t("Issuer")}>${one.issuer ?? "–"}<//>
+        ${one.protocol === "saml" ? html`<${Fact} name=${t("Encrypted assertions")}>${one.encrypt_assertions ? t("Asked for in our metadata") : t("Taken, but not asked for")}<//><${Fact} name=${t("Sign-ins that begin at the provider")}>${one.allow_idp_initiated ? t("Allowed") : t("Refused")}<//>` : null}
         <${Fact} name=${t("Verified")}><${When} at=${one.verified_at} /><//><${Fact} name=${t("Activated")}><${When} at=${one.activated_at} /><//><${Fact} name=${t("Last sign-in")}><${When} at=${one.last_success_at} /><//>
+        ${one.issuer ? html`<${Fact} name=${t("Signing out")}>${one.sign_out_url ? t("Also at the provider") : t("Here alone: the provider names no address for it")}<//>` : null}
         ${one.certificates.map((certificate) => html`<${Fact} name=${t("Certificate until")}>${day(certificate.expires_at)}<//>`)}</dl><//>
       ${one.status === "active" ? null : html`<${Card} kind="danger" title=${t("Danger zone")}><div class="row spread"><p class="quiet">${t("What was set up here is deleted. People keep their accounts.")}</p><${Button} kind="danger" why=${whyNot("sso.switch_off")} onClick=${() => open(html`<${RemoveConnection} one=${one} onClose=${gone} />`)}>${t("Remove it…")}<//></div><//>`}`}<//>${dialog}<//>`;
 }
@@ -148,13 +156,20 @@ function SwitchOff({ one, onClose }) {
     <ul class="impact"><li>${t("People of its domains sign in with a password again.")}</li><li>${t("Who has none sets one by “Forgot your password?”.")}</li><li>${t("All admins are told.")}</li></ul><//>`;
 }
 
+/** Why it failed, for an admin; in other languages what the step means is said where the cause has no code. */
+function Cause({ attempt }) {
+  const { cause, cause_code: code, cause_meta: facts, step } = attempt;
+  const reach = code && facts.reach ? told([`reach:${facts.reach}`], "") : "";
+  return html`<span>${told([`cause:${code}`, `attempt:${step}`], cause, facts)}${reach ? ` ${reach}` : ""}</span>`;
+}
+
 const PURPOSES = () => ({ sign_in: t("Sign-in"), verification: t("Verification"), proof: t("Fresh proof") });
 
 function Attempts({ attempts }) {
   const columns = [
     { key: "at", label: t("When"), cell: (one) => html`<${When} at=${one.at} />` },
     { key: "what", label: t("Purpose"), cell: (one) => PURPOSES()[one.purpose] },
-    { key: "step", label: t("Result"), cell: (one) => one.step === "done" ? html`<${Badge} kind="ok" icon="check">${t("Succeeded")}<//>` : html`<span class="stack tight"><${Badge} kind="danger" icon="warn">${t("Failed at: {step}", { step: one.step })}<//><span>${one.cause}</span></span>` },
+    { key: "step", label: t("Result"), cell: (one) => one.step === "done" ? html`<${Badge} kind="ok" icon="check">${t("Succeeded")}<//>` : html`<span class="stack tight"><${Badge} kind="danger" icon="warn">${t("Failed at: {step}", { step: one.step })}<//><${Cause} attempt=${one} /></span>` },
     { key: "email", label: t("Address"), secondary: true, cell: (one) => one.email ?? html`<span class="quiet">–</span>` },
     { key: "trace", label: t("Trace"), secondary: true, cell: (one) => one.trace ? html`<code>${one.trace}</code>` : null },
   ];

@@ -32,6 +32,7 @@ export function actions(user, who, open, close) {
     handOver,
     null,
     { label: t("End sessions…"), why: mine ? t("Yours are under Security.") : whyNot("users.end_sessions"), act: show(EndSessions) },
+    { label: t("Send a link for a new password…"), why: mine ? t("Yours is under Security.") : whyNot("users.send_password_reset"), act: show(SendReset) },
     { label: t("Remove second factors…"), danger: true, why: mine ? t("Yours are under Security.") : whyNot("users.remove_two_factor"), act: show(RemoveTwoFactor) },
     null,
     { label: t("Deactivate…"), danger: true, why: manage || mine, act: show(Departure, { kind: "deactivate" }) },
@@ -57,6 +58,15 @@ function EndSessions({ user, onClose }) {
     <${Impact} lines=${[["out", t("Every session in your organization ends within a second.")], ["mail", t("{name} is told by mail, and can sign in again.", { name: user.name })], ["globe", t("Sessions in other organizations go on.")]]} /><//>`;
 }
 
+function SendReset({ user, onClose }) {
+  const act = async (options) => {
+    await post(`/v1/users/${user.id}/password-resets`, undefined, options);
+    say(t("The mail to {name} is sent.", { name: user.name }));
+  };
+  return html`<${Confirm} title=${t("Send {name} a link for a new password?", { name: user.name })} verb=${t("Send the link")} act=${act} onClose=${onClose}>
+    <${Impact} lines=${[["mail", t("It goes to {email} alone, works once, and ends after 30 minutes. A link that was sent before is dead.", { email: user.email })], ["lock", t("The present password and all sessions go on until they follow it.")], ["shield", t("A second factor is still asked for.")]]} /><//>`;
+}
+
 const REASONS = () => [
   ["lost", t("Lost device")],
   ["new", t("New device")],
@@ -77,7 +87,7 @@ function RemoveTwoFactor({ user, onClose }) {
   return html`<${ByPassword} title=${t("Remove the second factors of {name}?", { name: user.name })} verb=${t("Remove second factors")} act=${act} onClose=${onClose} why=${why} fields=${{ reason: given }}>
     ${(sending) => html`<${Notice} kind="warn" icon="warn" title=${t("This is what impostors ask for")}>${t("Call {name} on a number that you know, or meet. A mail or a chat message isn't enough.", { name: user.name })}<//>
       <${Impact} lines=${[["shield", t("Authenticator app, passkeys and recovery codes are gone.")], ["out", t("All sessions end, everywhere.")], ["mail", t("{name} and every other admin are told by mail, with your reason.", { name: user.name })]]} />
-      <${Choices} legend=${t("Reason")} value=${reason} onInput=${setReason} options=${REASONS()} />
+      <${Choices} legend=${t("Reason")} wrong=${reason === "other" ? undefined : sending.wrong("reason")} value=${reason} onInput=${setReason} options=${REASONS()} />
       ${reason === "other" ? html`<${Field} label=${t("Which reason?")} name="reason" maxlength="200" value=${other} onInput=${setOther} wrong=${sending.wrong("reason")} />` : null}
       <${Check} label=${t("I have made sure that {name} is asking", { name: user.name })} checked=${checked} onChange=${check} />`}<//>`;
 }

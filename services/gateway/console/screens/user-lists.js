@@ -1,6 +1,7 @@
 // Lists of people as files: invitations from a CSV, users into one.
 import { post } from "../lib/api.js";
 import { html, useEffect, useId, useState } from "../lib/dom.js";
+import { textOf } from "../lib/files.js";
 import { t, tn } from "../lib/i18n.js";
 import { Button, Notice } from "../ui/basics.js";
 import { Field, FormError, Submit, useSend } from "../ui/forms.js";
@@ -8,6 +9,7 @@ import { Dialog } from "../ui/overlays.js";
 import { Progress, useOperation } from "../ui/progress.js";
 
 const MOST_CHARACTERS = 2_000_000;
+const HEAD = /^\s*sep=.$|(^|[,;\t])\s*"?e-?mail"?\s*([,;\t]|$)/i; // what stands above the rows
 const EXAMPLE = "email,role,groups\nana@example.com,analyst,Finance|Board\nbo@example.com,viewer,";
 
 export function ImportDialog({ onClose }) {
@@ -17,10 +19,10 @@ export function ImportDialog({ onClose }) {
   const sending = useSend(async (body, options) => setBegun((await post("/v1/invitations/imports", body, options)).data));
   const read = async (event) => {
     const [file] = event.target.files;
-    if (file) setCsv(await file.text());
+    if (file) setCsv(await textOf(file));
   };
   if (begun) return html`<${Importing} begun=${begun} onClose=${() => onClose(true)} />`;
-  const rows = csv.trim().split(/\r?\n/).filter((line) => line.trim() && !/^"?email"?\s*(,|;|$)/i.test(line)).length;
+  const rows = csv.trim().split(/\r?\n/).filter((line, place) => line.trim() && !(place < 2 && HEAD.test(line))).length;
   const why = !csv.trim() ? t("Choose a file or paste a list first") : csv.length > MOST_CHARACTERS ? t("The list is too long.") : "";
   return html`<${Dialog} large title=${t("Invite from a list")} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run({ csv })}
     footer=${html`<span class="note" role="status">${csv.trim() ? tn(rows, "{n} row", "{n} rows") : ""}</span><${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Invite everybody")}<//>`}>
@@ -35,7 +37,7 @@ function Importing({ begun, onClose }) {
   return html`<${Dialog} title=${t("Invite from a list")} onClose=${onClose} footer=${html`<${Button} onClick=${onClose}>${t("Close")}<//>`}>
     <${Progress} state=${state} doing=${t("Inviting…")} done=${t("Everybody on the list is answered.")} file=${t("Every row's answer (CSV)")}>
       ${result.created ? html`<${Notice} kind="ok" icon="check" title=${tn(result.created, "{n} invitation is on its way.", "{n} invitations are on their way.")} />` : null}
-      ${result.refused ? html`<${Notice} kind="warn" icon="warn" title=${tn(result.refused, "{n} row was refused", "{n} rows were refused")}>${t("The file says why, row by row.")}<//>` : null}<//><//>`;
+      ${result.refused ? html`<${Notice} kind="warn" icon="warn" title=${tn(result.refused, "{n} row was refused", "{n} rows were refused")}>${t("The file says why, with the number of each row in your list.")}<//>` : null}<//><//>`;
 }
 
 /** Writes the users of a filter into a file; `filter` is what the list is asked for. */

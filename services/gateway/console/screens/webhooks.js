@@ -4,12 +4,13 @@ import { html, useState } from "../lib/dom.js";
 import { day, t, tn } from "../lib/i18n.js";
 import { whyNot } from "../lib/may.js";
 import { can, say, useList } from "../lib/state.js";
+import { told } from "../lib/told.js";
 import { Badge, Button, Card, Empty, When } from "../ui/basics.js";
 import { Check, Choices, Field, FormError, Submit, useSend } from "../ui/forms.js";
 import { Confirm, Dialog, Menu } from "../ui/overlays.js";
 import { PlanLock } from "../ui/plan-lock.js";
 import { ShownOnce } from "../ui/shown-once.js";
-import { Table } from "../ui/table.js";
+import { Act, Table } from "../ui/table.js";
 
 const FAMILIES = () => [
   ["org.member.*", t("Members")],
@@ -84,9 +85,9 @@ function Add({ shown, onClose }) {
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Add and show the secret")}<//>`}>
     <${Field} label=${t("Address")} name="url" type="url" maxlength="2048" placeholder="https://" spellcheck="false" value=${given.url} onInput=${change("url")} wrong=${sending.wrong("url")} hint=${t("Begins with https://, and leads to a public host.")} />
     <${Field} label=${t("Description")} name="description" maxlength="200" value=${given.description} onInput=${change("description")} wrong=${sending.wrong("description")} hint=${t("What it is for. You may leave it empty.")} />
-    <${Choices} legend=${t("What it hears of")} value=${given.which} onInput=${change("which")} options=${[["all", t("Everything"), t("Every event of your organization.")], ["some", t("Some things"), t("Only what is chosen below.")]]} />
+    <${Choices} legend=${t("What it hears of")} wrong=${sending.wrong("types")} value=${given.which} onInput=${change("which")} options=${[["all", t("Everything"), t("Every event of your organization.")], ["some", t("Some things"), t("Only what is chosen below.")]]} />
     ${some ? html`<div class="choices list" role="group" aria-label=${t("Which events")}>${FAMILIES().map(([key, label]) => html`<${Check} key=${key} flat label=${label} note=${html`<code>${key}</code>`} checked=${given.types.includes(key)} onChange=${flip(key)} />`)}</div>` : null}
-    <${FormError} sending=${sending} fields=${["url", "description"]} /><//>`;
+    <${FormError} sending=${sending} fields=${["url", "description", "types"]} /><//>`;
 }
 
 function Secret({ webhook, onClose }) {
@@ -126,8 +127,8 @@ function Deliveries({ webhook, onClose }) {
   const columns = [
     { key: "type", label: t("Event"), cell: (one) => html`<code>${one.type}</code><div class="small quiet"><${When} at=${one.occurred_at} /></div>` },
     { key: "state", label: t("State"), cell: (one) => html`<${Badge} kind=${states[one.state][0]}>${states[one.state][1]}<//><div class="small quiet">${tn(one.attempts, "{n} attempt", "{n} attempts")}</div>` },
-    { key: "answer", label: t("Answer"), secondary: true, cell: (one) => one.status ?? one.error ?? html`<span class="quiet">–</span>` },
-    { key: "act", label: t("Actions"), act: true, cell: (one) => html`<${Button} why=${one.state === "waiting" ? t("It waits to be sent already.") : whyNot("webhooks.edit")} aria-label=${t("Send {type} again", { type: one.type })} onClick=${() => sending.run(one)}>${t("Send again")}<//>` },
+    { key: "answer", label: t("Answer"), secondary: true, cell: (one) => one.status ?? (one.error ? told([`reach:${one.error_code}`], one.error) : html`<span class="quiet">–</span>`) },
+    { key: "act", label: t("Actions"), act: true, cell: (one) => html`<${Act} icon="arrow" why=${one.state === "waiting" ? t("It waits to be sent already.") : whyNot("webhooks.edit")} name=${t("Send {type} again", { type: one.type })} onClick=${() => sending.run(one)}>${t("Send again")}<//>` },
   ];
   return html`<${Dialog} large title=${t("Deliveries")} onClose=${() => onClose(false)} footer=${html`<${Button} busy=${list.busy} onClick=${list.reload}>${t("Look again")}<//><${Button} kind="primary" onClick=${() => onClose(false)}>${t("Close")}<//>`}>
     <p class="small quiet"><code>${webhook.url}</code></p><${FormError} sending=${sending} />

@@ -29,7 +29,13 @@ export const Badge = ({ kind = "", icon, children }) =>
 export function Person({ name, email, extra }) {
   const letters = (name || email || "?").split(/[\s@.]+/).filter(Boolean).slice(0, 2).map((one) => one[0]).join("").toUpperCase();
   return html`<span class="person"><span class="avatar" aria-hidden="true">${letters}</span>
-    <span><span class="row"><b>${name || email}</b>${extra}</span>${name && email ? html`<small>${email}</small>` : null}</span></span>`;
+    <span><span class="row"><b>${name || html`<${Email} of=${email} />`}</b>${extra}</span>${name && email ? html`<small><${Email} of=${email} /></small>` : null}</span></span>`;
+}
+
+/** Where it has to be broken, then before the domain. */
+function Email({ of }) {
+  const at = of.lastIndexOf("@") + 1;
+  return html`${of.slice(0, at)}<wbr />${of.slice(at)}`;
 }
 
 export function When({ at }) {
@@ -43,8 +49,8 @@ export function Notice({ kind = "", icon = "info", title, children, role }) {
 /** A refusal where it happened: what, why, the way out. */
 export function Refused({ error, retry }) {
   if (!error) return null;
-  return html`<${Notice} kind="danger" icon="warn" title=${t(error.title ?? error.message)} role="alert">
-    ${error.detail && error.detail !== error.message ? html`<p>${error.detail}</p>` : null}
+  return html`<${Notice} kind="danger" icon="warn" title=${error.title ?? error.message} role="alert">
+    ${error.detail ? html`<p>${error.detail}</p>` : null}
     ${(error.remedy ?? []).map((one) => html`<p class="quiet">${one}</p>`)}
     ${error.requestId ? html`<p class="small quiet">${t("Request")} <code>${error.requestId}</code></p>` : null}
     ${retry ? html`<${Button} onClick=${retry}>${t("Try again")}<//>` : null}
@@ -71,13 +77,14 @@ export function Loaded({ from, lines, children }) {
 }
 
 export function Forbidden({ error }) {
-  return html`<${Empty} icon="lock" title=${t("You can't see this")}>${error?.detail ?? t("Your role doesn't reach here. An admin of your organization can change it.")}<//>`;
+  return html`<${Empty} icon="lock" title=${t("You can't see this")}>${error?.detail || t("Your role doesn't reach here. An admin of your organization can change it.")}<//>`;
 }
 
-export function Meter({ label, used, limit, note }) {
-  const kind = limit !== null && used > limit ? "over" : limit !== null && used >= limit ? "full" : "";
+/** `full` names the look of a meter that can't hold more; where full is good it is `ok`. */
+export function Meter({ label, used, limit, note, full = "full" }) {
+  const kind = limit !== null && used > limit ? "over" : limit !== null && used >= limit ? full : "";
   const width = limit === null ? Math.min(100, used ? 12 : 0) : limit === 0 ? (used ? 100 : 0) : Math.min(100, (used / limit) * 100);
-  const words = limit === null ? t("{used} used, no limit", { used }) : t("{used} of {limit} used", { used, limit });
+  const words = limit === null ? t("{used} used, no limit", { used }) : full === "ok" ? t("{used} of {limit}", { used, limit }) : t("{used} of {limit} used", { used, limit });
   return html`<div class="meter ${kind}"><div class="row"><span>${label}</span><span class="quiet number">${words}</span></div>
     <div class="track" role="img" aria-label="${label}: ${words}"><div class="fill" style=${{ width: `${width}%` }}></div></div>
     ${note ? html`<p class="small quiet">${note}</p>` : null}</div>`;
@@ -91,12 +98,13 @@ export function Toasts() {
   </div>`;
 }
 
-export function Copy({ text, label }) {
+/** `name` says in full what is copied, where the button alone doesn't. */
+export function Copy({ text, label, name }) {
   const copy = async () => {
     await navigator.clipboard.writeText(text);
     say(t("Copied."));
   };
-  return html`<${Button} icon="copy" onClick=${copy}>${label ?? t("Copy")}<//>`;
+  return html`<${Button} icon="copy" aria-label=${name} onClick=${copy}>${label ?? t("Copy")}<//>`;
 }
 
 /** Page skeleton: title, one sentence, actions; focus comes here after navigation. */

@@ -1,9 +1,10 @@
 // Fields, and forms that are sent once, keep what was typed, and lead to what is wrong.
-import { html, useId, useRef, useState } from "../lib/dom.js";
+import { html, useId, useRef, useSignal, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
+import { offline } from "../lib/state.js";
 import { Button, Icon, Refused } from "./basics.js";
 
-function Wrong({ id, children }) {
+export function Wrong({ id, children }) {
   return children ? html`<p class="wrong" id=${id}><${Icon} name="warn" />${children}</p>` : null;
 }
 
@@ -27,12 +28,13 @@ export function Password({ label, hint, wrong, value, onInput, name, ...rest }) 
     ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : null}<${Wrong} id="${id}-wrong">${wrong}<//></div>`;
 }
 
-export function Select({ label, hidden, value, onInput, options, slim, hint, ...rest }) {
+export function Select({ label, hidden, value, onInput, options, slim, hint, wrong, ...rest }) {
   const id = useId();
+  const described = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ") || undefined;
   return html`<div class=${hidden ? undefined : "field"}><label for=${id} class=${hidden ? "visually-hidden" : undefined}>${label}</label>
-    <select id=${id} class="input ${slim ? "slim" : ""}" value=${value} onChange=${(event) => onInput(event.target.value)} ...${rest}>
+    <select id=${id} class="input ${slim ? "slim" : ""}" value=${value} aria-describedby=${described} aria-invalid=${wrong ? "true" : undefined} onChange=${(event) => onInput(event.target.value)} ...${rest}>
       ${options.map(([key, text]) => html`<option value=${key} selected=${key === value}>${text}</option>`)}</select>
-    ${hint ? html`<p class="hint">${hint}</p>` : null}</div>`;
+    ${hint ? html`<p class="hint" id="${id}-hint">${hint}</p>` : null}<${Wrong} id="${id}-wrong">${wrong}<//></div>`;
 }
 
 export function Search({ label, value, onInput, ...rest }) {
@@ -49,12 +51,13 @@ export function Check({ label, note, checked, onChange, disabled, flat, wrong, n
 }
 
 /** Radio buttons that explain themselves: `options` are `[value, label, note, why not]`. */
-export function Choices({ legend, hidden, value, onInput, options }) {
+export function Choices({ legend, hidden, value, onInput, options, wrong }) {
   const name = useId();
-  return html`<fieldset class="stack tight"><legend class=${hidden ? "visually-hidden" : "label small"}>${legend}</legend><div class="choices">
+  const refused = wrong ? { role: "radiogroup", tabindex: -1, "aria-invalid": "true", "aria-describedby": `${name}-wrong` } : {};
+  return html`<fieldset class="stack tight" ...${refused}><legend class=${hidden ? "visually-hidden" : "label small"}>${legend}</legend><div class="choices">
     ${options.map(([key, label, note, why]) => html`<label class="choice" key=${key}><input type="radio" name=${name} value=${key} checked=${value === key} disabled=${Boolean(why)}
         onChange=${() => onInput(key)} /><span><b>${label}</b>${note ? html`<small>${note}</small>` : null}${why ? html`<small>${why}</small>` : null}</span></label>`)}
-  </div></fieldset>`;
+  </div><${Wrong} id="${name}-wrong">${wrong}<//></fieldset>`;
 }
 
 /** What a form needs to be sent: one Idempotency-Key per content, one attempt at a time, the refusal kept. */
@@ -75,7 +78,8 @@ export function useSend(send) {
     } catch (refusal) {
       setError(refusal);
       if (refusal.code !== "offline" && refusal.status < 500) key.current = null;
-      requestAnimationFrame(() => document.querySelector("[aria-invalid='true'], [role='alert']")?.focus?.());
+      // As soon as it is drawn, before another key is pressed.
+      queueMicrotask(() => (document.querySelector("[aria-invalid='true']") ?? document.querySelector("[role='alert']"))?.focus?.());
       return undefined;
     } finally {
       setBusy(false);
@@ -93,5 +97,6 @@ export function FormError({ sending, fields = [] }) {
 }
 
 export function Submit({ sending, kind = "primary", children, why }) {
-  return html`<${Button} type="submit" kind=${kind} busy=${sending.busy} why=${why}>${children}<//>`;
+  const away = useSignal(offline);
+  return html`<${Button} type="submit" kind=${kind} busy=${sending.busy} why=${away ? t("Tenantry can't be reached") : why}>${children}<//>`;
 }

@@ -1,35 +1,58 @@
 // What lies over the page: dialogs and menus, complete with the keyboard.
-import { html, useEffect, useId, useRef, useState } from "../lib/dom.js";
+import { html, useLayoutEffect, useId, useRef, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { Button, Icon } from "./basics.js";
 import { FormError, Submit, useSend } from "./forms.js";
 
-export function Dialog({ title, onClose, children, footer, onSubmit, large }) {
+/** `bare`: the children bring their own `Body`. */
+export function Dialog({ title, onClose, children, footer, onSubmit, large, bare }) {
   const ref = useRef(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
     const dialog = ref.current;
     dialog.showModal();
-    (dialog.querySelector("[data-first], .body input:not([disabled]), .body textarea") ?? dialog.querySelector("h2"))?.focus();
+    (firstOf(dialog) ?? dialog.querySelector("h2"))?.focus();
     return () => {
+      const at = document.activeElement;
       if (dialog.open) dialog.close();
-      if (before?.isConnected) before.focus();
+      const back = at === document.body || dialog.contains(at) ? before : at;
+      if (back?.isConnected) back.focus();
     };
   }, []);
-  const inside = html`<header><h2 id=${id} tabindex="-1">${title}</h2>
-      <button type="button" class="button plain square" aria-label=${t("Close")} onClick=${onClose}><${Icon} name="close" /></button></header>
-    <div class="body stack" tabindex="0" role="group" aria-labelledby=${id}>${children}</div>${footer ? html`<footer>${footer}</footer>` : null}`;
   const cancel = (event) => {
     event.preventDefault();
     onClose();
   };
+  // Chromium closes a frame after Escape, and gives the page the keys that are pressed meanwhile.
+  const keys = (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented || event.isComposing) return;
+    event.stopPropagation();
+    cancel(event);
+  };
+  return html`<dialog ref=${ref} class=${large ? "large" : ""} aria-labelledby=${id} onCancel=${cancel} onKeyDown=${keys}>
+    <header><h2 id=${id} tabindex="-1">${title}</h2>
+      <button type="button" class="button plain square" aria-label=${t("Close")} onClick=${onClose}><${Icon} name="close" /></button></header>
+    ${bare ? children : html`<${Body} label=${title} footer=${footer} onSubmit=${onSubmit}>${children}<//>`}</dialog>`;
+}
+
+/** The field that is written first, unless one has to scroll to it: then what stands above is read first. */
+function firstOf(dialog) {
+  const named = dialog.querySelector("[data-first]");
+  const first = dialog.querySelector(".body input:not([disabled]), .body textarea");
+  const field = (first?.type === "radio" && dialog.querySelector(`.body input[name="${first.name}"]:checked`)) || first;
+  const seen = field && field.getBoundingClientRect().top < field.closest(".body").getBoundingClientRect().bottom;
+  return named ?? (seen ? field : null);
+}
+
+/** What scrolls in a dialog, and the buttons below it: a form where there is something to send. */
+export function Body({ label, children, footer, onSubmit }) {
   const submit = (event) => {
     event.preventDefault();
     onSubmit(event);
   };
-  return html`<dialog ref=${ref} class=${large ? "large" : ""} aria-labelledby=${id} onCancel=${cancel}>
-    ${onSubmit ? html`<form novalidate onSubmit=${submit}>${inside}</form>` : html`<div class="form">${inside}</div>`}</dialog>`;
+  const inside = html`<div class="body stack" tabindex="0" role="group" aria-label=${label}>${children}</div>${footer ? html`<footer>${footer}</footer>` : null}`;
+  return onSubmit ? html`<form novalidate onSubmit=${submit}>${inside}</form>` : html`<div class="form">${inside}</div>`;
 }
 
 /** A dialog for what has consequences: says them, and has the verb on its button. */
@@ -47,6 +70,7 @@ export function Confirm({ title, verb, danger, act, onClose, children, why }) {
 export function Menu({ label, button, kind = "plain square", items, up }) {
   const [at, setAt] = useState(null);
   const holder = useRef(null);
+  const opened = useRef(null);
   const id = useId();
   const close = (focus) => {
     setAt(null);
@@ -56,13 +80,17 @@ export function Menu({ label, button, kind = "plain square", items, up }) {
     const box = holder.current.querySelector("button").getBoundingClientRect();
     const below = innerHeight - box.bottom;
     const place = up || (below < 280 && box.top > below) ? { bottom: `${innerHeight - box.top + 4}px` } : { top: `${box.bottom + 4}px` };
+    opened.current = box;
     setAt({ ...place, ...(box.left > innerWidth / 2 ? { right: `${document.documentElement.clientWidth - box.right}px` } : { left: `${Math.max(8, box.left)}px` }) });
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!at) return undefined;
     holder.current.querySelector("[role=menuitem]")?.focus();
     const away = (event) => holder.current?.contains(event.target) || close(false);
-    const moved = () => close(false);
+    const moved = () => {
+      const now = holder.current.querySelector("button").getBoundingClientRect();
+      if (now.top !== opened.current.top || now.left !== opened.current.left) close(false);
+    };
     addEventListener("pointerdown", away);
     addEventListener("resize", moved);
     addEventListener("scroll", moved, true);

@@ -4,7 +4,7 @@ import { html, useState } from "../lib/dom.js";
 import { t } from "../lib/i18n.js";
 import { passkeysWork, showPasskey } from "../lib/passkeys.js";
 import { asked, go, me, recognize, ROOT, useLoad } from "../lib/state.js";
-import { proveAtProvider } from "../lib/way-in.js";
+import { comesFromProvider, proveAtProvider } from "../lib/way-in.js";
 import { Button } from "./basics.js";
 import { Field, FormError, Password, Submit, useSend } from "./forms.js";
 import { Dialog } from "./overlays.js";
@@ -19,11 +19,9 @@ export function Proof({ waiting }) {
       go("/sign-in", { replace: true });
     }
   };
-  if (ended && fromProvider()) return html`<${EndedAtProvider} finish=${finish} />`;
+  if (ended && comesFromProvider()) return html`<${EndedAtProvider} finish=${finish} />`;
   return ended ? html`<${Ended} finish=${finish} />` : html`<${Fresh} finish=${finish} />`;
 }
-
-const fromProvider = () => me.value?.session.amr.includes("sso");
 
 /** Who has no password here goes to their provider, and comes back to this page. */
 function EndedAtProvider({ finish }) {
@@ -65,7 +63,7 @@ function Ended({ finish }) {
 
 /** By password, by a code, by passkey, or at one's provider, as the person likes. */
 function Fresh({ finish }) {
-  const [kind, setKind] = useState(fromProvider() ? "provider" : "password");
+  const [kind, setKind] = useState(comesFromProvider() ? "provider" : "password");
   const [secret, setSecret] = useState("");
   const factors = useLoad(async () => ({ data: await factorsOfMine() }), "factors");
   const prove = async (proof) => {
@@ -84,7 +82,7 @@ function Fresh({ finish }) {
     setKind(next);
     sending.forget();
   };
-  const others = html`${kind !== "provider" && fromProvider() ? html`<${Button} onClick=${turnTo("provider")}>${t("Ask your provider instead")}<//>` : null}
+  const others = html`${kind !== "provider" && comesFromProvider() ? html`<${Button} onClick=${turnTo("provider")}>${t("Ask your provider instead")}<//>` : null}
     ${kind === "provider" ? html`<${Button} onClick=${turnTo("password")}>${t("Use the password instead")}<//>` : null}
     ${factors.data?.totp ? html`<${Button} onClick=${turnTo(kind === "totp" ? "password" : "totp")}>${kind === "totp" ? t("Use the password instead") : t("Use a code instead")}<//>` : null}
     ${factors.data?.passkeys && passkeysWork() ? html`<${Button} icon="fingerprint" busy=${byKey.busy} onClick=${() => byKey.run()}>${t("Use a passkey")}<//>` : null}`;

@@ -1,11 +1,13 @@
 // The frame of every page: where you can go, who you are, what holds everything up.
 import { post } from "../lib/api.js";
-import { html, useEffect, useRef, useState } from "../lib/dom.js";
+import { html, useLayoutEffect, useRef, useState } from "../lib/dom.js";
 import { useSignal } from "../lib/dom.js";
 import { choose, LANGUAGES, language, t } from "../lib/i18n.js";
-import { asked, can, go, me, may, offline, ROOT, route, say, signOut } from "../lib/state.js";
+import { asked, can, go, me, may, ROOT, route, say, signOut } from "../lib/state.js";
 import { SECTIONS } from "../screens/map.js";
 import { Icon, Notice, Person, Toasts } from "./basics.js";
+import { Keys } from "./keys.js";
+import { Offline } from "./offline.js";
 import { Menu } from "./overlays.js";
 import { Palette } from "./palette.js";
 import { Proof } from "./proof.js";
@@ -53,20 +55,19 @@ async function change(organization) {
     await post("/v1/me/active-organization", { org_id: organization.id });
     location.assign(ROOT);
   } catch (refusal) {
-    say(refusal.detail || refusal.message);
+    say(refusal.detail || refusal.title);
   }
 }
 
 export function Shell({ children }) {
   const who = useSignal(me);
-  const away = useSignal(offline);
   const waiting = useSignal(asked);
   const { path } = useSignal(route);
   useSignal(language);
   const [heard, hear] = useState("");
   const drawer = useRef(null);
   const before = useRef(path);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (before.current === path) return;
     before.current = path;
     if (drawer.current) drawer.current.open = false;
@@ -79,20 +80,20 @@ export function Shell({ children }) {
     <div class="shell">
       <header class="side"><div class="org">${org}</div><${Nav} /><div class="foot"><${Account} up /></div></header>
       <header class="topbar"><details ref=${drawer}><summary>${org}<${Icon} name="menu" label=${t("Menu")} /></summary><div class="drawer"><${Nav} onGo=${() => { drawer.current.open = false; }} /><${Account} /></div></details></header>
-      <main id="main">${away ? html`<div class="page"><${Notice} kind="warn" icon="warn" title=${t("Tenantry can't be reached")} role="status">${t("What you see may be old. It is tried again with your next step.")}<//></div>` : null}${children}</main>
+      <main id="main">${who.organization?.closed && path !== "/organization/closing" ? html`<div class="page banner"><${Notice} kind="danger" icon="warn" title=${t("{name} is closed", { name: who.organization.name })}><p>${t("Only its admins see it, and nothing can be changed until one of them takes that back.")} <a href="${ROOT}/organization/closing">${t("When it is erased, and taking it back")}</a></p><//></div>` : null}<${Offline} page />${children}</main>
     </div>
     <p class="visually-hidden" role="status" aria-live="polite">${heard}</p>
-    ${waiting ? html`<${Proof} waiting=${waiting} />` : null}<${Palette} /><${Toasts} />`;
+    ${waiting ? html`<${Proof} waiting=${waiting} />` : null}<${Palette} /><${Keys} /><${Toasts} />`;
 }
 
 /** The frame of what is seen before signing in. */
 export function Doorway({ title, lead, children, aside, roomy, wide }) {
   useSignal(language);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.title = `${title} · Console`;
     document.querySelector("main h1")?.focus();
   }, [title]);
-  return html`<main class="door"><div class="box ${roomy ? "roomy" : ""}"><div class="brand"><span class="mark" aria-hidden="true">T</span>Tenantry</div>
+  return html`<main class="door"><div class="box ${roomy ? "roomy" : ""}"><div class="brand"><span class="mark" aria-hidden="true">T</span>Tenantry</div><${Offline} />
     <div class="card stack wide"><div class="stack tight"><h1 tabindex="-1">${title}</h1>${lead ? html`<p class="quiet">${lead}</p>` : null}</div>${children}</div>
     ${aside ? html`<div class="aside">${aside}</div>` : null}</div><${Toasts} /></main>`;
 }

@@ -30,7 +30,7 @@ LONGEST_URL = 2048
 
 @dataclass(frozen=True)
 class ProviderMetadata:
-    """What is of use in it. `sso_urls` by binding; certificates in their order, expired ones left out; `valid_until` is the document's own end."""
+    """What is of use in it. `sso_urls` by binding; `slo_url` and `slo_response_url` where people sign out, by HTTP-Redirect, if they do; certificates in their order, expired ones left out; `valid_until` is the document's own end."""
 
     entity_id: str
     sso_urls: dict[str, str]
@@ -38,6 +38,8 @@ class ProviderMetadata:
     name_id_formats: tuple[str, ...]
     wants_signed_requests: bool
     valid_until: datetime | None
+    slo_url: str | None = None
+    slo_response_url: str | None = None
 
     @property
     def sso_url(self) -> str:
@@ -62,6 +64,8 @@ def read_metadata(content: bytes, now: datetime) -> ProviderMetadata:
         name_id_formats=tuple(filter(None, map(text_of, role.findall("md:NameIDFormat", NAMESPACES)))),
         wants_signed_requests=role.get("WantAuthnRequestsSigned", "").strip() in ("true", "1"),
         valid_until=valid_until,
+        slo_url=_slo_url(role, "Location"),
+        slo_response_url=_slo_url(role, "ResponseLocation"),
     )
 
 
@@ -123,23 +127,28 @@ def _sso_urls(role: etree._Element) -> dict[str, str]:
         urls.setdefault(service.get("Binding", ""), service.get("Location", "").strip())
     if REDIRECT not in urls:
         raise Unreadable("it has no single sign-on address for the HTTP-Redirect binding")
-    _check_sso_url(urls[REDIRECT])
+    if not _is_plain_url(urls[REDIRECT]):
+        raise Unreadable("its single sign-on address isn't a plain https:// URL")
     return {binding: urls[binding] for binding in (REDIRECT, POST) if binding in urls}
 
 
-def _check_sso_url(url: str) -> None:
+def _slo_url(role: etree._Element, attribute: str) -> str | None:
+    """Where people sign out, or where that is answered. Without one they sign out here alone, which is no reason to refuse the document."""
+    for service in role.findall("md:SingleLogoutService", NAMESPACES):
+        url = service.get(attribute, "").strip()
+        if service.get("Binding") == REDIRECT and _is_plain_url(url):
+            return url
+    return None
+
+
+def _is_plain_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
         good = parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
     except ValueError:
         good = False
-    if (
-        not good
-        or not url.isascii()
-        or len(url) > LONGEST_URL
-        or any(c <= " " or c in "\"'<>\\^`{|}\x7f#" for c in url)
-    ):
-        raise Unreadable("its single sign-on address isn't a plain https:// URL")
+    odd = any(c <= " " or c in "\"'<>\\^`{|}\x7f#" for c in url)
+    return good and not odd and url.isascii() and len(url) <= LONGEST_URL
 
 
 def _certificates(role: etree._Element, now: datetime) -> tuple[Certificate, ...]:

@@ -1,0 +1,1 @@
+select fence(one) from fences_of_old() as one limit 1;
