@@ -101,7 +101,7 @@ class Readiness:
                 remarks[f"{one.name} events of {row['source']}"] = f"no sign of life for {silent:.0f} s"
 
 
-async def serve_admin(address: str, readiness: Readiness) -> Listening:
+async def serve_admin(address: str, readiness: Readiness, *, reuse_port: bool = False) -> Listening:
     """Listens for the operator. Never expose this port to the internet."""
 
     async def answer(request: Request) -> web.StreamResponse:
@@ -115,7 +115,7 @@ async def serve_admin(address: str, readiness: Readiness) -> Listening:
             return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
         raise Problem("not_found")
 
-    return await serve(answer, Address.parse(address), Limits())
+    return await serve(answer, Address.parse(address), Limits(), reuse_port=reuse_port)
 
 
 async def watch_loop() -> None:

@@ -56,7 +56,7 @@ async def process(product: Product, settings: Settings, *, clock: Clock | None =
             await each.start()
             stack.push_async_callback(each.close)
         readiness = Readiness(*buses)
-        admin = await serve_admin(settings.admin_listen, readiness)
+        admin = await serve_admin(settings.admin_listen, readiness, reuse_port=settings.reuse_port)
         stack.push_async_callback(admin.close)
         mine = [product.service(name) for name in settings.services if name in product.storing]
         started = await stack.enter_async_context(running(mine, settings, bus, clock=clock, traces=traces, own=own))

@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from tests.broker_programs import HOW_TO_GET_ONE, BrokerMissing, Programs, programs
+from tests.ports import free_port
 
 READY_SECONDS = 90.0
 STOP_SECONDS = 30.0
@@ -90,7 +90,7 @@ class PrivateRabbit:
     def __init__(self, folder: Path, found: Programs | None = None) -> None:
         self._folder = folder.absolute()
         self._programs = found or programs()
-        self._port, self._distribution_port, self._epmd_port = _free_ports(3)
+        self._port, self._distribution_port, self._epmd_port = free_port(), free_port(), free_port()
         self._node = f"tenantry-{self._port}@localhost"
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
@@ -223,7 +223,7 @@ class RabbitContainer:
     """The same in a container, for machines that have an engine and no package of RabbitMQ."""
 
     def __init__(self) -> None:
-        (self._port,) = _free_ports(1)
+        self._port = free_port()
         self._name = f"tenantry-test-{os.getpid()}-{self._port}"
 
     @property
@@ -285,14 +285,6 @@ async def _lets_in(url: str) -> bool:
                 writer.close()
     except (OSError, TimeoutError):
         return False
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _docker_answers() -> bool:

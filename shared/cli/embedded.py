@@ -14,6 +14,8 @@ from shared.migrate import migrate
 from shared.postgres import PrivatePostgres, prepare_database
 from shared.process import Product, process, spare_the_collector
 from shared.stopping import until_told_to_stop
+from shared.web.address import Address
+from shared.web.server import held
 
 
 async def up_in_one_process(product: Product, place: Place, host: str, port: int, admin_port: int) -> None:
@@ -32,7 +34,8 @@ async def up_in_one_process(product: Product, place: Place, host: str, port: int
         await stack.enter_async_context(postgres.kept_running())
         stack.callback(place.running_file.unlink, missing_ok=True)
         urls = await make_databases(product, postgres)
-        settings = place.settings(urls, host=host, port=port, admin_port=admin_port or free_port(), log_readable=True)
+        admin = stack.enter_context(held(Address("127.0.0.1", admin_port)))
+        settings = place.settings(urls, host=host, port=port, admin_port=admin.port, log_readable=True, reuse_port=True)
         async with process(product, settings):
             place.announce(settings)
             greet(settings.public_url, settings.admin_listen, place, time.perf_counter() - began, host)
@@ -83,12 +86,6 @@ def refuse_running(place: Place) -> None:
         raise Refused(
             f"Tenantry runs here already, as process {facts['pid']}: {facts['url']}. Stop it first, or choose another folder with --data."
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_loopback(host: str) -> bool:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import structlog
 
-from shared.cli.embedded import free_port, greet, make_databases, refuse_running, refuse_taken
+from shared.cli.embedded import greet, make_databases, refuse_running, refuse_taken
 from shared.cli.place import Place, Refused
 from shared.config import SERVICES, fresh_key
 from shared.log import set_up_logging
@@ -25,11 +25,13 @@ from shared.process import Product
 from shared.stopping import until_told_to_stop
 from shared.web.address import Address
 from shared.web.client import Client, DeadlineExceeded, Overloaded, Unreachable
+from shared.web.server import held
 
 log = structlog.get_logger()
 
 READY_SECONDS = 300.0  # seven interpreters that begin at once on two busy cores have needed more than two minutes
 STOP_SECONDS = 25.0
+ANY = Address("127.0.0.1")
 
 
 @dataclass
@@ -88,7 +90,16 @@ async def up_in_processes(
             urls = await make_databases(product, postgres)
         else:
             urls = await databases_on(product, database, place)
-        children = children_of(place, host, port, amqp, urls, counts)
+        addresses = {
+            name: stack.enter_context(held(ANY)) if count > 1 else Address(path=f"{place.sockets()}/{name}.sock")
+            for name, count in counts.items()
+        }
+        addresses["gateway"] = stack.enter_context(held(Address(host, port)))
+        children = [
+            child_of(name, addresses, stack.enter_context(held(ANY)), place, amqp, urls)
+            for name in SERVICES
+            for _ in range(counts[name])
+        ]
         stack.callback(place.running_file.unlink, missing_ok=True)
         for child in children:
             child.task = asyncio.create_task(child.keep_alive())
@@ -158,42 +169,28 @@ async def databases_on(product: Product, admin_url: str, place: Place) -> dict[s
     return urls
 
 
-def children_of(
-    place: Place, host: str, port: int, amqp: str, urls: dict[str, str], counts: dict[str, int]
-) -> list[Child]:
-    """The processes and what each is told. A service with replicas shares one TCP port among them."""
-    sockets = place.sockets()
-    addresses = {
-        name: f"unix://{sockets}/{name}.sock" if counts[name] == 1 else f"tcp://127.0.0.1:{free_port()}"
-        for name in SERVICES
-    }
-    addresses["gateway"] = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
-    shared_environ = {
+def child_of(
+    name: str, addresses: Mapping[str, Address], admin: Address, place: Place, amqp: str, urls: Mapping[str, str]
+) -> Child:
+    """A process of one service, and what it is told. All replicas of a service share its TCP port; the operator's port is each one's own."""
+    environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("TENANTRY_")},
         "TENANTRY_SECRETS_FILE": str(place.secrets_file),
-        "TENANTRY_PUBLIC_URL": f"http://{Address.parse(addresses['gateway']).authority}",
+        "TENANTRY_PUBLIC_URL": f"http://{addresses['gateway'].authority}",
         "TENANTRY_MAIL": f"file://{place.mail}",
         "TENANTRY_LOG_LEVEL": os.environ.get("TENANTRY_LOG_LEVEL", "warning"),
         **{name: value for name, value in os.environ.items() if name.startswith("TENANTRY_STRIPE_")},
         **{name: value for name, value in os.environ.items() if name.endswith("_AMQP_URL") and value},
         "TENANTRY_AMQP_URL": amqp,
-        **{f"TENANTRY_{name.upper()}_URL": address for name, address in addresses.items()},
+        **{f"TENANTRY_{service.upper()}_URL": str(address) for service, address in addresses.items()},
+        "TENANTRY_SERVICES": name,
+        "TENANTRY_ADMIN_LISTEN": str(admin),
+        f"TENANTRY_{name.upper()}_LISTEN": str(addresses[name]),
+        "TENANTRY_REUSE_PORT": "1",
     }
-    return [
-        Child(
-            name,
-            shared_environ
-            | {
-                "TENANTRY_SERVICES": name,
-                "TENANTRY_ADMIN_LISTEN": f"tcp://127.0.0.1:{free_port()}",
-                f"TENANTRY_{name.upper()}_LISTEN": addresses[name],
-                **({f"TENANTRY_{name.upper()}_DATABASE_URL": urls[name]} if name in urls else {}),
-                **({"TENANTRY_REUSE_PORT": "1"} if counts[name] > 1 else {}),
-            },
-        )
-        for name in SERVICES
-        for _ in range(counts[name])
-    ]
+    if name in urls:
+        environ[f"TENANTRY_{name.upper()}_DATABASE_URL"] = urls[name]
+    return Child(name, environ)
 
 
 async def until_ready(children: list[Child]) -> None:

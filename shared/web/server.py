@@ -10,8 +10,8 @@ import re
 import secrets
 import socket
 import stat
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -261,6 +261,17 @@ async def serve(
         server = await loop.create_server(gate, sock=sock, backlog=1024)
         address = Address(host=address.host, port=sock.getsockname()[1])
     return Listening(runner, gate, server, address)
+
+
+@contextmanager
+def held(address: Address) -> Iterator[Address]:
+    """Keeps a TCP port (0: any) for listeners with `reuse_port` of the same user, also while none of them lives.
+
+    Without that, a port whose listener is being started again may be given to another's outgoing connection, and stays taken as long as
+    that lasts. Raises OSError when it is taken already.
+    """
+    with _bind(address, reuse_port=True) as sock:
+        yield Address(host=address.host, port=sock.getsockname()[1])
 
 
 def _bind(address: Address, reuse_port: bool) -> socket.socket:

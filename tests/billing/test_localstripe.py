@@ -16,9 +16,9 @@ from pydantic import SecretStr
 
 from services.billing.rules.payments import Attempt, Payer
 from services.billing.usecases.stripe_provider import Stripe
-from shared.cli.embedded import free_port
 from shared.ids import new_id
 from shared.payments import StripeAccount
+from tests.ports import free_port
 
 KEY = "sk_test_local"
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from shared.bus import Message, NotPublished
 from shared.bus.rabbit import RabbitBus
 from shared.bus.rabbit_topology import QUORUM
-from shared.cli.embedded import free_port
+from tests.ports import free_port
 
 from .conftest import TOPOLOGY
 from .world import AUDIT, CONFIRMED_WITHIN, SHARING, Admin, Receiver, first_of_each, healthy, published, said, until

@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from dataclasses import replace
 
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Locator, Route, expect
 
 from shared.cli.demo.api import PASSWORD
 from tests.console.browser import Window
 from tests.console.conftest import Opens
+from tests.console.late import Late
 from tests.console.test_live import beside
 from tests.console.test_people import invited
 from tests.system.whole import Cast, WholeProduct
-
-
-class Late:
-    """Asks the server at once, and lets the page have the first answer when it is told to."""
-
-    def __init__(self, limit: int = 50) -> None:
-        self.limit = limit
-        self.url = ""
-        self.answered = asyncio.Event()
-        self.may_come = asyncio.Event()
-        self.came = asyncio.Event()
-
-    async def __call__(self, route: Route) -> None:
-        if self.answered.is_set():
-            await route.fallback()
-            return
-        self.url = route.request.url
-        answer = await route.fetch(url=self.url.replace("limit=50", f"limit={self.limit}"))
-        self.answered.set()
-        await self.may_come.wait()
-        await route.fulfill(response=answer)
-        self.came.set()
-
-    async def comes(self, page: Page) -> None:
-        """Comes, and the page has drawn what it makes of it."""
-        self.may_come.set()
-        await self.came.wait()
-        await page.evaluate(
-            "new Promise((done) => setTimeout(() => requestAnimationFrame(() => setTimeout(done)), 50))"
-        )
 
 
 async def one_at_a_time(route: Route) -> None:

@@ -13,6 +13,7 @@ from services.launcher import PRODUCT
 from shared.cli.demo.api import PASSWORD, Person, until
 from tests.console.browser import Window
 from tests.console.conftest import Opens
+from tests.console.late import Late
 from tests.identity.oidc_provider import CLIENT, RealProvider, real_provider
 from tests.identity.saml_documents import rsa_signer
 from tests.identity.saml_house import metadata_of
@@ -298,9 +299,13 @@ async def test_an_admin_has_assertions_encrypted_and_sign_ins_begun_at_the_provi
         await it.button("Cancel").click()
         file = {"name": "idp.xml", "mimeType": "text/xml", "buffer": metadata_of(rsa_signer()).encode()}
         await it.field("Or the file of the metadata").set_input_files(file)
+        late = Late()
+        await it.page.route(f"**/v1/sso-connections/{made['id']}", late)
         await it.button("Import").click()
-        await it.said("What the provider says of itself is imported.").wait_for()
+        await late.answered.wait()
         await it.button("Change it…").click()
+        late.may_come.set()
+        await it.said("What the provider says of itself is imported.").wait_for()
         for switch in ("Encrypted assertions", "Sign-ins may begin at the provider"):
             await it.page.get_by_role("checkbox", name=switch).check()
         await is_sound(it)

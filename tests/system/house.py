@@ -6,13 +6,12 @@ import asyncio
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -27,12 +26,12 @@ from shared.ids import new_id
 from shared.web.address import Address
 from shared.web.client import Client, DeadlineExceeded, Overloaded, Unreachable
 from tests.broker import Broker
+from tests.ports import free_port
 from tests.system.checker import Verdict, verdict_on
 from tests.system.toys import SERVICES as TOYS
 from tests.world import Databases
 
 ROOT = Path(__file__).parent.parent.parent
-GIVEN: list[socket.socket] = []
 
 
 @dataclass
@@ -325,22 +324,6 @@ async def house_of(
             yield house
         finally:
             await house.close()
-
-
-def free_port() -> int:
-    """Below the ports that the kernel gives to outgoing connections, so that nobody takes it before it is listened on.
-
-    Until this process ends the same port of UDP is ours, which tells every other test that this one is given away.
-    """
-    while True:
-        port = 15_000 + secrets.randbelow(17_000)
-        ours = socket.socket(type=socket.SOCK_DGRAM)
-        with socket.socket() as one, suppress(OSError):
-            ours.bind(("127.0.0.1", port))
-            one.bind(("127.0.0.1", port))
-            GIVEN.append(ours)
-            return port
-        ours.close()
 
 
 def tail(file: IO[bytes] | Path, lines: int = 20) -> str:

@@ -11,9 +11,9 @@ from secrets import token_hex
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import Gateway, Person
-from shared.cli.embedded import free_port
 from shared.config import SERVICES, Secrets, Settings
 from shared.process import process
+from tests.ports import free_port
 from tests.system.commands import Said, tenantry
 from tests.system.remains import connected, until_so
 from tests.system.renewing import RenewingGateway

@@ -16,11 +16,11 @@ import yaml
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import PASSWORD, Gateway, Person, until
-from shared.cli.embedded import free_port
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
 from shared.process import process
 from tests.broker import Broker
+from tests.ports import free_port
 from tests.system.renewing import RenewingGateway
 from tests.system.whole import ROOT, a_cast
 from tests.world import Databases

@@ -15,7 +15,6 @@ import pytest
 from aiohttp import web
 
 from shared.bus import connect
-from shared.cli.embedded import free_port
 from shared.config import MasterKey, Secrets, fresh_key
 from shared.hearing import topology
 from shared.ids import new_event_id, new_id
@@ -26,6 +25,7 @@ from shared.web.address import Address
 from shared.web.server import Limits, Request, serve
 from tests.bus.world import Admin, healthy
 from tests.kernel.toy import counter, notes
+from tests.ports import free_port
 from tests.system.commands import Said, announce, product_of, tenantry
 from tests.world import Databases
 

@@ -22,10 +22,10 @@ from services.org.rules.closing import CONFIRMING
 from services.org.usecases.erasing import RECEIPT
 from shared.auth import private_key
 from shared.cli.demo.api import Gateway
-from shared.cli.embedded import free_port
 from shared.cli.place import Refused
 from shared.config import SERVICES, Secrets
 from shared.erasure import _tables
+from tests.ports import free_port
 from tests.system.remains import (
     NAMING_AN_ERASED_ORGANIZATION,
     all_have_erased,

@@ -26,9 +26,9 @@ from shared.cli.demo import api
 from shared.cli.demo.api import PatientGateway, Reply
 from shared.cli.demo.narrator import Narrator
 from shared.cli.demo.story import tell
-from shared.cli.embedded import free_port
 from shared.config import SERVICES
 from tests.broker import Broker
+from tests.ports import free_port
 from tests.system.keeping import Kept
 from tests.system.remains import connected, until_so
 from tests.system.whole import started

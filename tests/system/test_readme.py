@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.embedded import free_port
+from tests.ports import free_port
 from tests.system.whole import ROOT, started
 
 STEP = re.compile(r"^```sh story\n(.*?)^```", re.DOTALL | re.MULTILINE)

@@ -11,8 +11,8 @@ import pytest
 from shared.cli.demo import play
 from shared.cli.demo.api import Gateway, sign_up
 from shared.cli.demo.roster import sample
-from shared.cli.embedded import free_port
 from tests.broker import private_broker
+from tests.ports import free_port
 from tests.system.whole import started
 
 

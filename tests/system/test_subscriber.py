@@ -13,7 +13,6 @@ import aiormq
 import pytest
 
 from shared.bus.rabbit_topology import EVENTS, LIVE, TO
-from shared.cli.embedded import free_port
 from shared.events import Envelope
 from shared.events.billing import PlanChanged
 from shared.events.courier import MailRequested
@@ -23,6 +22,7 @@ from shared.web.address import Address
 from shared.web.client import Client
 from tests.broker import Broker
 from tests.bus.world import Admin
+from tests.ports import free_port
 from tests.system.subscribing import (
     GUIDE,
     Example,

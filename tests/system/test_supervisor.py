@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.cli.embedded import free_port
 from shared.config import Secrets
+from tests.ports import free_port
 from tests.system.remains import until_so
 from tests.system.whole import ROOT
 

@@ -16,10 +16,10 @@ from typing import IO, Any
 
 from services.launcher import PRODUCT
 from shared.cli.demo.api import Gateway, Person, sign_up
-from shared.cli.embedded import free_port
 from shared.clock import MovableClock
 from shared.config import SERVICES, Secrets, Settings
 from shared.process import Product, process
+from tests.ports import free_port
 from tests.system.renewing import RenewingGateway
 from tests.world import Databases
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from shared.errors import Problem, invalid
 from shared.web.address import Address
-from shared.web.server import AddressInUse, Limits, Request, serve
+from shared.web.server import AddressInUse, Limits, Request, held, serve
 from tests.web.raw import ANY_PORT, PATIENCE, serving, wire
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -253,6 +253,21 @@ async def test_a_port_in_use_is_told_with_what_to_do() -> None:
     async with serving(hello) as listening:
         with pytest.raises(AddressInUse, match=f"Port {listening.port} .* choose another port"):
             await serve(hello, Address("127.0.0.1", listening.port))
+
+
+async def test_a_held_port_waits_for_its_listener_and_is_nobody_elses_meanwhile() -> None:
+    with held(Address("127.0.0.1")) as address:
+        for _ in range(2):
+            with pytest.raises(OSError, match="in use"), socket.socket() as other:
+                other.bind((address.host, address.port))
+            listening = await serve(hello, address, reuse_port=True)
+            async with wire(listening.port) as client:
+                client.send(GET)
+                assert (await client.answer()).status == 200
+            await listening.close()
+    async with serving(hello, address=address):
+        with pytest.raises(OSError, match="in use"), held(address):
+            pass
 
 
 async def test_an_applications_start_and_end_are_called() -> None:

@@ -59,15 +59,15 @@ export function NewConnection({ onClose }) {
 }
 
 const PLACED = ["name", "provider", "protocol", "domains", "new_users", "default_role", "group_ids"];
-const CHANGEABLE = ["name", "domains", "new_users", "default_role", "group_ids", "allow_idp_initiated", "encrypt_assertions"];
 /** Lists are the same in any order. */
 const same = (one, other) => (Array.isArray(one) ? one.length === other.length && one.every((each) => other.includes(each)) : one === other);
 
 export function ChangeConnection({ one, onClose }) {
-  const [given, set] = useState(Object.fromEntries(CHANGEABLE.map((name) => [name, one[name]])));
+  const [edited, set] = useState({});
+  const given = { ...one, ...edited };
   const change = (name) => (value) => set((was) => ({ ...was, [name]: value }));
-  const wanted = { ...given, name: given.name.trim() };
-  const changed = Object.fromEntries(CHANGEABLE.filter((name) => !same(wanted[name], one[name])).map((name) => [name, wanted[name]]));
+  const wanted = { ...edited, ...("name" in edited ? { name: edited.name.trim() } : {}) };
+  const changed = Object.fromEntries(Object.entries(wanted).filter(([name, value]) => !same(value, one[name])));
   const sending = useSend(async (body, options) => {
     const { data } = await patch(`/v1/sso-connections/${one.id}`, body, options);
     say(t("{name} is changed.", { name: data.name }));
@@ -75,7 +75,7 @@ export function ChangeConnection({ one, onClose }) {
   });
   const lost = one.domains.filter((name) => !given.domains.includes(name));
   const notYet = one.issuer ? "" : t("Import what the provider says of itself first");
-  const why = !wanted.name ? t("Name it first") : !given.domains.length ? t("Choose a domain first") : Object.keys(changed).length ? "" : t("Nothing is changed yet");
+  const why = !given.name.trim() ? t("Name it first") : !given.domains.length ? t("Choose a domain first") : Object.keys(changed).length ? "" : t("Nothing is changed yet");
   return html`<${Dialog} title=${t("Change {name}", { name: one.name })} onClose=${() => onClose(false)} onSubmit=${() => why || sending.run(changed)}
     footer=${html`<${Button} onClick=${() => onClose(false)}>${t("Cancel")}<//><${Submit} sending=${sending} why=${why}>${t("Save")}<//>`}>
     <${Field} label=${t("Name")} name="name" maxlength="100" value=${given.name} onInput=${change("name")} wrong=${sending.wrong("name")} hint=${t("Your people see it when they sign in.")} />

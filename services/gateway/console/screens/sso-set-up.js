@@ -42,8 +42,8 @@ function Metadata({ one, reload }) {
   const ready = oidc ? given.issuer && given.client_id && (given.client_secret || one.secret_set) : given.url || given.document;
   const sending = useSend(async (body, options) => {
     await put(`/v1/sso-connections/${one.id}/metadata`, body, options);
+    await reload();
     say(t("What the provider says of itself is imported."));
-    reload();
   });
   const { issuer, client_id, client_secret } = given;
   const source = given.document ? { document: given.document } : { url: given.url };

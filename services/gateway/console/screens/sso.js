@@ -103,14 +103,14 @@ export function ConnectionPage({ id }) {
       ${one.status === "active" ? html`<${Attempts} attempts=${attempts} />` : null}
       <${SetUp} key=${found.etag} one=${one} reload=${found.reload} />
       ${one.status === "active" ? null : html`<${Attempts} attempts=${attempts} />`}
-      <${Card} title=${t("Details")} footer=${html`<${Button} why=${whyNot("sso.manage")} onClick=${() => open(html`<${ChangeConnection} one=${one} onClose=${done} />`)}>${t("Change it…")}<//>`}><dl class="facts"><${Fact} name=${t("Who is new")}>${NEWCOMERS()[one.new_users]}<//>
+      <${Card} title=${t("Details")} footer=${html`<${Button} why=${whyNot("sso.manage")} onClick=${() => open("change")}>${t("Change it…")}<//>`}><dl class="facts"><${Fact} name=${t("Who is new")}>${NEWCOMERS()[one.new_users]}<//>
         ${one.new_users === "refused" ? null : html`<${Fact} name=${t("Their role")}>${one.default_role === "analyst" ? t("Analyst") : t("Viewer")}<//><${Fact} name=${t("Their groups")}><${GroupsOfNewcomers} ids=${one.group_ids} /><//>`}
         <${Fact} name=${t("Domains")}>${one.domains.join(", ") || "–"}<//><${Fact} name=${t("Protocol")}>${PROTOCOLS[one.protocol]}<//><${Fact} name=${t("Issuer")}>${one.issuer ?? "–"}<//>
         ${one.protocol === "saml" ? html`<${Fact} name=${t("Encrypted assertions")}>${one.encrypt_assertions ? t("Asked for in our metadata") : t("Taken, but not asked for")}<//><${Fact} name=${t("Sign-ins that begin at the provider")}>${one.allow_idp_initiated ? t("Allowed") : t("Refused")}<//>` : null}
         <${Fact} name=${t("Verified")}><${When} at=${one.verified_at} /><//><${Fact} name=${t("Activated")}><${When} at=${one.activated_at} /><//><${Fact} name=${t("Last sign-in")}><${When} at=${one.last_success_at} /><//>
         ${one.issuer ? html`<${Fact} name=${t("Signing out")}>${one.sign_out_url ? t("Also at the provider") : t("Here alone: the provider names no address for it")}<//>` : null}
         ${one.certificates.map((certificate) => html`<${Fact} name=${t("Certificate until")}>${day(certificate.expires_at)}<//>`)}</dl><//>
-      ${one.status === "active" ? null : html`<${Card} kind="danger" title=${t("Danger zone")}><div class="row spread"><p class="quiet">${t("What was set up here is deleted. People keep their accounts.")}</p><${Button} kind="danger" why=${whyNot("sso.switch_off")} onClick=${() => open(html`<${RemoveConnection} one=${one} onClose=${gone} />`)}>${t("Remove it…")}<//></div><//>`}`}<//>${dialog}<//>`;
+      ${one.status === "active" ? null : html`<${Card} kind="danger" title=${t("Danger zone")}><div class="row spread"><p class="quiet">${t("What was set up here is deleted. People keep their accounts.")}</p><${Button} kind="danger" why=${whyNot("sso.switch_off")} onClick=${() => open(html`<${RemoveConnection} one=${one} onClose=${gone} />`)}>${t("Remove it…")}<//></div><//>`}`}<//>${dialog === "change" ? html`<${ChangeConnection} one=${found.data} onClose=${done} />` : dialog}<//>`;
 }
 
 function RemoveConnection({ one, onClose }) {
