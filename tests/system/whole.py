@@ -155,8 +155,13 @@ def started(*arguments: str, data: Path, port: int) -> Iterator[subprocess.Popen
         else:
             raise AssertionError("it didn't come up:\n" + "".join(said))
         # Whoever writes into a pipe that nobody reads stands still once it is full.
-        Thread(target=_written, args=(child.stdout, data.with_suffix(".log")), daemon=True).start()
-        yield child
+        log = data.with_suffix(".log")
+        Thread(target=_written, args=(child.stdout, log), daemon=True).start()
+        try:
+            yield child
+        except BaseException:
+            print("Its log ended:", *log.read_text(errors="replace").splitlines()[-200:], sep="\n")
+            raise
     finally:
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
