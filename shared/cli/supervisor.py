@@ -49,11 +49,15 @@ class Child:
             self.starts = [*self.starts[-4:], time.monotonic()]
             # Orphans would hold the ports, on a database that ended with us; being killed is something they bear.
             command = [*dies_with_us("KILL"), sys.executable, "-P", "-m", "services.launcher", "serve"]
-            self.process = await asyncio.create_subprocess_exec(
-                *command, env=dict(self.environ), stdin=asyncio.subprocess.DEVNULL
-            )
-            code = await self.process.wait()
-            log.warning("a service ended and is started again", service=self.name, exit_code=code)
+            try:
+                self.process = await asyncio.create_subprocess_exec(
+                    *command, env=dict(self.environ), stdin=asyncio.subprocess.DEVNULL
+                )
+            except OSError as why:  # the machine has no process or memory to spare, for now
+                log.error("a service can't be started", service=self.name, error=str(why))
+            else:
+                code = await self.process.wait()
+                log.warning("a service ended and is started again", service=self.name, exit_code=code)
             hurried = len(self.starts) == 5 and time.monotonic() - self.starts[0] < 20
             await asyncio.sleep(5 if hurried else 0.2)
 
