@@ -49,6 +49,9 @@ async def test_data_is_taken_along_and_the_organization_closed_seen_closed_and_o
         await it.page.get_by_text(re.compile("Closed: erased in 30 days|Closed: erased in 29 days")).wait_for()
         assert await it.flaws() == []
         await fits_phones(it)
+        await it.go("/", "Overview")
+        await it.page.get_by_role("heading", name="What happened").wait_for()
+        await expect(it.page.get_by_role("heading", name=re.compile("Attention|Setting up"))).to_have_count(0)
         await it.go("/groups", "User groups")
         await it.page.get_by_text("Cast is closed").wait_for()
         adding = it.page.locator(".page-head").get_by_role("button", name=re.compile("Add group"))

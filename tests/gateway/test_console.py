@@ -213,13 +213,17 @@ def test_every_cause_that_ends_a_sign_in_at_a_provider_has_a_code_and_its_german
         "signing_out.py",
         "sso_checkup.py",
     )
-    causes = set(ERRORS)
+    causes, steps = set(ERRORS), set()
     for path in (one for one in root.rglob("*.py") if one.name not in elsewhere):
         for call in (one for one in ast.walk(ast.parse(path.read_text())) if isinstance(one, ast.Call)):
             if getattr(call.func, "id", "") in ("StepFailed", "_only"):
                 assert len(call.args) > 2, f"{path.name}:{call.lineno} has no code"
                 causes |= {one.value for one in call.args[-1:] if isinstance(one, ast.Constant)}
+                steps |= {one.value for one in call.args[:1] if isinstance(one, ast.Constant)}
     assert len(causes) > 90
+    assert len(steps) > 20
+    page = (FOLDER / "screens" / "sso.js").read_text()
+    assert steps - set(re.findall(r"^  (\w+): t\(", page, re.MULTILINE)) == set()
     assert {f"cause:{cause}" for cause in causes} - german() == set()
 
 

@@ -69,6 +69,7 @@ export const words = {
 "{n} embed secrets": "{n} Embed-Secrets",
 "{n} webhook": "{n} Webhook",
 "{n} webhooks": "{n} Webhooks",
+"The organization is closed.": "Die Organisation ist geschlossen.",
 "{n} entry in the audit log": "{n} Eintrag im Protokoll",
 "{n} entries in the audit log": "{n} Einträge im Protokoll"
 };

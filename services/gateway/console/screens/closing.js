@@ -29,8 +29,9 @@ const KNOWN = () => ({
 
 /** The card on the organization's own page that leads here. */
 export function DangerZone() {
-  return html`<${Card} kind="danger" title=${t("Closing the organization")} footer=${html`<a class="button danger" href="${ROOT}/organization/closing">${t("Take data along, or close…")}</a>`}>
-    <p class="quiet">${t("Everybody is out at once. For 30 days it can be taken back; then everything is erased.")}</p><//>`;
+  const { closed } = useSignal(me).organization;
+  return html`<${Card} kind="danger" title=${t("Closing the organization")} footer=${html`<a class="button ${closed ? "" : "danger"}" href="${ROOT}/organization/closing">${closed ? t("When it is erased, and taking it back") : t("Take data along, or close…")}</a>`}>
+    <p class="quiet">${closed ? t("The organization is closed.") : t("Everybody is out at once. For 30 days it can be taken back; then everything is erased.")}</p><//>`;
 }
 
 export function Closing() {

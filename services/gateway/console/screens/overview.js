@@ -45,7 +45,7 @@ export function Overview() {
   return html`<${Page} title=${t("Overview")} org=${who.organization.name} lead=${t("What wants your attention, and how things stand.")}>
     <${Loaded} from=${found} lines=${10}>${(data) => html`
       ${data.missing ? html`<${Notice} kind="warn" icon="warn" title=${t("A part of it couldn't be looked at")} role="alert"><${Button} onClick=${found.reload} busy=${found.busy}>${t("Try again")}<//><//>` : null}
-      <${SetUp} list=${steps(data)} /><${Attention} items=${attention(data).filter((item) => !steps(data).some((step) => step.key === item.key && !step.done))} />
+      ${who.organization.closed ? null : html`<${SetUp} list=${steps(data)} /><${Attention} items=${attention(data).filter((item) => !steps(data).some((step) => step.key === item.key && !step.done))} />`}
       <div class="columns"><${Slots} organization=${data.organization} subscription=${data.subscription} /><${Happened} /></div><${Latest} />`}<//><//>`;
 }
 

@@ -163,13 +163,41 @@ function Cause({ attempt }) {
   return html`<span>${told([`cause:${code}`, `attempt:${step}`], cause, facts)}${reach ? ` ${reach}` : ""}</span>`;
 }
 
+const STEPS = () => ({
+  audience: t("whom the answer is for"),
+  browser: t("the browser it began in"),
+  certificate: t("the provider's certificate"),
+  claims: t("what the answer holds"),
+  connection: t("the connection"),
+  destination: t("the address it was sent to"),
+  discovery: t("what the provider publishes"),
+  document: t("the SAML response"),
+  domain: t("the domain"),
+  email: t("the e-mail address"),
+  encryption: t("the encryption"),
+  exchange: t("the exchange of the code"),
+  expiry: t("the time of the answer"),
+  freshness: t("the fresh proof"),
+  issuer: t("the issuer"),
+  keys: t("the provider's keys"),
+  metadata: t("the provider's metadata"),
+  nonce: t("the nonce"),
+  person: t("the person"),
+  provider: t("the provider's own answer"),
+  recipient: t("the recipient of the answer"),
+  replay: t("the check for repeated answers"),
+  request: t("the request it answers"),
+  signature: t("the signature"),
+  subject: t("the name of the person"),
+  userinfo: t("what the provider says of the person"),
+});
 const PURPOSES = () => ({ sign_in: t("Sign-in"), verification: t("Verification"), proof: t("Fresh proof") });
 
 function Attempts({ attempts }) {
   const columns = [
     { key: "at", label: t("When"), cell: (one) => html`<${When} at=${one.at} />` },
     { key: "what", label: t("Purpose"), cell: (one) => PURPOSES()[one.purpose] },
-    { key: "step", label: t("Result"), cell: (one) => one.step === "done" ? html`<${Badge} kind="ok" icon="check">${t("Succeeded")}<//>` : html`<span class="stack tight"><${Badge} kind="danger" icon="warn">${t("Failed at: {step}", { step: one.step })}<//><${Cause} attempt=${one} /></span>` },
+    { key: "step", label: t("Result"), cell: (one) => one.step === "done" ? html`<${Badge} kind="ok" icon="check">${t("Succeeded")}<//>` : html`<span class="stack tight"><${Badge} kind="danger" icon="warn">${t("Failed at: {step}", { step: STEPS()[one.step] ?? one.step })}<//><${Cause} attempt=${one} /></span>` },
     { key: "email", label: t("Address"), secondary: true, cell: (one) => one.email ?? html`<span class="quiet">–</span>` },
     { key: "trace", label: t("Trace"), secondary: true, cell: (one) => one.trace ? html`<code>${one.trace}</code>` : null },
   ];
