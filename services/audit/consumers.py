@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.audit import store
 from services.audit.rules import entries as rules
+from shared.db import Tx
 from shared.events import Envelope
 from shared.events.billing import EntitlementsChanged
 from shared.service import Ctx
@@ -24,9 +25,16 @@ async def record(ctx: Ctx, heard: Envelope) -> None:
                 await store.keep_person(tx, heard.org_id, person)
             await store.append(tx, heard.org_id, fact)
             return
-        where = rules.organization_in(heard)
-        for org_id in [where] if where else await store.organizations_of(tx, heard.subject) or [heard.subject]:
+        for org_id in await _organizations_of(tx, heard) or [heard.subject]:
             await store.append(tx, org_id, fact)
+
+
+async def _organizations_of(tx: Tx, heard: Envelope) -> list[str]:
+    """Whom a person's own event concerns."""
+    if rules.precedes_membership(heard):
+        return []
+    where = rules.organization_in(heard)
+    return [where] if where else await store.organizations_of(tx, heard.subject)
 
 
 async def keep_retention(ctx: Ctx, heard: EntitlementsChanged) -> None:

@@ -8,6 +8,8 @@ a channel is used until its first failure and never again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import structlog
@@ -29,6 +31,22 @@ C = TypeVar("C", bound=Channel)
 
 class Connection(AmqpConnection):
     HEARTBEAT_GRACE_MULTIPLIER = 2  # a broker that says nothing for 22 s is gone; three times would pass 30 s
+
+
+class Lost(Exception):
+    """The connection or channel was given up while its answer was waited for."""
+
+
+@contextmanager
+def losses() -> Iterator[None]:
+    """aiormq tells whoever waits on what it gives up by a `CancelledError`, which would end the waiting task for good: raises `Lost` instead."""
+    try:
+        yield
+    except asyncio.CancelledError as told:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Lost("the connection was given up") from told
 
 
 async def open_channel(connection: AmqpConnection, kind: type[C]) -> C:
@@ -84,8 +102,9 @@ class Link:
         while True:
             try:
                 connection = Connection(self._url)
-                async with asyncio.timeout(CONNECT_TIMEOUT):
-                    await connection.connect()
+                with losses():
+                    async with asyncio.timeout(CONNECT_TIMEOUT):
+                        await connection.connect()
             except Exception as refused:
                 self._note(f"RabbitMQ at {self._url.host}:{self._url.port or 'the usual port'} refuses: {refused!r}")
                 await pauses.pause()

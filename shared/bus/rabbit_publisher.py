@@ -15,7 +15,7 @@ from pamqp.header import ContentHeader
 from shared.bus import Message, NotPublished, Queue
 from shared.bus.amqp_frames import publish_frames
 from shared.bus.pauses import Pauses
-from shared.bus.rabbit_link import Connection, Link, open_channel
+from shared.bus.rabbit_link import Connection, Link, losses, open_channel
 from shared.bus.rabbit_topology import EVENTS, LIVE, TO, address_of, declare
 from shared.bus.senders import sender_of
 
@@ -151,8 +151,9 @@ class Publisher:
                 raise NotPublished(self.problem or "The connection to RabbitMQ was lost.")
             return
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._publish_on(channel, messages, lasting)
+            with losses():
+                async with asyncio.timeout(self._timeout):
+                    await self._publish_on(channel, messages, lasting)
         except Refused:
             self._declare_now.set()
             raise
@@ -185,7 +186,8 @@ class Publisher:
         while True:
             connection = await self._link.connection()
             try:
-                await self._session(connection, pauses)
+                with losses():
+                    await self._session(connection, pauses)
             except Exception as failed:
                 self.problem = f"Publishing to RabbitMQ is impossible: {failed!r}"
                 log.warning("Publishing failed", error=repr(failed))

@@ -16,7 +16,7 @@ from pamqp.header import ContentHeader
 from shared.bus import Queue, Receive
 from shared.bus.arrivals import Arrivals, Ended
 from shared.bus.pauses import Pauses
-from shared.bus.rabbit_link import CLOSE_TIMEOUT, Connection, Link, cancelled, open_channel
+from shared.bus.rabbit_link import CLOSE_TIMEOUT, Connection, Link, cancelled, losses, open_channel
 from shared.bus.rabbit_topology import TO, declare_exchanges, declare_feed, declare_queue
 from shared.bus.senders import UNKNOWN, may_say, sender_of
 
@@ -98,7 +98,8 @@ class Subscription:
         while not self._stopped:
             connection = await self._link.connection()
             try:
-                await self._session(connection, pauses)
+                with losses():
+                    await self._session(connection, pauses)
             except Ended:
                 return
             except Exception as failed:
