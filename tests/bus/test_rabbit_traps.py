@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -263,3 +264,30 @@ async def test_a_broker_that_lost_everything_is_made_whole(
     await audit.has("afterwards")
     await healthy(rabbit)
     assert await admin.waiting(SHARING) == 1
+
+
+@pytest.mark.parametrize("module", ["rabbit_subscription.declare_queue", "rabbit_publisher.declare"])
+async def test_a_connection_that_is_given_up_while_something_is_declared_is_made_again(
+    admin: Admin, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    """As after a silence of two heartbeats: aiormq cancels its reader, and tells whoever waits for an answer by a `CancelledError`."""
+    declare = getattr(import_module(f"shared.bus.{module.partition('.')[0]}"), module.partition(".")[2])
+    given_up: list[Any] = []
+
+    async def declare_while_it_is_given_up(on: Any, *what: Any) -> None:
+        if not given_up:
+            connection = getattr(on, "connection", on)
+            given_up.append(connection)
+            asyncio.get_running_loop().call_soon(connection._reader_task.cancel)
+        await declare(on, *what)
+
+    monkeypatch.setattr(f"shared.bus.{module}", declare_while_it_is_given_up)
+    bus, audit = RabbitBus(admin.url, TOPOLOGY), Receiver()
+    await bus.start()
+    try:
+        await bus.subscribe(audit, queue=AUDIT)
+        await published(bus, *said("heard"))
+        await audit.has("heard")
+        assert given_up[0].is_closed
+    finally:
+        await bus.close()
