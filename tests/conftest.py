@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from shared.cli.demo import api
 from shared.log import set_up_logging
 from shared.postgres import PrivatePostgres
 from tests.broker import Broker, given_url, private_broker
@@ -23,6 +24,7 @@ set_up_logging(level="warning", readable=True)
 # What a property says holds on a machine of any speed; how long an example takes is no part of it.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+api.MAIL_SECONDS = api.SETTLE_SECONDS = 60.0
 
 
 def quickest_place() -> Path:

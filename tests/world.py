@@ -131,7 +131,7 @@ class World:
         await self.settle()
         return last
 
-    async def settle(self, seconds: float = 20) -> None:
+    async def settle(self, seconds: float = 60) -> None:
         """Waits until nothing is unpublished and nothing waits in an inbox; a dead event fails the test."""
         async with asyncio.timeout(seconds):
             quiet = 0
@@ -152,7 +152,7 @@ class World:
                 quiet = quiet + 1 if open_work == 0 else 0
                 await asyncio.sleep(0.002)
 
-    async def run(self, service: str, use_case: Any, seconds: float = 20) -> None:
+    async def run(self, service: str, use_case: Any, seconds: float = 60) -> None:
         """Does a job once, after whoever is at it."""
         async with asyncio.timeout(seconds):
             while not await run_job(self.started[service].env, Job(use_case, 1)):

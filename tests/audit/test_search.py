@@ -45,7 +45,7 @@ async def exported(world: World, actor: Actor, **asked: Any) -> tuple[str, str]:
     """The finished file and its media type."""
     begun = (await world.ask("audit", "POST", "/v1/audit-exports", asked, actor=actor)).ok()
     path = f"/internal/operations/{begun['id']}"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await world.ask("audit", "GET", f"{path}?org_id={actor.org()}", actor=GATEWAY)).ok()["state"] != "done":
             await asyncio.sleep(0.01)
     file = await world.ask("audit", "GET", f"{path}/result?org_id={actor.org()}", actor=GATEWAY)

@@ -187,7 +187,7 @@ async def test_a_binding_that_vanished_is_back_though_everything_seems_well(
     rabbit._publisher._throw_away(rabbit._publisher._channel)  # type: ignore[arg-type]
     await until(lambda: rabbit.healthy() is None, "a session with the shorter interval")
     await admin.unbind(AUDIT, "org.#")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "heard" not in audit.bodies:
             await published(rabbit, *said("heard"))  # sharing still takes it, so nothing is returned
             await asyncio.sleep(0.05)

@@ -134,7 +134,7 @@ class House:
 
     async def until(self, webhook: Any, *states: str) -> list[Any]:
         """The log, once the deliveries are in these states."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 log = await self.log(webhook)
                 if [one["state"] for one in log] == list(states):
@@ -143,7 +143,7 @@ class House:
 
     async def until_tried(self, webhook: Any, attempts: int, place: int = 0) -> Any:
         """The delivery, once it has been tried so often."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 log = await self.log(webhook)
                 if len(log) > place and log[place]["attempts"] == attempts:

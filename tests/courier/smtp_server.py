@@ -24,7 +24,7 @@ class FakeServer:
 
     async def until(self, *, taken: int | None = None, attempts: int | None = None) -> None:
         """Waits until so many mails were taken, or so many were tried."""
-        async with asyncio.timeout(20), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(
                 lambda: (taken is None or len(self.taken) >= taken) and (attempts is None or self.attempts >= attempts)
             )

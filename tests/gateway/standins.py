@@ -439,7 +439,7 @@ class House:
 
     async def whole(self) -> None:
         """Waits until both owners are heard."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.running.feed.alive:
                 await asyncio.sleep(0.005)
 
@@ -458,7 +458,7 @@ class House:
                 org_id=getattr(event, "org_id", None),
             )
             await self.world.bus.publish([Message(routing_key(source, event.TYPE), envelope.body(), lasting=False)])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while envelope.body() not in self.ears.heard:
                     await asyncio.sleep(0.001)
 

@@ -237,6 +237,6 @@ async def proven_but_held(
 
 
 async def until(happened: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await happened():
             await asyncio.sleep(0.005)

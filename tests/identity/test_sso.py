@@ -263,7 +263,7 @@ async def test_what_a_provider_says_after_another_took_its_place_counts_for_noth
     coming = asyncio.create_task(
         house.returns(browser, await house.leaves(browser), "ivy", f"ivy@{house.domain}", {"sid": "s1"})
     )
-    async with asyncio.timeout(10), providing(lambda: world.clock.now().timestamp()) as house.provider:
+    async with asyncio.timeout(60), providing(lambda: world.clock.now().timestamp()) as house.provider:
         while len(provider.token_requests) == before:
             await asyncio.sleep(0.001)
         (await house.ask("POST", house.path("/deactivation"))).ok()

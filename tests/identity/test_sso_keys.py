@@ -47,7 +47,7 @@ class Asking:
         self.provider.may_serve_keys = asyncio.Event()
         asking = [asyncio.create_task(self.step(kid)) for kid in kids]
         before = self.provider.key_sets_served
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.provider.key_sets_served == before:
                 await asyncio.sleep(0.001)
         self.provider.may_serve_keys.set()

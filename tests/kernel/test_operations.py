@@ -41,7 +41,7 @@ async def progress(world: World, operation_id: str, org_id: str | None, **query:
 
 
 async def finished(world: World, operation_id: str, org_id: str | None) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (now := await progress(world, operation_id, org_id))["finished_at"] is None:
             await asyncio.sleep(0.01)
     return now
@@ -95,7 +95,7 @@ async def test_a_refusal_ends_the_work_and_what_was_done_before_stays(world: Wor
 async def test_a_piece_that_breaks_is_tried_again_with_pauses_and_given_up_in_the_end(world: World) -> None:
     ana, database = an_admin(), world.started["org"].env.database
     operation = await begun(world, ana, "break")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (now := await progress(world, operation["id"], ana.org_id))["finished_at"] is None:
             async with database.tx("*", lambda event: event) as tx:
                 await tx.run("update operations set not_before = now() where state <> 'failed'")

@@ -25,7 +25,7 @@ async def finished(company: Company, **asked: Any) -> tuple[Any, bytes, str]:
     begun = await company.ask("ana", "POST", "/v1/access-reviews", asked)
     assert begun.status == 202, begun.body
     path, scope = f"/internal/operations/{begun.json['id']}", f"?org_id={company.org_id}"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = (await company.world.ask("sharing", "GET", path + scope, actor=GATEWAY)).ok()
             if found["state"] not in ("waiting", "running"):

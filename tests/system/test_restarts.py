@@ -47,7 +47,7 @@ async def test_who_speaks_before_anyone_ever_listened_is_heard(
         house.open("org", replicas=1)
         await house.until_ready()
         await house.load(Random(2), 300, 10)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await house.value("org", "select count(*) from outbox where published_at is null"):
                 await asyncio.sleep(0.1)
         house.open("sharing", replicas=1)
