@@ -176,13 +176,13 @@ async def test_what_is_kept_is_what_would_be_counted(world: World) -> None:
         CROWD.replace("$2::int, $3::int", "1, 200"),
         f"insert into group_members (org_id, group_id, user_id, added_at) select $1, '{finance}', user_id, now() from members where org_id = $1 and role = 'viewer'",
         f"insert into group_members (org_id, group_id, user_id, added_at) select $1, '{sales}', user_id, now() from members where org_id = $1 and user_id like '%7'",
-        "update members set status = 'inactive' where org_id = $1 and user_id like '%3'",
-        "update members set role = 'analyst' where org_id = $1 and user_id like '%5'",
-        "update members set role = 'viewer', status = 'active' where org_id = $1 and user_id like '%3'",
+        "update members set status = 'inactive' where org_id = $1 and role <> 'admin' and user_id like '%3'",
+        "update members set role = 'analyst' where org_id = $1 and role <> 'admin' and user_id like '%5'",
+        "update members set role = 'viewer', status = 'active' where org_id = $1 and role <> 'admin' and user_id like '%3'",
         f"delete from group_members where org_id = $1 and group_id = '{finance}' and user_id like '%7'",
-        "update members set status = 'removed' where org_id = $1 and user_id like '%17'",
+        "update members set status = 'removed' where org_id = $1 and role <> 'admin' and user_id like '%17'",
         f"delete from groups where org_id = $1 and group_id = '{sales}'",
-        "delete from members where org_id = $1 and user_id like '%17'",
+        "delete from members where org_id = $1 and role <> 'admin' and user_id like '%17'",
     ]
     for step in steps:
         async with world.started["org"].env.database.tx(house.org_id, lambda event: event) as tx:

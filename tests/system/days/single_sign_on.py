@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from secrets import token_hex
 from typing import Any
 
@@ -98,7 +99,7 @@ async def signs_out_there_and_here(boss: Acting, provider: RealProvider, email: 
     jar = CookieJar(unsafe=True)
     ivy = await comes(boss, provider, email, jar)
     await provider.sign_out(f"{provider.url}/session/end", jar)
-    assert (await patiently(ivy, "GET", "/v1/me")).status == 401
+    await patiently(ivy, "GET", "/v1/me", lambda reply: reply.status == 401)
     ivy = await comes(boss, provider, email, jar)
     left = (await patiently(ivy, "POST", "/v1/me/sign-out")).ok()
     assert ivy.cookies["__Host-session"] == ""
@@ -117,14 +118,14 @@ async def comes(boss: Acting, provider: RealProvider, email: str, jar: CookieJar
     return browser
 
 
-async def patiently(browser: Browser, method: str, path: str) -> Reply:
+async def patiently(browser: Browser, method: str, path: str, enough: Callable[[Reply], bool] = is_no_wait) -> Reply:
     """503 says that nothing was done, and to ask again."""
 
     async def asked() -> Reply:
         status, answer, _ = await browser.ask(method, path)
         return Reply(status, {}, answer)
 
-    return await until(asked, is_no_wait)
+    return await until(asked, enough)
 
 
 async def a_day_of_saml(product: WholeProduct) -> None:
