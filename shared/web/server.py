@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 import stat
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -268,10 +269,13 @@ def held(address: Address) -> Iterator[Address]:
     """Keeps a TCP port (0: any) for listeners with `reuse_port` of the same user, also while none of them lives.
 
     Without that, a port whose listener is being started again may be given to another's outgoing connection, and stays taken as long as
-    that lasts. Raises OSError when it is taken already.
+    that lasts. Only Linux keeps it: elsewhere a socket that doesn't listen could be given the connections. Raises OSError when it is taken.
     """
     with _bind(address, reuse_port=True) as sock:
-        yield Address(host=address.host, port=sock.getsockname()[1])
+        kept = Address(host=address.host, port=sock.getsockname()[1])
+        if sys.platform != "linux":
+            sock.close()
+        yield kept
 
 
 def _bind(address: Address, reuse_port: bool) -> socket.socket:
