@@ -49,6 +49,7 @@ async def exported(world: World, actor: Actor, **asked: Any) -> tuple[str, str]:
         while (await world.ask("audit", "GET", f"{path}?org_id={actor.org()}", actor=GATEWAY)).ok()["state"] != "done":
             await asyncio.sleep(0.01)
     file = await world.ask("audit", "GET", f"{path}/result?org_id={actor.org()}", actor=GATEWAY)
+    await world.settle()
     return file.body.decode(), file.headers["content-type"]
 
 

@@ -161,7 +161,7 @@ async def test_a_group_is_made_filled_renamed_and_deleted(admin: Window, cast: C
     await admin.button("Delete group…").click()
     await admin.button("Delete group Finances").click()
     await admin.said("is deleted").wait_for()
-    assert await admin.page.get_by_role("link", name="Finances").count() == 0
+    await expect(admin.page.get_by_role("link", name="Finances")).to_have_count(0)
 
 
 async def test_a_wrong_password_is_told_and_what_was_typed_stays(opens: Opens, cast: Cast) -> None:

@@ -33,7 +33,7 @@ server.listen(0, "127.0.0.1", () => {
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "given_name", "family_name"] },
     pkce: { required: () => true },
     features: { backchannelLogout: { enabled: true } },
-    fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options), // our own machine, too
+    fetch: (url, { dispatcher, signal, ...options }) => globalThis.fetch(url, options), // our own machine, too, and for as long as it takes there
     findAccount: (ctx, id) => ({
       accountId: id,
       claims: () => ({ sub: id, email: `${id}@${DOMAIN}`, email_verified: true, given_name: id, family_name: "Real" }),
