@@ -110,7 +110,7 @@ class World:
             got[key] = f"{got[key]}\n{value.decode()}" if key in got else value.decode()
         return Reply(answer.status, got, answer.body)
 
-    async def hear(self, source: str, *events: Event) -> str:
+    async def hear(self, source: str, *events: Event, at: datetime | None = None) -> str:
         """Lets the running services hear events of a service that isn't running here. Returns the last event's id."""
         last = ""
         for event in events:
@@ -122,7 +122,7 @@ class World:
                 source=source,
                 type=event.TYPE,
                 subject=event.subject,
-                time=self.clock.now(),
+                time=at or self.clock.now(),
                 data=event.data(),
                 sequence=self._sequences[key],
                 org_id=getattr(event, "org_id", None),

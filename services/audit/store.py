@@ -34,6 +34,13 @@ SELECT = (
 JOINED = """
 from audit_entries as entry left join people on people.org_id = entry.org_id and people.user_id = entry.actor_id
 """
+KEEP_PERSON = """
+insert into people as known (org_id, user_id, name, email, status, joined_at, left_at)
+values ($1, $2, $3, $4, $5, $6, case when $5 = 'removed' then $6::timestamptz end)
+on conflict (org_id, user_id) do update set name = excluded.name, email = excluded.email, status = excluded.status,
+    joined_at = case when known.status = 'removed' and excluded.status <> 'removed' then excluded.joined_at else known.joined_at end,
+    left_at = case when excluded.status = 'removed' then coalesce(known.left_at, excluded.left_at) end
+"""
 ANYWHERE = """(entry.action ilike {0} or entry.target_name ilike {0} or entry.data::text ilike {0} or people.name ilike {0} or people.email ilike {0})"""
 WHERE: dict[str, str] = {
     "text": ANYWHERE,
@@ -157,16 +164,8 @@ async def mark_signed(tx: Tx, org_id: str, number: int) -> None:
     await tx.run("update chains set signed = $2 where org_id = $1", org_id, number)
 
 
-async def keep_person(tx: Tx, org_id: str, person: Person) -> None:
-    await tx.run(
-        "insert into people (org_id, user_id, name, email, status) values ($1, $2, $3, $4, $5)"
-        " on conflict (org_id, user_id) do update set name = excluded.name, email = excluded.email, status = excluded.status",
-        org_id,
-        person.user_id,
-        person.name,
-        person.email,
-        person.status,
-    )
+async def keep_person(tx: Tx, org_id: str, person: Person, at: datetime) -> None:
+    await tx.run(KEEP_PERSON, org_id, person.user_id, person.name, person.email, person.status, at)
 
 
 async def names_of(read: Read, org_id: str, user_ids: Sequence[str]) -> dict[str, str]:
@@ -176,10 +175,13 @@ async def names_of(read: Read, org_id: str, user_ids: Sequence[str]) -> dict[str
     return {row["user_id"]: row["name"] for row in rows}
 
 
-async def organizations_of(read: Read, user_id: str) -> list[str]:
-    """Where a person is a member, deactivated or not; always in the same order, which is the order of the locks."""
+async def organizations_of(read: Read, user_id: str, at: datetime) -> list[str]:
+    """Where a person was a member at that moment, deactivated or not; always in the same order, which is the order of the locks."""
     rows = await read.rows(
-        "select org_id from people where user_id = $1 and status <> 'removed' order by org_id", user_id
+        "select org_id from people where user_id = $1 and (joined_at is null or joined_at <= $2)"
+        " and (status <> 'removed' or left_at > $2) order by org_id",
+        user_id,
+        at,
     )
     return [row["org_id"] for row in rows]
 

@@ -165,7 +165,7 @@ async def test_what_happens_before_there_is_an_organization_is_kept_with_the_per
     """Also when the news of it comes later than that of the membership."""
     ada = an_admin()
     if member_first:
-        await world.hear("org", joined(ada))
+        await world.hear("org", joined(ada), at=world.clock.now() + timedelta(hours=1))
     signup = Signup(company="Northwind", location="eu", source_ip="203.0.113.9")
     registered = UserRegistered(
         user_id=ada.person(), person=Person(email="ada@northwind.example", name="Ada"), signup=signup
@@ -176,6 +176,21 @@ async def test_what_happens_before_there_is_an_organization_is_kept_with_the_per
         row = await read.row("select * from audit_entries where org_id = $1", ada.user_id)
     assert row is not None
     assert (row["action"], row["source_ip"], row["target_name"]) == (UserRegistered.TYPE, "203.0.113.9", "Ada")
+
+
+@pytest.mark.parametrize("removed_first", [False, True])
+async def test_what_a_person_does_last_is_in_the_log_of_an_organization_that_they_leave_by_it(
+    world: World, removed_first: bool
+) -> None:
+    ada = an_admin()
+    leaving = MemberRemoved(org_id=ada.org(), member=member(ada, status="removed"))
+    await world.hear("org", joined(ada))
+    if removed_first:
+        await world.hear("org", leaving, at=world.clock.now() + timedelta(hours=1))
+    await world.hear("identity", PasswordChanged(user_id=ada.person()))
+    if not removed_first:
+        await world.hear("org", leaving)
+    assert PasswordChanged.TYPE in [entry["action"] for entry in await found(world, ada)]
 
 
 async def test_entries_have_the_actors_name_as_it_was_last_known_even_after_they_left(world: World) -> None:

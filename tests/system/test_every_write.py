@@ -125,7 +125,7 @@ async def audited(product: WholeProduct, watched: Watched, since: Collection[str
     """
     said = [envelope for told in watched.done.values() for said in told for envelope in said]
     ids = {one.id for one in said if not one.type.startswith("courier.mail.")} - set(since)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             audit = await asyncpg.connect(product.settings.database_urls["audit"])
             try:

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.events import ERASED_EVENT, Envelope
-from shared.events.identity import UserRegistered
 
 DAYS_WHILE_UNKNOWN = 30
 MOST_NAMES = 20
@@ -117,11 +116,6 @@ def person_in(envelope: Envelope) -> Person | None:
     if envelope.source != "org" or not isinstance(member, dict):
         return None
     return Person(member["user_id"], member["name"], member["email"], member["status"])
-
-
-def precedes_membership(envelope: Envelope) -> bool:
-    """Whether nobody can be a member yet when it happens, whichever news comes first."""
-    return envelope.type == UserRegistered.TYPE
 
 
 def organization_in(envelope: Envelope) -> str | None:
