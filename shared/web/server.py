@@ -250,10 +250,8 @@ async def serve(
     gate = Gate(handler, limits, accept_request_ids=accept_request_ids)
     try:
         sock = _bind(address, reuse_port)
-    except OSError as error:
+    except BaseException:
         await runner.cleanup()
-        if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(_advice(address)) from error
         raise
     loop = asyncio.get_running_loop()
     if address.path:
@@ -269,7 +267,7 @@ def held(address: Address) -> Iterator[Address]:
     """Keeps a TCP port (0: any) for listeners with `reuse_port` of the same user, also while none of them lives.
 
     Without that, a port whose listener is being started again may be given to another's outgoing connection, and stays taken as long as
-    that lasts. Only Linux keeps it: elsewhere a socket that doesn't listen could be given the connections. Raises OSError when it is taken.
+    that lasts. Only Linux keeps it: elsewhere a socket that doesn't listen could be given the connections. Raises `AddressInUse`.
     """
     with _bind(address, reuse_port=True) as sock:
         kept = Address(host=address.host, port=sock.getsockname()[1])
@@ -279,8 +277,15 @@ def held(address: Address) -> Iterator[Address]:
 
 
 def _bind(address: Address, reuse_port: bool) -> socket.socket:
-    if address.path:
-        return _bind_unix(address.path)
+    try:
+        return _bind_unix(address.path) if address.path else _bind_tcp(address, reuse_port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(_advice(address)) from error
+        raise
+
+
+def _bind_tcp(address: Address, reuse_port: bool) -> socket.socket:
     family, _, _, _, target = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
