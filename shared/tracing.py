@@ -89,6 +89,12 @@ class Tracer(Protocol):
         """The work failed; `why` is a kind of failure, never a text that may hold data."""
 
 
+def _note_failure(tracer: Tracer, span: Span, failed: Exception) -> None:
+    """A refusal is an outcome like others."""
+    if not isinstance(failed, Problem) or failed.status >= 500:
+        tracer.failed(span, type(failed).__name__)
+
+
 CURRENT: ContextVar[Span | None] = ContextVar("span", default=None)
 
 
@@ -117,8 +123,7 @@ def recording(
     try:
         yield span
     except Exception as failed:
-        if not isinstance(failed, Problem) or failed.status >= 500:
-            tracer.failed(span, type(failed).__name__)
+        _note_failure(tracer, span, failed)
         raise
     finally:
         structlog.contextvars.reset_contextvars(**logged)
@@ -138,8 +143,7 @@ def measuring(tracer: Tracer | None, name: str, kind: Kind, facts: Facts = NOTHI
     try:
         yield span
     except Exception as failed:
-        if not isinstance(failed, Problem) or failed.status >= 500:
-            tracer.failed(span, type(failed).__name__)
+        _note_failure(tracer, span, failed)
         raise
     finally:
         span.end()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -13,12 +16,14 @@ from services.billing.app import service as billing
 from services.billing.usecases.collecting import collect
 from services.billing.usecases.reconciling import reconcile
 from services.billing.usecases.stripe_provider import Stripe
+from shared.clock import MovableClock
 from shared.jobs import run_job
 from shared.payments import StripeAccount
 from shared.service import Job, Service
-from tests.billing.conftest import OPERATOR, Stage, without_jobs
-from tests.billing.stripe_server import KEY, SECRET, StripeServer
-from tests.world import Reply
+from tests.billing.conftest import OPERATOR, Stage, organization_created, without_jobs
+from tests.billing.neighbours import Neighbours
+from tests.billing.stripe_server import KEY, SECRET, StripeServer, stripe_server
+from tests.world import Databases, Reply, an_admin, world_of
 
 NO_CARD = {"default_payment_method": None}
 
@@ -72,3 +77,15 @@ def account_at(server: StripeServer) -> StripeAccount:
 def collecting(server: StripeServer) -> Service:
     """Billing whose provider is that server."""
     return replace(without_jobs(billing), opens=opening(lambda _: Stripe(account_at(server))))
+
+
+@asynccontextmanager
+async def paid_stage(databases: Databases, folder: Path) -> AsyncIterator[PaidStage]:
+    """With an organization, and no card yet."""
+    clock = MovableClock()
+    async with stripe_server(clock) as server:
+        neighbours = Neighbours()
+        async with world_of([collecting(server), *neighbours.services()], databases, folder, clock=clock) as world:
+            stage = PaidStage(world, neighbours, an_admin(), server)
+            await world.hear("org", organization_created(stage.ada, "Northwind Analytics"))
+            yield stage

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from services.billing.usecases.closing import forget_customers
-from shared.clock import MovableClock
 from shared.db import EVERY_ORG
 from shared.erasure import erase_what_waits
 from shared.events.billing import OrganizationErased
@@ -19,22 +18,15 @@ from shared.events.org import OrganizationErasureStarted
 from shared.jobs import run_job
 from shared.service import Job
 from tests.billing.conftest import organization_created
-from tests.billing.neighbours import Neighbours
-from tests.billing.paid_stage import PaidStage, collecting
-from tests.billing.stripe_server import stripe_server
-from tests.world import Databases, an_admin, world_of
+from tests.billing.paid_stage import PaidStage, paid_stage
+from tests.world import Databases, an_admin
 
 
 @pytest.fixture
 async def stage(databases: Databases, tmp_path: Path) -> AsyncIterator[PaidStage]:
-    clock = MovableClock()
-    async with stripe_server(clock) as server:
-        neighbours = Neighbours()
-        async with world_of([collecting(server), *neighbours.services()], databases, tmp_path, clock=clock) as world:
-            stage = PaidStage(world, neighbours, an_admin(), server)
-            await world.hear("org", organization_created(stage.ada, "Northwind Analytics"))
-            await stage.store_card()
-            yield stage
+    async with paid_stage(databases, tmp_path) as stage:
+        await stage.store_card()
+        yield stage
 
 
 def customer_of(stage: PaidStage) -> dict[str, Any]:

@@ -16,24 +16,18 @@ from shared.clock import MovableClock
 from shared.events.billing import InvoicePaid, InvoicePaymentFailed, PaymentMethodChanged, SubscriptionRecovered
 from shared.events.courier import MailRequested
 from shared.metrics import BILLING_DRIFT
-from tests.billing.conftest import OPERATOR, organization_created
-from tests.billing.neighbours import Neighbours
-from tests.billing.paid_stage import NO_CARD, PaidStage, account_at, collecting
+from tests.billing.conftest import OPERATOR
+from tests.billing.paid_stage import NO_CARD, PaidStage, account_at, paid_stage
 from tests.billing.stripe_server import stripe_server
 from tests.system.commands import announce, tenantry
 from tests.system.whole import whole_product
-from tests.world import Databases, an_admin, standing_still, world_of
+from tests.world import Databases, standing_still
 
 
 @pytest.fixture
 async def stage(databases: Databases, tmp_path: Path) -> AsyncIterator[PaidStage]:
-    clock = MovableClock()
-    async with stripe_server(clock) as server:
-        neighbours = Neighbours()
-        async with world_of([collecting(server), *neighbours.services()], databases, tmp_path, clock=clock) as world:
-            stage = PaidStage(world, neighbours, an_admin(), server)
-            await world.hear("org", organization_created(stage.ada, "Northwind Analytics"))
-            yield stage
+    async with paid_stage(databases, tmp_path) as stage:
+        yield stage
 
 
 async def test_a_card_is_stored_on_a_hosted_page_and_charged_for_each_invoice(stage: PaidStage) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import asyncpg
@@ -20,9 +17,9 @@ from shared.db import EVERY_ORG
 from shared.events.identity import Person, TwoFactorEnabled, TwoFactorRemoved, UserNameChanged, UserRegistered
 from shared.ids import new_id
 from shared.migrate import CannotMigrate, migrate
-from shared.postgres import prepare_database
 from shared.service import Ctx
 from tests.system.remains import until_so
+from tests.upgrading import as_before, asked
 from tests.world import Databases, World, world_of
 
 BEFORE_FILTERS = "0018"
@@ -38,43 +35,10 @@ insert into invitations (org_id, invitation_id, email, email_key, role, group_id
 """
 
 
-@asynccontextmanager
-async def as_before(databases: Databases, folder: Path) -> AsyncIterator[str]:
-    """A database of org from before the filters, with one organization in it."""
-    old = folder / "migrations"
-    old.mkdir()
-    assert org.migrations is not None
-    for file in org.migrations.glob("[0-9]*.sql"):
-        if file.name < BEFORE_FILTERS:
-            shutil.copy(file, old)
-    name = f"upgrading_{token_hex(4)}"
-    await prepare_database(databases.postgres.admin_dsn, name, "tester")
-    url = databases.postgres.dsn(name, "tester")
-    await migrate(url, old)
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(f"set tenantry.org_id = '*'; {FILL}")
-        yield url
-    finally:
-        await connection.close()
-        admin = await asyncpg.connect(databases.postgres.admin_dsn)
-        await admin.execute(f"drop database {name} with (force)")
-        await admin.close()
-
-
-async def asked(url: str, sql: str) -> list[Any]:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("set tenantry.org_id = '*'")
-        return [tuple(row) for row in await connection.fetch(sql)]
-    finally:
-        await connection.close()
-
-
 async def test_who_was_ever_here_is_looked_up_in_pieces_past_an_interruption(
     databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with as_before(databases, tmp_path) as url:
+    async with as_before(databases, tmp_path, org, BEFORE_FILTERS, FILL) as url:
         real, pieces = migrating._piece, []
 
         async def dies(connection: Any, migration: migrating.Migration) -> bool:
@@ -144,7 +108,7 @@ async def test_second_factors_from_before_are_heard_again_and_nothing_else(world
 async def test_names_of_groups_are_compared_as_they_look_and_who_has_two_alike_keeps_both(
     databases: Databases, tmp_path: Path
 ) -> None:
-    async with as_before(databases, tmp_path) as url:
+    async with as_before(databases, tmp_path, org, BEFORE_FILTERS, FILL) as url:
         named = ("sales  team", "\u2764\ufe0f", "board", "board\ufe0f")
         rows = ", ".join(
             f"('org_1', 'grp_{n}', 'custom', 'G', '{key}', '', now(), now())" for n, key in enumerate(named)

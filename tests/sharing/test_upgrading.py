@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from secrets import token_hex
-
-import asyncpg
 
 from services.sharing.app import service as sharing
 from shared.migrate import migrate
-from shared.postgres import prepare_database
+from tests.upgrading import as_before, asked
 from tests.world import Databases
 
 BEFORE_TITLES_IN_GROUPS = "0012"
@@ -26,24 +22,8 @@ insert into dashboard_groups (org_id, dashboard_id, group_id, event_id, at)
 
 
 async def test_what_was_shared_with_groups_before_is_listed_by_title(databases: Databases, tmp_path: Path) -> None:
-    old = tmp_path / "migrations"
-    old.mkdir()
-    assert sharing.migrations is not None
-    for file in sharing.migrations.glob("[0-9]*.sql"):
-        if file.name < BEFORE_TITLES_IN_GROUPS:
-            shutil.copy(file, old)
-    name = f"upgrading_{token_hex(4)}"
-    await prepare_database(databases.postgres.admin_dsn, name, "tester")
-    url = databases.postgres.dsn(name, "tester")
-    await migrate(url, old)
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(f"set tenantry.org_id = '*'; {FILL}")
+    async with as_before(databases, tmp_path, sharing, BEFORE_TITLES_IN_GROUPS, FILL) as url:
+        assert sharing.migrations is not None
         await migrate(url, sharing.migrations)
         titled = "select count(*) from dashboard_groups dg join dashboards d using (org_id, dashboard_id, title_key)"
-        assert await connection.fetchval(titled) == SHARED
-    finally:
-        await connection.close()
-        admin = await asyncpg.connect(databases.postgres.admin_dsn)
-        await admin.execute(f"drop database {name} with (force)")
-        await admin.close()
+        assert await asked(url, titled) == [(SHARED,)]

@@ -21,7 +21,7 @@ from services.launcher import PRODUCT
 from services.org.rules.closing import CONFIRMING
 from services.org.usecases.erasing import RECEIPT
 from shared.auth import private_key
-from shared.cli.demo.api import Gateway
+from shared.cli.demo.api import Gateway, Person
 from shared.cli.place import Refused
 from shared.config import SERVICES, Secrets
 from shared.erasure import _tables
@@ -50,17 +50,10 @@ WAITING = "select count(*) from inbox where state = 'waiting'"
 
 async def test_whoever_is_killed_while_erasing_goes_on_where_they_stopped(databases: Databases, tmp_path: Path) -> None:
     urls = {name: await databases.fresh(PRODUCT.service(name)) for name in PRODUCT.storing}
-    environ, port = _environ(urls, tmp_path), free_port()
-    environ["TENANTRY_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
-    environ["TENANTRY_GATEWAY_LISTEN"] = f"tcp://127.0.0.1:{port}"
+    environ = _environ(urls, tmp_path)
     async with AsyncExitStack() as holding:
         with _served(environ) as first:
-            async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
-                await _answers(gateway)
-                cast, _ = await a_full_house(gateway)
-                org_id = await organization_of(cast.admin)
-                (await close(cast.admin)).ok()
-            await until_so(lambda: _everything_is_heard(urls))
+            admin, org_id = await _closed_house(environ, urls)
             for service in CONFIRMING:
                 await _hold_the_last(holding, urls[service], org_id)
             await _the_grace_is_over(urls["org"], org_id)
@@ -72,8 +65,8 @@ async def test_whoever_is_killed_while_erasing_goes_on_where_they_stopped(databa
         with _served(environ):
             await until_so(lambda: all_have_erased(urls, org_id))
             async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
-                await until_so(lambda: _receipts(gateway, cast.admin.email))
-                (mail,) = await _receipts(gateway, cast.admin.email)
+                await until_so(lambda: _receipts(gateway, admin.email))
+                (mail,) = await _receipts(gateway, admin.email)
 
     left = await everywhere(urls, org_id)
     assert {table for _, table in left} <= set(NAMING_AN_ERASED_ORGANIZATION), left
@@ -88,17 +81,10 @@ async def test_org_is_killed_while_it_erases_its_own_last_rows_and_says_so_once(
     databases: Databases, tmp_path: Path
 ) -> None:
     urls = {name: await databases.fresh(PRODUCT.service(name)) for name in PRODUCT.storing}
-    environ, port = _environ(urls, tmp_path), free_port()
-    environ["TENANTRY_PUBLIC_URL"] = f"http://127.0.0.1:{port}"
-    environ["TENANTRY_GATEWAY_LISTEN"] = f"tcp://127.0.0.1:{port}"
+    environ = _environ(urls, tmp_path)
     async with AsyncExitStack() as holding:
         with _served(environ) as first:
-            async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
-                await _answers(gateway)
-                cast, _ = await a_full_house(gateway)
-                org_id = await organization_of(cast.admin)
-                (await close(cast.admin)).ok()
-            await until_so(lambda: _everything_is_heard(urls))
+            admin, org_id = await _closed_house(environ, urls)
             await _hold_a_late_table(holding, urls["org"])
             await _the_grace_is_over(urls["org"], org_id)
             others = {name: url for name, url in urls.items() if name != "org"}
@@ -109,9 +95,9 @@ async def test_org_is_killed_while_it_erases_its_own_last_rows_and_says_so_once(
         with _served(environ):
             await until_so(lambda: all_have_erased(urls, org_id))
             async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
-                await until_so(lambda: _receipts(gateway, cast.admin.email))
+                await until_so(lambda: _receipts(gateway, admin.email))
                 await until_so(lambda: _everything_is_heard(urls))
-                (mail,) = await _receipts(gateway, cast.admin.email)
+                (mail,) = await _receipts(gateway, admin.email)
 
     left = await everywhere(urls, org_id)
     assert {table for _, table in left} <= set(NAMING_AN_ERASED_ORGANIZATION), left
@@ -128,9 +114,12 @@ def _environ(urls: Mapping[str, str], folder: Path) -> dict[str, str]:
     """What `serve` is told: every service in one process."""
     Secrets.generate().save(folder / "secrets.json")
     sockets = {f"TENANTRY_{name.upper()}_LISTEN": f"unix:///tmp/tt-{token_hex(5)}.sock" for name in SERVICES}
+    port = free_port()
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("TENANTRY_")},
         **sockets,
+        "TENANTRY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "TENANTRY_GATEWAY_LISTEN": f"tcp://127.0.0.1:{port}",
         **{f"TENANTRY_{name.upper()}_DATABASE_URL": url for name, url in urls.items()},
         "TENANTRY_AMQP_URL": "memory://",
         "TENANTRY_SECRETS_FILE": str(folder / "secrets.json"),
@@ -151,6 +140,17 @@ def _served(environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
+
+
+async def _closed_house(environ: Mapping[str, str], urls: Mapping[str, str]) -> tuple[Person, str]:
+    """An organization with something of everything, closed a moment ago: its Admin and its id."""
+    async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
+        await _answers(gateway)
+        cast, _ = await a_full_house(gateway)
+        org_id = await organization_of(cast.admin)
+        (await close(cast.admin)).ok()
+    await until_so(lambda: _everything_is_heard(urls))
+    return cast.admin, org_id
 
 
 async def _answers(gateway: Gateway) -> None:
