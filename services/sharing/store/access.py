@@ -31,7 +31,7 @@ cross join lateral (
         select from (
             select gm.group_id from group_members gm
             join dashboard_groups dg on dg.org_id = $1 and dg.group_id = gm.group_id and dg.dashboard_id = asked.dashboard_id
-            where gm.org_id = $1 and gm.user_id = asked.user_id and gm.present
+            where gm.org_id = $1 and gm.user_id = asked.user_id and gm.user_id <> '' and gm.present
             offset 0
         ) held
         join groups g on g.org_id = $1 and g.group_id = held.group_id
@@ -58,7 +58,7 @@ with seen as (
      order by title_key, dashboard_id limit $10)
     union
     (select dg.title_key, dg.dashboard_id
-     from (select group_id from group_members where org_id = $1 and user_id = $2 and present and $6 offset 0) gm
+     from (select group_id from group_members where org_id = $1 and user_id = $2 and user_id <> '' and present and $6 offset 0) gm
      cross join lateral (
         select group_id from groups where org_id = $1 and group_id = gm.group_id and kind = 'custom' and deleted_at is null offset 0
      ) g
@@ -105,7 +105,8 @@ VIEWERS_BY_ID = """
 with seeing as (
     (select m.user_id from (select * from members where org_id = $1 and user_id = $3 offset 0) m where m.status = 'active' and m.user_id > $7)
     union
-    (select user_id from members where org_id = $1 and status = 'active' and $4 and user_id > $7 order by user_id limit $8)
+    (select user_id from (select user_id, status from members where org_id = $1 and $4 and user_id > $7 order by user_id offset 0) m
+     where m.status = 'active' limit $8)
     union
     (select user_id from members
      where org_id = $1 and status = 'active' and role <> 'viewer' and effective_role <> 'viewer' and $5 and user_id > $7

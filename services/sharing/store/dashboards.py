@@ -25,7 +25,7 @@ where d.org_id = $1 and d.dashboard_id = $2
 SEVERAL = f"""
 with mine as materialized (
     select g.group_id, g.name
-    from (select group_id from group_members where org_id = $1 and user_id = $3 and present offset 0) gm
+    from (select group_id from group_members where org_id = $1 and user_id = $3 and user_id <> '' and present offset 0) gm
     cross join lateral (
         select group_id, name from groups where org_id = $1 and group_id = gm.group_id and kind = 'custom' and deleted_at is null offset 0
     ) g

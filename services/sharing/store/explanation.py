@@ -49,7 +49,7 @@ with members as (
     select earlier.* from past p cross join jsonb_populate_record(null::dashboard_groups, p.was) earlier
     where p.org_id = $1 and p.kind = 'dashboard_groups' and p.one = $3 and p.since <= $at and p.until > $at
 ), group_members as (
-    select earlier.* from (select * from group_members where org_id = $1 and user_id = $2 offset 0) gm
+    select earlier.* from (select * from group_members where org_id = $1 and user_id = $2 and user_id <> '' offset 0) gm
     left join lateral (
         select was from past where org_id = $1 and kind = 'group_members' and one = gm.group_id and other = $2 and since <= $at and until > $at
         offset 0
@@ -72,7 +72,7 @@ select g.group_id, g.kind, g.name, g.deleted_event, g.deleted_at, dg.event_id as
 from (
     select group_id from dashboard_groups where org_id = $1 and dashboard_id = $3
     union
-    select group_id from group_members where org_id = $1 and user_id = $2 and present
+    select group_id from group_members where org_id = $1 and user_id = $2 and user_id <> '' and present
 ) near
 join groups g on g.org_id = $1 and g.group_id = near.group_id
 left join dashboard_groups dg on dg.org_id = $1 and dg.dashboard_id = $3 and dg.group_id = near.group_id

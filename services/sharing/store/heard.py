@@ -81,7 +81,8 @@ async def keep_member(tx: Tx, org_id: str, member: Member, event_id: str, at: da
 
 async def leave_every_group(tx: Tx, org_id: str, user_id: str, event_id: str, at: datetime) -> None:
     await tx.run(
-        "update group_members set present = false, event_id = $3, at = $4, since = $4 where org_id = $1 and user_id = $2 and present",
+        "update group_members set present = false, event_id = $3, at = $4, since = $4"
+        " where org_id = $1 and user_id = $2 and user_id <> '' and present",
         org_id,
         user_id,
         event_id,
