@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.suite.product import start, stop
 from bench.suite.shape import Benchmark, Contender, Figures, Goal, Unmeasurable
 from bench.suite.surroundings import descendants, folder
-from shared.cli.embedded import free_port
+from tests.ports import free_port
 
 IDLE_SECONDS = 3.0
 

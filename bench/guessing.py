@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,7 +38,7 @@ async def guessed(place: Place, _: float) -> Figures:
     place.world.clock.advance(timedelta(hours=1))
     waiting = [await challenged(place.person) for _ in range(CHALLENGES)]
     looked: list[str] = []
-    real: Callable[[str, str, datetime], int | None] = rules.step_of
+    real = rules.step_of
 
     def counting(secret: str, code: str, now: datetime) -> int | None:
         looked.append(code)

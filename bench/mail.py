@@ -55,7 +55,8 @@ async def scene() -> AsyncIterator[Scene]:
 
 async def bare(scene: Scene, seconds: float) -> Figures:
     """The same conversations, as many at once, and nothing else."""
-    count, _ = int(PER_SECOND * seconds), fresh(scene.server)
+    count = int(PER_SECOND * seconds)
+    fresh(scene.server)
     left = iter(range(count))
 
     async def send() -> None:

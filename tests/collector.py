@@ -15,7 +15,7 @@ from shared.trace_export import TraceExport
 from shared.web.address import Address
 from shared.web.server import Limits, Listening, Request, serve
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 
 

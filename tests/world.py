@@ -209,6 +209,7 @@ class Databases:
 
     async def fresh(self, service: Service) -> str:
         """The DSN of a new, migrated database of this service, which stays."""
+        assert service.migrations is not None
         template = self._templates.get(service.migrations)
         if template is None:
             template = f"template_{service.name}_{secrets.token_hex(4)}"

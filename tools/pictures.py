@@ -22,7 +22,7 @@ from playwright.async_api import Browser
 from shared.cli.demo.api import PASSWORD, Gateway, PatientGateway, Person
 from shared.cli.demo.invented import Invented, Size, invent
 from tests.console.browser import Window, started_browser, window
-from tests.system.house import free_port
+from tests.ports import free_port
 from tests.system.whole import started
 
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,7 @@ import orjson
 from bench.suite.load import Request, load
 from bench.suite.surroundings import ROOT, cpu_seconds, folder, program
 from shared.cli.demo.api import Gateway, Person, sign_up
-from shared.cli.embedded import free_port
+from tests.ports import free_port
 
 UP_SECONDS = 120.0
 

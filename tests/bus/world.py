@@ -14,7 +14,7 @@ from aiormq.abc import DeliveredMessage
 from shared.bus import Bus, Message, NotPublished
 
 AUDIT, SHARING = "audit.events", "sharing.events"
-PATIENCE = 40.0
+PATIENCE = 60.0
 CONFIRMED_WITHIN = 20.0  # seconds: a broker on a busy machine, whose disk is others', too
 
 

@@ -46,7 +46,7 @@ ASKS_FOR_PROOF = "Failed to load resource"  # Chromium's own word on every refus
 HEADLESS = "/usr/bin/chromium-headless-shell"
 
 
-PATIENCE = 30_000  # milliseconds, on a busy machine
+PATIENCE = 60_000  # milliseconds, on a busy machine
 expect.set_options(timeout=PATIENCE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def published() -> OpenAPI:
     for item in document["paths"].values():
         for operation in item.values():
             operation.pop("security", None)
-    readers = dict.fromkeys(ALSO_JSON, json.loads)
+    readers: dict[str, Callable[[bytes], Any]] = dict.fromkeys(ALSO_JSON, json.loads)
     return OpenAPI.from_dict(document, Config(spec_validator_cls=None, extra_media_type_deserializers=readers))
 
 

@@ -131,7 +131,7 @@ def member(world: World, user_id: str, status: str = "active", email: str = "ana
         name="Ana Example",
         role="admin",
         effective_role="admin",
-        status=status,  # type: ignore[arg-type]
+        status=status,
         joined_at=world.clock.now(),
     )
 
@@ -181,7 +181,7 @@ async def verified_claims(world: World, access_token: str) -> dict[str, Any]:
     keys = {key["kid"]: jwt.PyJWK(key) for key in jwks["keys"]}
     header = jwt.get_unverified_header(access_token)
     assert (header["typ"], header["alg"]) == ("at+jwt", "EdDSA")
-    return jwt.decode(  # type: ignore[no-any-return]
+    return jwt.decode(
         access_token,
         keys[header["kid"]],
         algorithms=["EdDSA"],

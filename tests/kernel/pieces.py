@@ -156,7 +156,7 @@ async def value(database: Database, sql: str, *args: Any) -> Any:
         return await read.value(sql, *args)
 
 
-async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 15) -> Any:
+async def until(condition: Callable[[], Awaitable[Any]], seconds: float = 60) -> Any:
     """Waits for a condition, and returns what it found."""
     async with asyncio.timeout(seconds):
         while not (found := await condition()):

@@ -356,7 +356,7 @@ async def test_a_long_line_lets_others_have_their_turn(database: Database) -> No
     long, short = new_id("org"), new_id("org")
     async with inbox_of(database, note_it, workers=1) as inbox:
         await hear(inbox, *stream(400, long), *stream(1, short))
-        await until(lambda: quiet(database), 30)
+        await until(lambda: quiet(database))
     async with database.read("*") as read:
         heard = [row["org_id"] for row in await read.rows("select org_id from heard order by place")]
     assert heard.index(short) <= 60
@@ -381,7 +381,7 @@ async def test_what_another_replica_stored_is_found_even_behind_many_that_are_st
         body,
     )
     async with inbox_of(database, note_it):
-        await until(lambda: _is(texts(database), 1), 5)
+        await until(lambda: _is(texts(database), 1))
 
 
 async def test_a_handler_that_is_cut_off_has_no_effect_and_is_repeated(database: Database) -> None:
@@ -439,7 +439,7 @@ async def test_of_two_replicas_one_handles_a_subject_at_a_time(database: Databas
             for body in said:
                 await hear(one, body)
                 other._make_ready(("org", org))
-        await until(lambda: quiet(database), 30)
+        await until(lambda: quiet(database))
     assert met == []
     for org in orgs:
         assert await of_org(database, org) == [f"note {n}" for n in range(1, 41)]

@@ -99,7 +99,7 @@ async def test_second_factors_from_before_are_heard_again_and_nothing_else(world
     async def again() -> bool:
         return (await factors())[ana]
 
-    await until_so(again, seconds=30)
+    await until_so(again)
     await world.settle()
     assert await factors() == {ana: True, bea: False, cleo: False}
     assert set(await replayed()) == {ana, bea}

@@ -120,7 +120,8 @@ class Company:
         return group.group_id
 
     def _membership(self, kind: type[Any], group: str, name: str) -> Event:
-        return kind(org_id=self.org_id, group=self.groups[group], user_id=self.people[name].user_id)
+        said: Event = kind(org_id=self.org_id, group=self.groups[group], user_id=self.people[name].user_id)
+        return said
 
     async def add(self, group: str, name: str) -> str:
         return await self.world.hear("org", self._membership(GroupMemberAdded, group, name))

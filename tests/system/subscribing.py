@@ -23,7 +23,7 @@ from tests.world import Databases, World, an_admin
 CHECKOUT = Path(__file__).parent.parent.parent
 EXAMPLE = CHECKOUT / "docs" / "guides" / "examples" / "reports.py"
 GUIDE = CHECKOUT / "docs" / "guides" / "subscribing.md"
-PATIENCE = 40.0
+PATIENCE = 60.0
 REPORTS = """
 create table reports (
     org_id text primary key, frozen boolean not null default false, changes integer not null default 0, slowness float not null default 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from shared.cli.demo.api import Gateway, Reply
+from shared.cli.demo.api import Gateway, Reply, until
 from tests.system.whole import Cast, WholeProduct, a_cast
 
 
@@ -101,15 +100,9 @@ async def test_a_program_follows_its_own_changes_and_reads_events(cast: Cast) ->
     assert (await program.ask("GET", "/v1/me")).json["meta"]["because"] == "scope"
 
 
-async def test_a_revoked_key_is_refused_within_the_bound_of_revocation(cast: Cast) -> None:
-    waits = []
-    for _ in range(5):
-        program = await a_program(cast, "view", "users")
-        assert (await program.ask("GET", "/v1/users")).status == 200
-        assert (await cast.admin.write("DELETE", f"/v1/api-keys/{program.key['id']}")).status == 204
-        began = time.perf_counter()
-        while (await program.ask("GET", "/v1/users")).status != 401:
-            assert time.perf_counter() - began < 5
-        waits.append(time.perf_counter() - began)
-    print(f"\nrevoked keys were refused after {max(waits) * 1000:.0f} ms at most")
-    assert max(waits) < 5
+async def test_a_revoked_key_is_refused(cast: Cast) -> None:
+    """How soon, `bench/revocation.py` measures."""
+    program = await a_program(cast, "view", "users")
+    assert (await program.ask("GET", "/v1/users")).status == 200
+    assert (await cast.admin.write("DELETE", f"/v1/api-keys/{program.key['id']}")).status == 204
+    await until(lambda: program.ask("GET", "/v1/users"), lambda reply: reply.status == 401)

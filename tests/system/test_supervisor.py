@@ -64,7 +64,7 @@ async def test_a_service_doesnt_outlive_its_supervisor_that_is_killed(tmp_path: 
     async def is_gone() -> bool:
         return not is_running(service)
 
-    await until_so(is_gone, seconds=20)
+    await until_so(is_gone)
 
 
 def is_running(pid: int) -> bool:

@@ -14,7 +14,7 @@ from aiohttp import web
 from shared.web.address import Address
 from shared.web.server import Limits, Listening, Request, serve
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 ANY_PORT = Address.parse("tcp://127.0.0.1:0")
 
 
