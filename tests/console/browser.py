@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from playwright.async_api import (
 )
 
 from tests.console.contract import breach
+from tests.contracts.source import ROOT
 
 FLAGS = (
     "--disable-gpu",
@@ -44,6 +46,7 @@ RULES = {**FLAWS, "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag2
 CONTRAST = {**FLAWS, "runOnly": {"type": "rule", "values": ["color-contrast"]}}  # all that another theme can change
 ASKS_FOR_PROOF = "Failed to load resource"  # Chromium's own word on every refusal, expected ones too
 HEADLESS = "/usr/bin/chromium-headless-shell"
+LOCK = ROOT / ".tenantry" / "cache" / "chromium.lock"
 
 
 PATIENCE = 60_000  # milliseconds, on a busy machine
@@ -58,20 +61,25 @@ def chromium() -> str:
     """Where Chromium is; installs Debian's when nobody did, and complains loudly when that can't be.
 
     Its shell without a head is preferred: the whole browser draws its own bars for each window, too.
+    Of several processes one installs it and the others wait, for half of it is of no use.
     """
-    given = os.environ.get("CHROMIUM_PATH")
-    if found := first_there(
-        given, HEADLESS, "/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")
-    ):
-        return found
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-q"], check=False, capture_output=True, timeout=300)
-        for package in ("chromium-headless-shell", "chromium"):
-            install = ["apt-get", "install", "-y", "-q", package]
-            subprocess.run(install, check=False, capture_output=True, timeout=600)
-            if found := first_there(HEADLESS, "/usr/bin/chromium"):
-                return found
-    raise NoChromium("Install Chromium (`apt-get install chromium`) or name one in CHROMIUM_PATH.")
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        given = os.environ.get("CHROMIUM_PATH")
+        if found := first_there(
+            given, HEADLESS, "/usr/bin/chromium", shutil.which("chromium"), shutil.which("google-chrome")
+        ):
+            return found
+        said = []
+        if os.geteuid() == 0 and shutil.which("apt-get"):
+            for wanted in (["update"], ["install", "-y", "chromium-headless-shell"], ["install", "-y", "chromium"]):
+                command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600", *wanted]
+                ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=1200)
+                if found := first_there(HEADLESS, "/usr/bin/chromium"):
+                    return found
+                said.append(ran.stderr)
+    raise NoChromium("\n".join(["Install Chromium (`apt-get install chromium`) or name one in CHROMIUM_PATH.", *said]))
 
 
 def first_there(*places: str | None) -> str | None:

@@ -12,6 +12,7 @@ from shared.cli.demo.api import PASSWORD
 from tests.console.browser import Window
 from tests.console.conftest import Opens
 from tests.console.late import Late
+from tests.console.test_billing import founder
 from tests.console.test_live import beside
 from tests.console.test_people import invited
 from tests.system.whole import Cast, WholeProduct
@@ -171,3 +172,30 @@ async def test_nothing_in_the_list_of_users_moves_when_what_stands_above_it_come
     assert await button.bounding_box() == before
     await admin.page.evaluate("dispatchEvent(new Event('scroll'))")
     await expect(item).to_be_visible()
+
+
+async def test_what_was_just_changed_is_changed_again_once_it_is_loaded(opens: Opens, product: WholeProduct) -> None:
+    """Before, the dialog would hold what was there, and what it saves be refused as if somebody else had changed it."""
+    person = await founder(product)
+    async with opens() as it:
+        await it.sign_in(person.email, PASSWORD)
+        await it.go("/billing", "Billing")
+        await it.button("Change the billing address…").click()
+        await it.field("Address").fill("1 Street")
+        await it.field("Country").select_option("DE")
+        late = Late()
+
+        async def read(route: Route) -> None:
+            await (late(route) if route.request.method == "GET" else route.fallback())
+
+        await it.page.route("**/v1/billing-details", read)
+        await it.button("Save").click()
+        await late.answered.wait()
+        change = it.page.get_by_role("button", name="Change the billing address…")
+        await expect(change).to_have_accessible_name("Change the billing address… (Loading…)")
+        await late.comes(it.page)
+        await it.button("Change the billing address…").click()
+        await expect(it.field("Address")).to_have_value("1 Street")
+        await it.field("Address").fill("2 Road")
+        await it.button("Save").click()
+        await it.page.get_by_text("2 Road").wait_for()

@@ -28,7 +28,7 @@ export function LinkPolicy({ admin, open, changed }) {
     found.reload();
     changed();
   };
-  const change = admin ? html`<${Button} why=${whyNot("links.restrict")} onClick=${() => open(html`<${ChangePolicy} policy=${found.data} etag=${found.etag} onClose=${close} />`)}>${t("Change the policy…")}<//>` : null;
+  const change = admin ? html`<${Button} why=${whyNot("links.restrict") || (found.busy ? t("Loading…") : "")} onClick=${() => open(html`<${ChangePolicy} policy=${found.data} etag=${found.etag} onClose=${close} />`)}>${t("Change the policy…")}<//>` : null;
   return html`<${Card} title=${t("Link policy")}><${Loaded} from=${found} lines=${2}>${(policy) => html`<div class="row spread"><ul class="impact">${inWords(policy).map(([icon, text]) => html`<li key=${text}><${Icon} name=${icon} /><span>${text}</span></li>`)}</ul>${change}</div>`}<//><//>`;
 }
 

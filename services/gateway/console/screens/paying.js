@@ -48,7 +48,7 @@ export function Addressed() {
     if (done) found.reload();
   };
   const edit = () => open(html`<${EditDetails} data=${found.data} etag=${found.etag} reload=${found.reload} onClose=${close} />`);
-  return html`<${Card} title=${t("Billing address")} footer=${html`<${Button} why=${whyNot("billing.manage") || (found.data ? "" : t("Loading…"))} onClick=${edit}>${t("Change the billing address…")}<//>`}><${Loaded} from=${found} lines=${3}>${(one) => html`<div class="stack tight">
+  return html`<${Card} title=${t("Billing address")} footer=${html`<${Button} why=${whyNot("billing.manage") || (found.data && !found.busy ? "" : t("Loading…"))} onClick=${edit}>${t("Change the billing address…")}<//>`}><${Loaded} from=${found} lines=${3}>${(one) => html`<div class="stack tight">
     <p data-name><b>${one.company}</b>${one.address.map((line) => html`<br />${line}`)}${one.country ? html`<br />${countryName(one.country)}` : null}</p>
     <p class="small"><span class="quiet">${t("Invoices go to")}</span> ${one.email}</p>
     ${one.vat_id ? html`<p class="small"><span class="quiet">${t("VAT id")}</span> <span class="number">${one.vat_id}</span></p>` : null}${one.reference ? html`<p class="small"><span class="quiet">${t("Your reference")}</span> ${one.reference}</p>` : null}

@@ -70,7 +70,7 @@ function Enforcement() {
     act=${async (options) => { await put("/v1/sso-enforcement", { enforced }, { ...options, etag: found.etag }); say(enforced ? t("Passwords are refused from now on.") : t("Passwords work beside the provider.")); }}
     onClose=${(done) => { open(null); if (done) found.reload(); }}>${enforced ? html`<${Impact} impact=${found.data.impact} />` : html`<p>${t("People of the domains can sign in either way.")}</p>`}<//>`);
   return html`<${Card} title=${t("Passwords beside the provider")}><${Loaded} from=${found} lines=${2}>${({ enforced }) => html`<div class="row spread"><p>${enforced ? t("Refused: people of the domains sign in at the provider alone.") : t("Allowed: people of the domains use either.")}</p>
-    <${Button} why=${whyNot("sso.switch_off")} onClick=${() => set(!enforced)}>${enforced ? t("Allow passwords…") : t("Refuse passwords…")}<//></div>`}<//>${dialog}<//>`;
+    <${Button} why=${whyNot("sso.switch_off") || (found.busy ? t("Loading…") : "")} onClick=${() => set(!enforced)}>${enforced ? t("Allow passwords…") : t("Refuse passwords…")}<//></div>`}<//>${dialog}<//>`;
 }
 
 /** Whom it concerns that passwords are refused. */

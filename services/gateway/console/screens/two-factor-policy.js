@@ -26,14 +26,14 @@ export function TwoFactorPolicy() {
   const missing = without.data?.page.total ?? null;
   const all = everybody.data?.page.total ?? null;
   return html`<${Page} title=${t("Two-factor")} org=${who.organization.name} lead=${t("Whether everybody here has to show a second factor, and who has one.")}>
-    <${Loaded} from=${policy} lines=${3}>${(rule) => html`<${Rule} rule=${rule} missing=${missing} open=${() => open(html`<${Change} rule=${rule} etag=${policy.etag} missing=${missing} reload=${policy.reload} onClose=${close} />`)} />`}<//>
+    <${Loaded} from=${policy} lines=${3}>${(rule) => html`<${Rule} rule=${rule} busy=${policy.busy} open=${() => open(html`<${Change} rule=${rule} etag=${policy.etag} missing=${missing} reload=${policy.reload} onClose=${close} />`)} />`}<//>
     ${all !== null && missing !== null ? html`<${Coverage} have=${all - missing} all=${all} />` : null}<${Roster} />${dialog}<//>`;
 }
 
-function Rule({ rule, open }) {
+function Rule({ rule, busy, open }) {
   const past = rule.two_factor_deadline && new Date(rule.two_factor_deadline) <= Date.now();
   const badge = !rule.two_factor_required ? html`<${Badge}>${t("Not required")}<//>` : past ? html`<${Badge} kind="ok" icon="check">${t("Required")}<//>` : html`<${Badge} kind="accent" icon="clock">${t("Required from {day}", { day: day(rule.two_factor_deadline) })}<//>`;
-  return html`<${Card} title=${t("Requirement")} footer=${html`<${Button} why=${whyNot("security_policy.manage")} onClick=${open}>${t("Change…")}<//>`}><div class="stack tight"><div class="row">${badge}</div>
+  return html`<${Card} title=${t("Requirement")} footer=${html`<${Button} why=${whyNot("security_policy.manage") || (busy ? t("Loading…") : "")} onClick=${open}>${t("Change…")}<//>`}><div class="stack tight"><div class="row">${badge}</div>
     <p class="quiet">${rule.two_factor_required ? t("Who has none by then sets one up at the next sign-in, before anything else. Nobody loses their membership.") : t("Everybody decides for themselves.")}</p></div><//>`;
 }
 
