@@ -191,7 +191,7 @@ class Databases:
     """Makes databases on the test run's own PostgreSQL: migrated once per service, then cloned."""
 
     postgres: PrivatePostgres
-    _templates: dict[Path, str] = field(default_factory=dict)
+    _templates: dict[Path | None, str] = field(default_factory=dict)
 
     @asynccontextmanager
     async def lent(self, services: Iterable[Service]) -> AsyncIterator[dict[str, str]]:
@@ -209,7 +209,6 @@ class Databases:
 
     async def fresh(self, service: Service) -> str:
         """The DSN of a new, migrated database of this service, which stays."""
-        assert service.migrations is not None
         template = self._templates.get(service.migrations)
         if template is None:
             template = f"template_{service.name}_{secrets.token_hex(4)}"
