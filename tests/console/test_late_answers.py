@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from dataclasses import replace
@@ -199,3 +200,20 @@ async def test_what_was_just_changed_is_changed_again_once_it_is_loaded(opens: O
         await it.field("Address").fill("2 Road")
         await it.button("Save").click()
         await it.page.get_by_text("2 Road").wait_for()
+
+
+async def test_who_cant_be_told_for_a_moment_is_told_the_next(admin: Window) -> None:
+    async def busy(route: Route) -> None:
+        problem = {
+            "type": "about:blank",
+            "title": "Not now",
+            "status": 503,
+            "code": "auth_unavailable",
+            "detail": "Later.",
+        }
+        told = {"Content-Type": "application/problem+json", "Retry-After": "0"}
+        await route.fulfill(status=503, body=json.dumps(problem), headers=told)
+
+    await admin.page.route("**/v1/me", busy, times=2)
+    await admin.go("/users", "Users")
+    await admin.page.locator("tbody tr").first.wait_for()

@@ -1,4 +1,4 @@
-"""A client as good front ends are: it renews an access token that expired, and asks again what can't be answered consistently yet."""
+"""A client as good front ends are: it renews an access token that expired, and asks again what can't be answered just now."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from shared.cli.demo.api import EXPIRED, PATIENT_SECONDS, PAUSE_SECONDS, Gateway, Reply
 
+PASSING = ("not_yet_consistent", "auth_unavailable")  # with nothing done yet
+
 
 class RenewingGateway(Gateway):
-    """What is told with it may last longer than a token lives, and on a busy machine than a service waits for an event."""
+    """What is told with it may last longer than a token lives, and on a busy machine than a service waits for an event or for another's answer."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -25,7 +27,7 @@ class RenewingGateway(Gateway):
         token = self._newest(given)
         sent = {**(headers or {}), "Authorization": f"Bearer {token}"} if token else headers
         deadline = time.monotonic() + PATIENT_SECONDS
-        while (reply := await super().send(method, path, body, sent, quietly=quietly)).code == "not_yet_consistent":
+        while (reply := await super().send(method, path, body, sent, quietly=quietly)).code in PASSING:
             if time.monotonic() > deadline:
                 break
             await asyncio.sleep(PAUSE_SECONDS)

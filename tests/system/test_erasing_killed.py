@@ -35,6 +35,7 @@ from tests.system.remains import (
     texts,
     until_so,
 )
+from tests.system.renewing import RenewingGateway
 from tests.system.test_closing import CANARIES, a_full_house, close, organization_of
 from tests.system.whole import ROOT
 from tests.world import Databases
@@ -64,7 +65,7 @@ async def test_whoever_is_killed_while_erasing_goes_on_where_they_stopped(databa
             _kill(second)
         with _served(environ):
             await until_so(lambda: all_have_erased(urls, org_id))
-            async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
+            async with RenewingGateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
                 await until_so(lambda: _receipts(gateway, admin.email))
                 (mail,) = await _receipts(gateway, admin.email)
 
@@ -94,7 +95,7 @@ async def test_org_is_killed_while_it_erases_its_own_last_rows_and_says_so_once(
         await holding.aclose()
         with _served(environ):
             await until_so(lambda: all_have_erased(urls, org_id))
-            async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
+            async with RenewingGateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
                 await until_so(lambda: _receipts(gateway, admin.email))
                 await until_so(lambda: _everything_is_heard(urls))
                 (mail,) = await _receipts(gateway, admin.email)
@@ -144,7 +145,7 @@ def _served(environ: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 async def _closed_house(environ: Mapping[str, str], urls: Mapping[str, str]) -> tuple[Person, str]:
     """An organization with something of everything, closed a moment ago: its Admin and its id."""
-    async with Gateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
+    async with RenewingGateway(environ["TENANTRY_PUBLIC_URL"]) as gateway:
         await _answers(gateway)
         cast, _ = await a_full_house(gateway)
         org_id = await organization_of(cast.admin)

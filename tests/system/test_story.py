@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from shared.cli.demo import play
-from shared.cli.demo.api import Gateway, sign_up
+from shared.cli.demo.api import sign_up
 from shared.cli.demo.roster import sample
 from tests.broker import private_broker
 from tests.ports import free_port
+from tests.system.renewing import RenewingGateway
 from tests.system.whole import started
 
 
@@ -49,13 +50,13 @@ async def test_an_operator_loads_an_organization_of_two_hundred_people_from_file
 async def test_what_was_done_survives_kill_dash_nine(data: Path) -> None:
     port = free_port()
     with started(data=data, port=port) as first:
-        async with Gateway(f"http://127.0.0.1:{port}") as gateway:
+        async with RenewingGateway(f"http://127.0.0.1:{port}") as gateway:
             ada = await sign_up(gateway, "ada@survivors.example", "Ada", "Survivors")
             (await ada.ask("GET", "/v1/organization")).ok()
         os.kill(first.pid, signal.SIGKILL)
         first.wait(10)
     with started(data=data, port=port):
-        async with Gateway(f"http://127.0.0.1:{port}") as gateway:
+        async with RenewingGateway(f"http://127.0.0.1:{port}") as gateway:
             ada.gateway = gateway
             await ada.sign_in()
             assert (await ada.ask("GET", "/v1/organization")).ok()["name"] == "Survivors"

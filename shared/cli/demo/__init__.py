@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.cli.demo.api import Gateway
+from shared.cli.demo.api import Gateway, PatientGateway
 from shared.cli.demo.narrator import Narrator
 from shared.cli.demo.roster import load_organization, read_dashboards, read_roster, sample
 from shared.cli.demo.story import tell
@@ -13,7 +13,9 @@ from shared.cli.demo.story import tell
 async def play(url: str, roster: Path | None, dashboards: Path | None) -> None:
     """Plays the story, or, with a roster, loads an organization. Raises `Unexpected` at the first thing that isn't as it should be."""
     narrator = Narrator()
-    async with Gateway(url) as gateway:
+    async with Gateway(url) as once:
+        await once.send("GET", "/v1/me", quietly=True)  # who isn't there at all is told of at once
+    async with PatientGateway(url) as gateway:
         if roster is None and dashboards is None:
             await tell(gateway, narrator)
         else:

@@ -6,6 +6,7 @@ import { traceparent } from "./trace.js";
 
 const READ_AFTER_MS = 20_000;
 const RETRIES = 3;
+const PASSING = ["not_yet_consistent", "unavailable", "auth_unavailable"];
 
 export const offline = signal(false);
 addEventListener("offline", () => { offline.value = true; });
@@ -63,16 +64,17 @@ export async function call(method, path, body, { etag, key = crypto.randomUUID()
     const answer = await send(method, path, body, etag, key);
     if (answer.ok) return answer;
     const { refusal, wait } = answer;
+    if (PASSING.includes(refusal.code) && tried < RETRIES) {
+      await new Promise((go) => setTimeout(go, wait * 1000));
+      continue;
+    }
     if (quietly) throw refusal;
     const proof = refusal.code === "insufficient_user_authentication" ? "proof" : null;
     const ended = signedIn && ["session_ended", "unauthenticated"].includes(refusal.code) ? "session" : null;
     if (proof ?? ended) {
       if (await prove(proof ?? ended)) continue;
-      throw refusal;
     }
-    const passing = ["not_yet_consistent", "unavailable", "auth_unavailable"].includes(refusal.code);
-    if (!passing || tried >= RETRIES) throw refusal;
-    await new Promise((go) => setTimeout(go, wait * 1000));
+    throw refusal;
   }
 }
 
