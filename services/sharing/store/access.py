@@ -106,7 +106,7 @@ with seeing as (
     (select m.user_id from (select * from members where org_id = $1 and user_id = $3 offset 0) m where m.status = 'active' and m.user_id > $7)
     union
     (select user_id from (select user_id, status from members where org_id = $1 and $4 and user_id > $7 order by user_id offset 0) m
-     where m.status = 'active' limit $8)
+     where m.status = 'active' order by m.user_id limit $8)
     union
     (select user_id from members
      where org_id = $1 and status = 'active' and role <> 'viewer' and effective_role <> 'viewer' and $5 and user_id > $7
