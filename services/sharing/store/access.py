@@ -84,7 +84,7 @@ with brought as materialized (
      where m.status = 'active' and (m.name_key, m.user_id) > ($7, $8))
     union
     (select name_key, user_id from members
-     where org_id = $1 and status = 'active' and $4 and (name_key, user_id) > ($7, $8)
+     where org_id = $1 and status = 'active' and name_key >= '' and $4 and (name_key, user_id) > ($7, $8)
      order by name_key, user_id limit $9)
     union
     (select name_key, user_id from members
@@ -105,8 +105,7 @@ VIEWERS_BY_ID = """
 with seeing as (
     (select m.user_id from (select * from members where org_id = $1 and user_id = $3 offset 0) m where m.status = 'active' and m.user_id > $7)
     union
-    (select user_id from (select user_id, status from members where org_id = $1 and $4 and user_id > $7 order by user_id offset 0) m
-     where m.status = 'active' order by m.user_id limit $8)
+    (select user_id from members where org_id = $1 and status = 'active' and $4 and user_id > $7 order by user_id limit $8)
     union
     (select user_id from members
      where org_id = $1 and status = 'active' and role <> 'viewer' and effective_role <> 'viewer' and $5 and user_id > $7

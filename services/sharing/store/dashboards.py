@@ -279,7 +279,7 @@ async def selected(read: Read, org_id: str, dashboard_id: str) -> list[Selected]
 async def member_counts(read: Read, org_id: str) -> tuple[int, int]:
     """How many active members, and how many of them act as Admin or Analyst."""
     row = await read.row(
-        "select (select count(*) from members where org_id = $1 and status = 'active') as everybody,"
+        "select (select count(*) from members where org_id = $1 and status = 'active' and name_key >= '') as everybody,"
         " (select count(*) from members where org_id = $1 and status = 'active' and effective_role <> 'viewer') as authors",
         org_id,
     )
