@@ -87,11 +87,12 @@ async def test_a_refusal_is_an_outcome_and_a_fault_a_failure(stage: Stage) -> No
     with capture_logs([structlog.contextvars.merge_contextvars]) as logs:
         await world.ask("org", "POST", "/v1/notes", {"text": "poison"}, actor=ana, headers={"traceparent": BROWSER})
         await collector.has(
-            lambda spans: any(span.facts.get("tenantry.attempt") == 2 for span in spans), "a second attempt"
+            lambda spans: any(span.facts.get("tenantry.attempt", 0) > 1 for span in spans), "another attempt"
         )
     failed = [span for span in collector.spans if span.name.startswith("handle")]
     assert all(span.failed and span.facts["error.type"] == "ValueError" for span in failed)
-    assert {span.facts["tenantry.attempt"] for span in failed} >= {1, 2}
+    attempts = {span.facts["tenantry.attempt"] for span in failed}  # two workers may both make the first one
+    assert min(attempts) == 1 < max(attempts)
     assert {span.trace for span in failed} == {TRACE}
     assert "poison" not in str(collector.spans)
     refused = [span for span in collector.spans if span.facts.get("http.response.status_code") == 404]
