@@ -61,9 +61,14 @@ async def test_more_of_a_list_that_is_searched_meanwhile_doesnt_come_into_what_w
     await expect(admin.button("Load more")).to_have_count(0)
 
 
+async def answered_with(route: Route, status: int, code: str, **headers: str) -> None:
+    problem = {"type": "about:blank", "title": "Not now", "status": status, "code": code, "detail": "Later."}
+    told = {"Content-Type": "application/problem+json", **headers}
+    await route.fulfill(status=status, body=json.dumps(problem), headers=told)
+
+
 async def refused(route: Route) -> None:
-    problem = {"type": "about:blank", "title": "Not now", "status": 429, "code": "rate_limited", "detail": "Later."}
-    await route.fulfill(status=429, json=problem, content_type="application/problem+json")
+    await answered_with(route, 429, "rate_limited")
 
 
 async def refuses_and_is_tried_again(it: Window, rows: Locator, word: str = "Load more") -> None:
@@ -204,15 +209,7 @@ async def test_what_was_just_changed_is_changed_again_once_it_is_loaded(opens: O
 
 async def test_who_cant_be_told_for_a_moment_is_told_the_next(admin: Window) -> None:
     async def busy(route: Route) -> None:
-        problem = {
-            "type": "about:blank",
-            "title": "Not now",
-            "status": 503,
-            "code": "auth_unavailable",
-            "detail": "Later.",
-        }
-        told = {"Content-Type": "application/problem+json", "Retry-After": "0"}
-        await route.fulfill(status=503, body=json.dumps(problem), headers=told)
+        await answered_with(route, 503, "auth_unavailable", **{"Retry-After": "0"})
 
     await admin.page.route("**/v1/me", busy, times=2)
     await admin.go("/users", "Users")

@@ -71,10 +71,8 @@ export async function call(method, path, body, { etag, key = crypto.randomUUID()
     if (quietly) throw refusal;
     const proof = refusal.code === "insufficient_user_authentication" ? "proof" : null;
     const ended = signedIn && ["session_ended", "unauthenticated"].includes(refusal.code) ? "session" : null;
-    if (proof ?? ended) {
-      if (await prove(proof ?? ended)) continue;
-    }
-    throw refusal;
+    const kind = proof ?? ended;
+    if (!kind || !(await prove(kind))) throw refusal;
   }
 }
 
